@@ -22,8 +22,9 @@ def page_of_tables() -> str:
     return page(
         "Database tables and roles",
         "Each process logs in as a role of its own. Every role may read every table but the digests"
-        " of API keys, which only `tonne_read`, the role of the API's reads, and `tonne_admin` may"
-        " read. No role may change or delete a reading: functions do, and keep a record.",
+        " of API keys and the audit log, which only `tonne_read`, the role of the API's reads, and"
+        " `tonne_admin` may read. No role may change or delete a reading: functions do, and keep a"
+        " record.",
         f"## Roles\n\n{table(('role', 'table', 'may'), rights)}",
         *_parts(),
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from deploy.reference import (
     accounting,
+    audit,
     command_line,
     database,
     decisions,
@@ -32,6 +33,7 @@ def pages() -> dict[str, str]:
         "http-api.md": http.page_of_calls(),
         "errors.md": http.page_of_problems(),
         "metrics.md": metrics.page_of_metrics(),
+        "audit.md": audit.page_of_actions(),
         "quarantine-reasons.md": quarantine.page_of_reasons(),
         "database.md": database.page_of_tables(),
         "factors.md": factors.page_of_factors(),

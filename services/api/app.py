@@ -35,6 +35,7 @@ from services.api.live.listen import listen
 from services.api.live.standing_keys import StandingKeys
 from services.api.routes import (
     alerts,
+    audit,
     cbam,
     chart_annotations,
     china_month,
@@ -184,6 +185,7 @@ def create_app(
         thresholds,
         maintenance,
         chart_annotations,
+        audit,
         operation,
         dashboard,
         documentation,

@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.api.admission.gate import address_of, key_of
+from services.api.admission.gate import address_of, host_of, key_of
 from services.api.context import InContext
 from services.api.context import context as parts_of
 from services.api.http.problems import (
@@ -40,6 +40,8 @@ class Principal:
     scopes: frozenset[str]
     #: facility slugs; None: all
     facilities: frozenset[str] | None
+    #: which the request comes from, as the audit log shows it
+    address: str
     #: whose budget it counts for, see :class:`services.api.admission.gate.Gate`
     asker: str
     #: None: without a key
@@ -60,6 +62,7 @@ def _anyone(request: Request) -> Principal:
         name="someone without a key",
         scopes=frozenset(keys.SCOPES),
         facilities=None,
+        address=host_of(request.scope),
         asker=address_of(request.scope),
     )
 
@@ -86,6 +89,7 @@ async def _principal(request: Request) -> Principal:
         name=f"key {record.name}",
         scopes=frozenset(record.scopes),
         facilities=None if record.facilities is None else frozenset(record.facilities),
+        address=host_of(request.scope),
         asker=context.gate.asker(request.scope),
         key_id=record.id,
     )
@@ -118,6 +122,7 @@ class _Needs(HTTPBearer):
 
 Reader = Annotated[Principal, Depends(_Needs("read"))]
 Writer = Annotated[Principal, Depends(_Needs("write"))]
+Admin = Annotated[Principal, Depends(_Needs("admin"))]
 
 
 def no_facility(slug: str, known: Iterable[str] = ()) -> NotFound:

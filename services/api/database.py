@@ -45,12 +45,19 @@ class Database:
         return await run_in_threadpool(work)
 
     async def write(
-        self, change: Callable[[Connection], Result], *, dry_run: bool = False
+        self,
+        change: Callable[[Connection], Result],
+        *,
+        address: str,
+        dry_run: bool = False,
     ) -> Result:
-        """Run ``change`` in a transaction of its own; with ``dry_run`` that is rolled back."""
+        """Run ``change`` in a transaction of its own; with ``dry_run`` that is rolled back.
+
+        ``address``: of the client, for the audit log.
+        """
 
         def work() -> Result:
-            with writing(self._url, process="api", dry_run=dry_run) as connection:
+            with writing(self._url, process="api", dry_run=dry_run, address=address) as connection:
                 return change(connection)
 
         return await run_in_threadpool(work)

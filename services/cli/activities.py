@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 from typing import Annotated
 
@@ -68,7 +67,7 @@ def import_(
             raise failure("nothing was imported; correct the lines above and import again")
         if not dry_run:
             with progress("importing", len(new)) as advance:
-                for stored in activities.store(connection, new, by=f"user {getpass.getuser()}"):
+                for stored in activities.store(connection, new, by=process.operator()):
                     advance(stored)
     say(
         f"{file}: {'would store' if dry_run else 'stored'} {amount(len(new), 'activity amount')},"
@@ -93,7 +92,7 @@ def withdraw(
         raise failure("nothing was withdrawn")
     with clear_errors(NotWithdrawnError), process.database() as connection:
         discarded = activity_withdrawals.withdraw(
-            connection, facility, entry, by=f"user {getpass.getuser()}", reason=reason
+            connection, facility, entry, by=process.operator(), reason=reason
         )
     say(
         f"withdrawn: {entry}, {amount(discarded, 'reading')}; the aggregator restates the totals"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from enum import StrEnum
 from typing import Annotated, Any, Final
@@ -13,7 +12,7 @@ from rich.text import Text
 
 from services.cli.errors import clear_errors, failure
 from services.cli.listing import AsJson, console, show, show_rest
-from services.cli.process import database
+from services.cli.process import database, operator
 from services.cli.say import cell
 from services.core.store.alerts import outbox
 from services.core.store.alerts.outbox import Entry, SentTest
@@ -49,9 +48,7 @@ def send_test(
     with clear_errors(), database() as connection:
         if not runs(connection, "notify"):
             raise failure("the notifier is not running; start `tonne notify`")
-        message = outbox.enqueue_test(
-            connection, facility, kinds=to or (), by=f"user {getpass.getuser()}"
-        )
+        message = outbox.enqueue_test(connection, facility, kinds=to or (), by=operator())
         if message is None:
             raise failure(f"there is no facility {facility}; create it with `tonne apply`")
         if not message.targets:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -63,8 +62,7 @@ def apply_files(
                 if isinstance(file, OrganisationFile):
                     _apply_organisation(connection, path, file, dry_run=dry_run)
                     continue
-                by = f"user {getpass.getuser()}"
-                applied = apply_facility(connection, file, text=text, by=by)
+                applied = apply_facility(connection, file, text=text, by=process.operator())
                 _say_changes(path, applied.changes, dry_run=dry_run)
                 for restated in applied.restated:
                     say(f"  {'would be restated' if dry_run else 'will be restated'}: {restated}")
@@ -87,7 +85,7 @@ def _apply_organisation(
     connection: Connection, path: Path, file: OrganisationFile, *, dry_run: bool
 ) -> None:
     try:
-        changes = apply_organisation(connection, file)
+        changes = apply_organisation(connection, file, by=process.operator())
     except UnknownFacilityError as error:
         raise failure(f"{path}: {error}") from None
     _say_changes(path, changes, dry_run=dry_run)

@@ -10,6 +10,7 @@ import typer
 from services.cli import process
 from services.cli.errors import clear_errors, failure
 from services.core.runtime.escapes import shown
+from services.core.store.audit.record import record
 from services.core.store.registry import applied_file
 
 
@@ -17,8 +18,16 @@ def export(
     facility: Annotated[str, typer.Argument(help="facility id")],
 ) -> None:
     """Print a facility file as it was applied; applying it again changes nothing."""
-    with clear_errors(), process.session() as connection:
+    with clear_errors(), process.transaction() as connection:
         row = connection.execute(applied_file.statement(facility)).one_or_none()
+        if row is not None:
+            record(
+                connection,
+                "facility.export",
+                by=process.operator(),
+                facility=facility,
+                subject=facility,
+            )
     if row is None:
         raise failure(f"there is no facility {facility}; create it with `tonne apply`")
     # exactly as applied, so that it can be applied again: escaping would change it

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from dataclasses import asdict
 from datetime import date, datetime
@@ -143,7 +142,7 @@ def import_(
     if rows is None:
         raise failure("nothing was imported; correct the lines above and import again")
     with clear_errors(), process.transaction() as connection:
-        changes = import_factors(connection, rows, by=f"user {getpass.getuser()}")
+        changes = import_factors(connection, rows, by=process.operator())
     say(f"{file}: {amount(len(changes), 'change')}" if changes else f"{file}: unchanged")
     for change in changes:
         say(f"  {change}")
@@ -182,7 +181,7 @@ def import_values(
     if values is None:
         raise failure("nothing was imported; correct the lines above and import again")
     with clear_errors(UnknownSeriesError, FutureValueError), process.transaction() as connection:
-        recorded = bring(connection, values, facility=facility, by=f"user {getpass.getuser()}")
+        recorded = bring(connection, values, facility=facility, by=process.operator())
     parts = (
         (recorded.added, "added"),
         (recorded.revised, "revised"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import re
 from collections.abc import Callable
 from typing import Annotated, TypeVar
@@ -41,7 +40,7 @@ def _run(work: Callable[[Connection], Result]) -> Result:
 
 def _grant(facility: str, kind: grants.Kind, name: str) -> None:
     def work(connection: Connection) -> bool:
-        new = grants.grant(connection, facility, kind, name, by=f"user {getpass.getuser()}")
+        new = grants.grant(connection, facility, kind, name, by=process.operator())
         raise_revision(connection)
         return new
 
@@ -51,7 +50,7 @@ def _grant(facility: str, kind: grants.Kind, name: str) -> None:
 
 def _revoke(facility: str, kind: grants.Kind, name: str) -> None:
     def work(connection: Connection) -> list[str]:
-        grants.revoke(connection, facility, kind, name)
+        grants.revoke(connection, facility, kind, name, by=process.operator())
         raise_revision(connection)
         return grants.still_named(connection, facility, name) if kind == "topic" else []
 

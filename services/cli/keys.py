@@ -9,7 +9,7 @@ import typer
 from services.cli import source_hours
 from services.cli.errors import clear_errors
 from services.cli.listing import AsJson, show
-from services.cli.process import database
+from services.cli.process import database, operator
 from services.cli.say import say
 from services.core.store.operations import keys
 
@@ -47,6 +47,7 @@ def create(
                     scopes=scope or ["read"],
                     facilities=facility,
                     expires_at=expires_at,
+                    by=operator(),
                 )
             )
 
@@ -75,5 +76,5 @@ def list_(*, as_json: AsJson = False) -> None:
 def revoke(key_id: Annotated[int, typer.Argument(help="key id, from `tonne keys list`")]) -> None:
     """Revoke a key."""
     with clear_errors(keys.KeyRequestError), database() as connection:
-        keys.revoke(connection, key_id)
+        keys.revoke(connection, key_id, by=operator())
     say(f"key {key_id} is revoked")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,11 @@ from services.core.runtime import logging
 from services.core.runtime.settings import Settings, load
 from services.core.store.database import transactions
 from services.core.store.database.connect import connect
+
+
+def operator() -> str:
+    """Name who runs the command, as ledgers and the audit log show it."""
+    return f"user {getpass.getuser()}"
 
 
 def settings(process: str) -> Settings:

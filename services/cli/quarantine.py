@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -167,7 +166,7 @@ def replay(
             _refuse_unknown(connection, ids)
             _refuse_ambiguous(connection, selection)
             request_id = replays.submit(
-                connection, selection, accept=accept, by=f"user {getpass.getuser()}", note=note
+                connection, selection, accept=accept, by=process.operator(), note=note
             )
         if wait:
             _tell(_await_replay(connection, request_id))
@@ -192,7 +191,7 @@ def discard(
     with clear_errors(), process.session() as connection, connection.begin():
         _refuse_unknown(connection, ids)
         _refuse_ambiguous(connection, selection)
-        number = replays.discard(connection, selection)
+        number = replays.discard(connection, selection, by=process.operator())
     say(f"discarded: {number}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
@@ -14,7 +13,7 @@ from services.cli.device_names import chosen, spelled
 from services.cli.errors import clear_errors, failure
 from services.cli.listing import AsJson, show, show_json, show_rest
 from services.cli.options import check_line
-from services.cli.process import database
+from services.cli.process import database, operator
 from services.cli.say import amount, say
 from services.core.store.readings import discards
 from services.core.store.readings.chart import QUALITIES
@@ -140,7 +139,7 @@ def discard(
 ) -> None:
     """Discard stored readings and restate the totals they fed; a record keeps them."""
     check_line("--reason", reason)
-    who = by or f"user {getpass.getuser()}"
+    who = by or operator()
     check_line("--by", who, max_characters=100)
     if instant is None and (since is None or until is None):
         raise failure("select readings with --from and --to, or --at")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -20,7 +19,7 @@ from services.cli import source_hours
 from services.cli.errors import clear_errors, failure
 from services.cli.listing import console
 from services.cli.options import DryRun, Note, Wait, check_line
-from services.cli.process import database
+from services.cli.process import database, operator
 from services.cli.say import amount, cell, say
 from services.core.store.database.progress import STALE_AFTER_S, runs
 from services.core.store.emissions import recompute_request
@@ -75,13 +74,14 @@ def recompute(
                 raise failure(str(error)) from None
             _tell(changes)
             return
-        cause = f"user {getpass.getuser()}" + (f", {note}" if note else "")
+        cause = operator() + (f", {note}" if note else "")
         request = recompute_request.submit(
             connection,
             [(source.facility_id, source.source_id) for source in chosen],
             first_hour * 60,
             (last_hour + 1) * 60,
             why.reason(why.RECOMPUTATION, cause),
+            by=operator(),
         )
         if not wait:
             say(f"{amount(len(request.ids), 'source')} to be computed again by the aggregator")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -124,8 +123,7 @@ def _retire(facility: str, *, reason: str | None, dry_run: bool) -> None:
             )
             say("nothing was changed")
         else:
-            by = f"user {getpass.getuser()}"
-            retired = retire_facility(connection, facility, by=by, reason=reason)
+            retired = retire_facility(connection, facility, by=process.operator(), reason=reason)
             say(f"{facility} ({retired.name}) is retired")
             _say_what_ends(retired)
             say(
@@ -169,7 +167,7 @@ def _purge(facility: str, *, reason: str | None, confirm: str | None, dry_run: b
         if reason is None:
             raise failure("give a reason with --reason: only it and the names are kept")
         _ask(facility, confirm)
-        by = f"user {getpass.getuser()}, login {doomed.login}"
+        by = f"{process.operator()}, login {doomed.login}"
         gone = purge(bind, facility, by=by, reason=reason)
     say(
         f"{facility} is deleted: {amount(sum(gone.values()), 'row')}; `tonne removed` keeps a"

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from services.cli.errors import clear_errors, failure
-from services.cli.process import database
+from services.cli.process import database, operator
 from services.cli.say import amount, say
 from services.cli.source_hours import in_order, instant
 from services.core.accounting.china_month.package import package
@@ -21,6 +21,7 @@ from services.core.runtime.clock import SystemClock
 from services.core.store.answers.china_month import china_month
 from services.core.store.answers.explain import NothingKnownError
 from services.core.store.answers.stack_hours import stack_hours
+from services.core.store.audit.record import record
 from services.core.store.packing import opened
 from services.core.timeline.instants import DAY, rfc3339
 
@@ -73,10 +74,18 @@ def hj212(
     with (
         clear_errors(NothingKnownError, FrameError),
         database() as connection,
-        opened.snapshot(connection),
     ):
-        hours = stack_hours(connection, facility, source, begins, ends)
+        with opened.snapshot(connection):
+            hours = stack_hours(connection, facility, source, begins, ends)
         messages = of_stack(hours, station, period=period.value, begins=begins, ends=ends, now=now)
+        record(
+            connection,
+            "report.export",
+            by=operator(),
+            facility=facility,
+            subject=f"hj212 {source}",
+            after={"from": begins, "to": ends},
+        )
     if not messages:
         raise failure("no final hour lies in the span: ask for an earlier one with --from and --to")
     for message in messages:
@@ -105,10 +114,18 @@ def china_month_(
     with (
         clear_errors(NothingKnownError),
         database() as connection,
-        opened.snapshot(connection),
     ):
         now = SystemClock().now()
-        known = china_month(connection, facility, asked.year, asked.month, now)
+        with opened.snapshot(connection):
+            known = china_month(connection, facility, asked.year, asked.month, now)
+        record(
+            connection,
+            "report.export",
+            by=operator(),
+            facility=facility,
+            subject="china-month",
+            after={"month": known.month},
+        )
     target = output or Path(f"{facility}-{known.month}.zip")
     try:
         target.write_bytes(package(known))

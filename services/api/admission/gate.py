@@ -130,6 +130,12 @@ def key_of(scope: Scope) -> str | None:
 
 
 def address_of(scope: Scope) -> str:
-    """Name the address that a request comes from."""
+    """Name whom a request without a key counts for: its address, of IPv6 the network."""
     client = scope.get("client")
     return f"address {network_of(client[0]) if client else 'unknown'}"
+
+
+def host_of(scope: Scope) -> str:
+    """Return the address that a request comes from."""
+    client = scope.get("client")
+    return str(client[0]) if client else "unknown"

@@ -129,6 +129,7 @@ async def post_ack(
         lambda connection: threshold_changes.acknowledge(
             connection, alert, by=who.name, comment=comment
         ),
+        address=who.address,
     )
     return json_answer(await _visible(context, who, alert))
 

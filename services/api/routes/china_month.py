@@ -15,6 +15,7 @@ from services.api.http.parameters import FacilityId, Query
 from services.api.http.problems import NotFound, documented
 from services.core.accounting.china_month.package import package
 from services.core.store.answers.china_month import china_month
+from services.core.store.audit.record import record
 
 router = APIRouter(tags=["reports"])
 
@@ -56,6 +57,17 @@ async def get_china_month(
     year, month = map(int, query.month.split("-"))
     known = await context.database.read_in_thread(
         lambda connection: china_month(connection, query.facility, year, month, now)
+    )
+    await context.database.write(
+        lambda connection: record(
+            connection,
+            "report.export",
+            by=who.name,
+            facility=query.facility,
+            subject="china-month",
+            after={"month": query.month},
+        ),
+        address=who.address,
     )
     return Response(
         package(known),

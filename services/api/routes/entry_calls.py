@@ -76,7 +76,8 @@ class EntryCalls(Generic[Stated]):
         facility = await one_facility(context, who, named)
         stated = self._entry.stated(body, slug)
         changes = await context.database.write(
-            lambda connection: self._put(connection, facility, stated, who.name)
+            lambda connection: self._put(connection, facility, stated, who.name),
+            address=who.address,
         )
         return json_answer({"changes": changes})
 
@@ -89,7 +90,8 @@ class EntryCalls(Generic[Stated]):
         """
         facility = await one_facility(context, who, query.facility)
         if not await context.database.write(
-            lambda connection: self._delete(connection, facility, slug, who.name)
+            lambda connection: self._delete(connection, facility, slug, who.name),
+            address=who.address,
         ):
             plural = self._path.rpartition("/")[2]
             raise NotFound(f"There is no {self._kind} {slug}; GET {self._path} lists {plural}.")

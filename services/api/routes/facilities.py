@@ -192,6 +192,7 @@ async def put_facility(
         lambda connection: apply_facility(
             connection, file, text=body.decode(), by=who.name, limited=limited
         ),
+        address=who.address,
         dry_run=query.dry_run,
     )
     of_file = await run_in_threadpool(lambda: list(warnings(file, shared)))
@@ -244,7 +245,8 @@ async def delete_facility(
             look_up(connection, named.slug)
             if query.dry_run
             else retire_facility(connection, named.slug, by=who.name, reason=query.reason)
-        )
+        ),
+        address=who.address,
     )
     retirement = removed.retirement
     return json_answer(

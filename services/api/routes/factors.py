@@ -194,7 +194,8 @@ async def post_values(
     now = context.clock.now()
     values = await run_in_threadpool(_parsed, body, factor, now, is_csv=kind == "text/csv")
     recorded = await context.database.write(
-        lambda connection: bring(connection, values, facility=query.facility, by=who.name)
+        lambda connection: bring(connection, values, facility=query.facility, by=who.name),
+        address=who.address,
     )
     return json_answer(_RECORDED.row(recorded))
 

@@ -19,6 +19,7 @@ from services.api.models.hj212 import Hj212Frame
 from services.core.accounting.hj212.frames import Edition
 from services.core.accounting.hj212.messages import Station, of_stack
 from services.core.store.answers.stack_hours import stack_hours
+from services.core.store.audit.record import record
 
 router = APIRouter(tags=["reports"])
 
@@ -79,6 +80,17 @@ async def get_hj212(
     facilities = await visible_facilities(context, who, [query.facility])
     hours = await context.database.read_in_thread(
         lambda connection: stack_hours(connection, query.facility, query.source, begins, ends)
+    )
+    await context.database.write(
+        lambda connection: record(
+            connection,
+            "report.export",
+            by=who.name,
+            facility=query.facility,
+            subject=f"hj212 {query.source}",
+            after={"from": begins, "to": ends},
+        ),
+        address=who.address,
     )
     messages = of_stack(
         hours, query.station, period=query.period, begins=begins, ends=ends, now=now

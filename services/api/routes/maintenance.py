@@ -33,8 +33,8 @@ _CALLS = EntryCalls(
     put=lambda connection, facility, stated, by: threshold_changes.put_maintenance(
         connection, facility, stated, by=by
     ),
-    delete=lambda connection, facility, slug, _by: threshold_changes.delete_maintenance(
-        connection, facility, slug
+    delete=lambda connection, facility, slug, by: threshold_changes.delete_maintenance(
+        connection, facility, slug, by=by
     ),
 )
 _put, _delete = _CALLS.declared(router)

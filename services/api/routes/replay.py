@@ -85,7 +85,7 @@ async def post_replay(context: InContext, who: Writer, body: ReplayBody) -> Resp
         until=body.to,
     )
     request_id = await context.database.write(
-        lambda connection: _submit(connection, who, selection, body)
+        lambda connection: _submit(connection, who, selection, body), address=who.address
     )
     until = time.monotonic() + _WAIT_S
     while (request := await _request(context, request_id)) is not None:

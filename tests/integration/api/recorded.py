@@ -113,7 +113,12 @@ def differing(one: Any, other: Any, path: str = "") -> list[str]:
 def discard(plant: Plant, channel: str, since: datetime, until: datetime) -> None:
     """Take readings away, as the command does."""
     key = discards.ChannelKey(
-        facility_id=plant.facility_id, channel_id=plant.channels[channel], unit="", spec={}
+        facility="works",
+        name="meter.energy",
+        facility_id=plant.facility_id,
+        channel_id=plant.channels[channel],
+        unit="",
+        spec={},
     )
     discards.discard(plant.connection, key, since, until, by="b", reason="a test")
 

@@ -34,8 +34,9 @@ OTHER = FILE.replace("id: works, name", "id: other, name")
 
 #: Tables that belong to no facility.
 _SHARED = {
-    "alembic_version", "api_key", "broker_session", "dropped_readings", "facility_purge", "factor",
-    "process_progress", "reading_horizon", "registry_revision", "replay_request",
+    "alembic_version", "api_key", "audit_entry", "broker_session", "dropped_readings",
+    "facility_purge", "factor", "process_progress", "reading_horizon", "registry_revision",
+    "replay_request",
 }  # fmt: skip
 
 _WAITS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, insert, select, text, update
+from typing import Any, Final
+
+from sqlalchemy import Connection, Table, func, insert, select, text, update
 
 from services.core.facility import threshold_checks
 from services.core.facility.model import FacilityFile
 from services.core.facility.thresholds import Maintenance, Threshold
+from services.core.store.audit.record import record
 from services.core.store.database import notify
 from services.core.store.registry import apply_thresholds
 from services.core.store.registry.apply import raise_revision
 from services.core.store.registry.retirements import RetiredError
+from services.core.store.schema import alert_tables
 from services.core.store.schema import tables as t
 from services.core.store.schema.alert_tables import alert, alert_comment
+
+#: What a threshold or maintenance states, by the columns of its table.
+_STATED: Final = ("spec", "from_ts", "to_ts", "sources", "thresholds", "reason")
 
 
 class UnusableError(ValueError):
@@ -32,8 +39,18 @@ def put_threshold(
     for key, reason in threshold_checks.threshold_problems(file, threshold):
         raise UnusableError(f"{key}: {reason}")
     changes: list[str] = []
+    before = _stated(connection, alert_tables.threshold, facility_id, threshold.id)
     apply_thresholds.set_threshold(connection, facility_id, threshold, changes, origin="api", by=by)
     if changes:
+        record(
+            connection,
+            "threshold.put",
+            by=by,
+            facility=facility,
+            subject=threshold.id,
+            before=before,
+            after=_stated(connection, alert_tables.threshold, facility_id, threshold.id),
+        )
         raise_revision(connection)
     return changes
 
@@ -45,10 +62,14 @@ def delete_threshold(connection: Connection, facility: str, slug: str, *, by: st
     :raises RetiredError: the facility is retired.
     """
     facility_id, _ = _facility(connection, facility)
+    before = _stated(connection, alert_tables.threshold, facility_id, slug)
     deleted = apply_thresholds.unset_threshold(
         connection, facility_id, slug, [], origin="api", by=by
     )
     if deleted:
+        record(
+            connection, "threshold.delete", by=by, facility=facility, subject=slug, before=before
+        )
         raise_revision(connection)
     return deleted
 
@@ -67,10 +88,21 @@ def put_maintenance(
     for key, reason in threshold_checks.maintenance_problems(file, maintenance, known):
         raise UnusableError(f"{key}: {reason}")
     changes: list[str] = []
+    before = _stated(connection, alert_tables.maintenance, facility_id, maintenance.id)
     apply_thresholds.set_maintenance(
         connection, facility_id, maintenance, changes, origin="api", by=by
     )
     if changes:
+        record(
+            connection,
+            "maintenance.put",
+            by=by,
+            facility=facility,
+            subject=maintenance.id,
+            before=before,
+            after=_stated(connection, alert_tables.maintenance, facility_id, maintenance.id),
+            reason=maintenance.reason,
+        )
         raise_revision(connection)
     return changes
 
@@ -78,15 +110,19 @@ def put_maintenance(
 _ACTIVE_THRESHOLDS = text("SELECT slug FROM threshold WHERE facility_id = :facility AND active")
 
 
-def delete_maintenance(connection: Connection, facility: str, slug: str) -> bool:
+def delete_maintenance(connection: Connection, facility: str, slug: str, *, by: str) -> bool:
     """Delete a maintenance; return False if there is none.
 
     :raises OwnedElsewhereError: the facility file defines it.
     :raises RetiredError: the facility is retired.
     """
     facility_id, _ = _facility(connection, facility)
+    before = _stated(connection, alert_tables.maintenance, facility_id, slug)
     deleted = apply_thresholds.unset_maintenance(connection, facility_id, slug, [], origin="api")
     if deleted:
+        record(
+            connection, "maintenance.delete", by=by, facility=facility, subject=slug, before=before
+        )
         raise_revision(connection)
     return deleted
 
@@ -106,7 +142,32 @@ def acknowledge(connection: Connection, alert_id: int, *, by: str, comment: str 
         connection.execute(
             insert(alert_comment).values(alert_id=alert_id, made_by=by, comment=comment)
         )
+    record(
+        connection,
+        "alert.acknowledge",
+        by=by,
+        facility=facility,
+        subject=alert_id,
+        reason=comment,
+    )
     connection.execute(select(func.pg_notify(notify.LIVE, facility)))
+
+
+def _stated(
+    connection: Connection, table: Table, facility_id: int, slug: str
+) -> dict[str, Any] | None:
+    """Read an entry in force, as it was stated; None: there is none."""
+    c = table.c
+    row = (
+        connection.execute(
+            select(*(c[name] for name in _STATED if name in c)).where(
+                c.facility_id == facility_id, c.slug == slug, c.active
+            )
+        )
+        .mappings()
+        .one_or_none()
+    )
+    return None if row is None else dict(row)
 
 
 def _facility(connection: Connection, slug: str) -> tuple[int, FacilityFile]:

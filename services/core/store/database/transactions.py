@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from sqlalchemy import Connection
 
+from services.core.store.audit.record import come_from
 from services.core.store.database.connect import (
     ProcessName,
     async_engine,
@@ -104,15 +105,19 @@ def session(url: str, *, process: ProcessName) -> Iterator[Connection]:
 
 
 @contextmanager
-def writing(url: str, *, process: ProcessName, dry_run: bool = False) -> Iterator[Connection]:
+def writing(
+    url: str, *, process: ProcessName, dry_run: bool = False, address: str | None = None
+) -> Iterator[Connection]:
     """Open one transaction: it commits at the end of the block, unless that raises.
 
     It dates configurations by the time that processes go by, also where the clock jumped.
 
     :param dry_run: roll it back at the end too.
+    :param address: whence the request comes that it serves, for the audit log.
     """
     with session(url, process=process) as connection, connection.begin() as transaction:
         date_as_believed(connection)
+        come_from(connection, address)
         yield connection
         if dry_run:
             transaction.rollback()

@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 
+from services.core.store.audit.record import record
 from services.core.store.database import notify
 from services.core.store.emissions import hour_history
 from services.core.store.packing import opened
@@ -33,6 +34,8 @@ _QUEUE = """
 INSERT INTO recompute (facility_id, source_id, from_minute, to_minute, reason)
 VALUES (%(facility)s, %(source)s, %(first)s, %(end)s, %(reason)s) RETURNING id
 """
+
+_SLUG = "SELECT slug FROM facility WHERE id = %s"
 
 _REMAINING = "SELECT coalesce(sum(to_minute - from_minute), 0) FROM recompute WHERE id = ANY(%s)"
 
@@ -59,6 +62,8 @@ def submit(
     first_minute: int,
     end_minute: int,
     reason: str,
+    *,
+    by: str | None = None,
 ) -> Request:
     """Queue the minutes (``end_minute`` exclusive) of each (facility id, source id)."""
     ids = []
@@ -78,6 +83,16 @@ def submit(
             ids += [row[0]] if row else []
         for facility_id in {facility_id for facility_id, _ in sources}:
             connection.execute("SELECT pg_notify(%s, %s)", (notify.INVALIDATED, str(facility_id)))
+            slug = connection.execute(_SLUG, (facility_id,)).fetchone()
+            record(
+                connection,
+                "hours.recompute",
+                by=by,
+                facility=None if slug is None else slug[0],
+                subject=", ".join(str(source) for owner, source in sources if owner == facility_id),
+                after={"from_minute": first_minute, "to_minute": end_minute},
+                reason=reason,
+            )
         now = connection.execute("SELECT now()").fetchone()
     assert now is not None  # noqa: S101 - a row for each such query
     return Request(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from sqlalchemy import Connection
 
 from services.core.facility.value_file import FactorValues
+from services.core.store.audit.record import record as record_deed
 from services.core.store.factor_series import names
 from services.core.store.factor_series.record import NewValues, Recorded, record
 
@@ -36,4 +38,13 @@ def bring(
         )
         for name, of_factor in values.items()
     ]
-    return record(connection, batch, by=by)
+    recorded = record(connection, batch, by=by)
+    record_deed(
+        connection,
+        "factor.values",
+        by=by,
+        facility=facility,
+        subject=", ".join(sorted(values)),
+        after=asdict(recorded),
+    )
+    return recorded

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from services.core.facility import model
+from services.core.store.audit.record import difference, record, state_of_text
 from services.core.store.operations import standing, unstated_intervals
-from services.core.store.registry import queued
+from services.core.store.registry import applied_file, queued
 from services.core.store.registry.apply import apply, lock
 
 
@@ -32,7 +33,22 @@ def apply_facility(
     """
     lock(connection)
     before = queued.newest(connection)
+    written = _written(connection, file.facility.id)
     changes = apply(connection, file, text=text, by=by, limited=limited)
+    if changes:
+        record(
+            connection,
+            "facility.apply",
+            by=by,
+            facility=file.facility.id,
+            subject=file.facility.id,
+            before=None if written is None else state_of_text(written),
+            after={
+                **state_of_text(text),
+                "changes": changes,
+                "difference": difference(written, text),
+            },
+        )
     return AppliedFacility(
         changes=changes,
         restated=queued.since(connection, before, file.facility.id),
@@ -41,3 +57,9 @@ def apply_facility(
             *unstated_intervals.warnings(connection, file),
         ],
     )
+
+
+def _written(connection: Connection, slug: str) -> str | None:
+    """Return the file that is in force; None: there is none."""
+    row = connection.execute(applied_file.statement(slug)).one_or_none()
+    return None if row is None else applied_file.text(row)

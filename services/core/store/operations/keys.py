@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, LiteralString, get_args
 import psycopg
 from psycopg.rows import dict_row
 
+from services.core.store.audit.record import record
 from services.core.store.database.arrays import binary_row
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def create(
     scopes: Sequence[str] = ("read",),
     facilities: Sequence[str] | None = None,
     expires_at: datetime | None = None,
+    by: str | None = None,
 ) -> str:
     """Store a new key and return it; it cannot be read again.
 
@@ -88,17 +90,19 @@ def create(
                 raise KeyRequestError(
                     f"no such facility: {', '.join(missing) or '(none named)'}; apply it first"
                 )
-        connection.execute(
-            "INSERT INTO api_key (name, digest, scopes, facilities, expires_at)"
-            " VALUES (%s, %s, %s, %s, %s)",
-            (
-                name,
-                digest(key),
-                sorted(set(scopes)),
-                None if facilities is None else sorted(set(facilities)),
-                expires_at,
-            ),
-        )
+        stored = {
+            "name": name,
+            "scopes": sorted(set(scopes)),
+            "facilities": None if facilities is None else sorted(set(facilities)),
+            "expires_at": expires_at,
+        }
+        row = connection.execute(
+            "INSERT INTO api_key (name, digest, scopes, facilities, expires_at) VALUES"
+            " (%(name)s, %(digest)s, %(scopes)s, %(facilities)s, %(expires_at)s) RETURNING id",
+            {**stored, "digest": digest(key)},
+        ).fetchone()
+        assert row is not None  # noqa: S101 - an inserted row
+        record(connection, "key.create", by=by, subject=row[0], after=stored)
     return key
 
 
@@ -111,17 +115,21 @@ def list_keys(connection: psycopg.Connection[Any]) -> list[ApiKey]:
         return [_key(row) for row in cursor]
 
 
-def revoke(connection: psycopg.Connection[Any], key_id: int) -> None:
+def revoke(connection: psycopg.Connection[Any], key_id: int, *, by: str | None = None) -> None:
     """Make a key worthless from now on; revoking it again changes nothing.
 
     :raises KeyRequestError: there is no such key.
     """
     with connection.transaction():
-        changed = connection.execute(
-            "UPDATE api_key SET revoked_at = coalesce(revoked_at, now()) WHERE id = %s", (key_id,)
-        )
-        if changed.rowcount == 0:
+        row = connection.execute(
+            "SELECT name, revoked_at FROM api_key WHERE id = %s FOR UPDATE", (key_id,)
+        ).fetchone()
+        if row is None:
             raise KeyRequestError(f"there is no key {key_id}; `tonne keys list` shows all")
+        name, revoked_at = row
+        if revoked_at is None:
+            connection.execute("UPDATE api_key SET revoked_at = now() WHERE id = %s", (key_id,))
+            record(connection, "key.revoke", by=by, subject=key_id, before={"name": name})
 
 
 async def find(connection: AsyncConnection, key: str) -> ApiKey | None:

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, TextClause, func, insert, select, text, update
 
+from services.core.store.audit.record import record
 from services.core.store.database import locks
 from services.core.store.operations.retire_facility import look_up
 from services.core.store.registry.apply import lock, raise_revision
@@ -246,6 +247,7 @@ def _begin(bind: Engine, slug: str, *, by: str, reason: str) -> _Purge:
                 )
                 .returning(p.id)
             )
+            record(connection, "facility.purge", by=by, facility=slug, subject=slug, reason=reason)
             raise_revision(connection)
         return _Purge(id=int(purge_id or 0), parameters=_parameters(connection, facility.id, slug))
 

@@ -8,6 +8,7 @@ from typing import Final
 from sqlalchemy import Connection, func, select, text
 
 from services.core.accounting.spelling import did_you_mean
+from services.core.store.audit.record import record
 from services.core.store.database import notify
 from services.core.store.registry import retirements
 from services.core.store.registry.apply import lock, raise_revision
@@ -109,6 +110,7 @@ def retire_facility(
     if facility.retirement is not None:
         return facility
     retirements.begin(connection, facility.id, by=by, reason=reason)
+    record(connection, "facility.retire", by=by, facility=slug, subject=slug, reason=reason)
     raise_revision(connection)
     connection.execute(select(func.pg_notify(notify.LIVE, slug)))
     return look_up(connection, slug)

@@ -17,6 +17,7 @@ from services.core.accounting.units import UnitError, conversion
 from services.core.facility.activity_file import ActivityEntry
 from services.core.facility.errors import FacilityFileError, Problem
 from services.core.facility.in_force import in_force
+from services.core.store.audit.record import record
 from services.core.store.readings import writer
 from services.core.store.readings.writer import ReadingRow
 from services.core.timeline.instants import from_us, to_us
@@ -275,7 +276,19 @@ def store(
                     " (`tonne archive restore` brings it back), or a reading of another amount is"
                     " there at its instant (give it another id)"
                 )
+            _record(connection, batch, by)
         yield len(batch)
+
+
+def _record(connection: psycopg.Connection[Any], batch: Sequence[Prepared], by: str) -> None:
+    slugs = {part.entry.facility for part in batch}
+    record(
+        connection,
+        "activity.import",
+        by=by,
+        facility=slugs.pop() if len(slugs) == 1 else None,
+        after={"ids": [part.entry.id for part in batch]},
+    )
 
 
 def _batches(prepared: Sequence[Prepared]) -> Iterator[list[Prepared]]:

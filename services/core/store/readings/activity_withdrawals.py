@@ -8,13 +8,16 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 from services.core.accounting.activity_pieces import instants_us
+from services.core.store.audit.record import record
 from services.core.store.readings import discards
 from services.core.store.readings.discards import ChannelKey
 from services.core.timeline.instants import MICROSECOND, from_us
 
 _ENTRY: Final = """
-SELECT f.id, f.timezone, c.id, c.unit, c.spec, e.first_day, e.end_day, w.withdrawn_at
+SELECT f.id, f.timezone, c.id, d.slug || '.' || c.slug, c.unit, c.spec,
+       e.first_day, e.end_day, w.withdrawn_at
 FROM activity_entry e JOIN facility f ON f.id = e.facility_id JOIN channel c ON c.id = e.channel_id
+JOIN device d ON d.id = c.device_id
 LEFT JOIN activity_withdrawal w ON w.facility_id = e.facility_id AND w.id = e.id
 WHERE f.slug = %s AND e.id = %s
 """
@@ -47,10 +50,28 @@ def withdraw(
         *_, withdrawn_at = entry
         if withdrawn_at is not None:
             raise NotWithdrawnError(f"{entry_id!r} was withdrawn on {withdrawn_at:%Y-%m-%d}")
-        facility_id, timezone, channel_id, unit, spec, first, end, _ = entry
-        channel = ChannelKey(facility_id=facility_id, channel_id=channel_id, unit=unit, spec=spec)
+        facility_id, timezone, channel_id, name, unit, spec, first, end, _ = entry
+        channel = ChannelKey(
+            facility_id=facility_id,
+            facility=facility,
+            channel_id=channel_id,
+            name=name,
+            unit=unit,
+            spec=spec,
+        )
         connection.execute(_ADD, (facility_id, entry_id, by, reason))
-        return sum(
-            discards.discard(connection, channel, ts, ts + MICROSECOND, by=by, reason=reason)
+        discarded = sum(
+            discards.take_away(connection, channel, ts, ts + MICROSECOND, by=by, reason=reason)
             for ts in map(from_us, instants_us(entry_id, first, end, ZoneInfo(timezone)))
         )
+        record(
+            connection,
+            "activity.withdraw",
+            by=by,
+            facility=facility,
+            subject=entry_id,
+            before={"channel": name, "from": first, "to": end},
+            after={"readings discarded": discarded},
+            reason=reason,
+        )
+        return discarded

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from psycopg.rows import class_row
 
 from services.core.facility.in_force import in_force, in_force_at
+from services.core.store.audit.record import record as record_deed
 from services.core.store.database import notify
 from services.core.store.packing import opened
 from services.core.store.readings import history
@@ -30,7 +31,8 @@ __all__ = ["StoredBounds", "bounds"]
 _LIMIT: Final = 10_000
 
 _CHANNEL: Final = """
-SELECT d.facility_id, c.id AS channel_id, c.unit, c.spec
+SELECT d.facility_id, f.slug AS facility, c.id AS channel_id, d.slug || '.' || c.slug AS name,
+       c.unit, c.spec
 FROM channel c JOIN device d ON d.id = c.device_id JOIN facility f ON f.id = d.facility_id
 WHERE f.slug = %s AND d.slug = %s AND c.slug = %s
 """
@@ -76,7 +78,10 @@ class ChannelKey:
     """A channel as the registry knows it, whether the facility file still names it or not."""
 
     facility_id: int
+    facility: str
     channel_id: int
+    #: ``device.channel``
+    name: str
     unit: str
     #: its part of the facility file
     spec: Mapping[str, Any] = field(repr=False)
@@ -167,22 +172,47 @@ def discard(
     returns 0. The aggregator computes again what depended on them.
     """
     with connection.transaction():
-        packing.open_for_writing(
-            connection, *_oldest_days(connection, channel.channel_id, since, until, limit)
-        )
-        moved = connection.execute(
-            _MOVE,
-            {
-                "channel": channel.channel_id,
-                "since": since,
-                "until": until,
-                "by": by,
-                "reason": reason,
-                "limit": limit,
-            },
-        ).fetchall()
+        moved = take_away(connection, channel, since, until, by=by, reason=reason, limit=limit)
         if moved:
-            _invalidate(connection, channel, [ts for (ts,) in moved], why.discarded(by, reason))
+            record_deed(
+                connection,
+                "reading.discard",
+                by=by,
+                facility=channel.facility,
+                subject=channel.name,
+                after={"readings": moved, "from": since, "to": until},
+                reason=reason,
+            )
+    return moved
+
+
+def take_away(
+    connection: psycopg.Connection[Any],
+    channel: ChannelKey,
+    since: datetime,
+    until: datetime,
+    *,
+    by: str,
+    reason: str,
+    limit: int = _LIMIT,
+) -> int:
+    """Do so in the caller's transaction, as a part of what the caller records."""
+    packing.open_for_writing(
+        connection, *_oldest_days(connection, channel.channel_id, since, until, limit)
+    )
+    moved = connection.execute(
+        _MOVE,
+        {
+            "channel": channel.channel_id,
+            "since": since,
+            "until": until,
+            "by": by,
+            "reason": reason,
+            "limit": limit,
+        },
+    ).fetchall()
+    if moved:
+        _invalidate(connection, channel, [ts for (ts,) in moved], why.discarded(by, reason))
     return len(moved)
 
 

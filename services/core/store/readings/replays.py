@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, text, update
 
+from services.core.store.audit.record import record
 from services.core.store.database.progress import RUNS
 from services.core.store.readings.quarantine import QuarantineItem, names_device
 from services.core.store.schema.tables import process_progress, quarantine, replay_request
@@ -108,7 +109,26 @@ def submit(
     )
     if made is None:
         raise AssertionError("an inserted row has an id")
+    record(
+        connection,
+        "quarantine.replay",
+        by=by,
+        facility=_one_facility(selection),
+        subject=made,
+        after={**_chosen(selection), "accept": accept, "entries": entries},
+        reason=note,
+    )
     return int(made)
+
+
+def _one_facility(selection: Selection) -> str | None:
+    slugs = selection.facilities or ()
+    return slugs[0] if len(slugs) == 1 else None
+
+
+def _chosen(selection: Selection) -> dict[str, Any]:
+    """Return what a selection names."""
+    return {name: value for name, value in asdict(selection).items() if value is not None}
 
 
 def unknown_ids(
@@ -140,14 +160,22 @@ def ingest_runs(connection: Connection) -> bool:
     return bool(connection.scalar(select(runs.exists())))
 
 
-def discard(connection: Connection, selection: Selection) -> int:
+def discard(connection: Connection, selection: Selection, *, by: str) -> int:
     """Give up open entries for good; return how many."""
     statement = (
         update(quarantine)
         .where(*_matches(selection))
         .values(state="discarded", settled_at=func.now())
     )
-    return connection.execute(statement).rowcount
+    number = connection.execute(statement).rowcount
+    record(
+        connection,
+        "quarantine.discard",
+        by=by,
+        facility=_one_facility(selection),
+        after={**_chosen(selection), "entries": number},
+    )
+    return number
 
 
 def select_request(request_id: int) -> Select[Any]:

@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from services.core.facility import model
 from services.core.facility.errors import ApplyError
+from services.core.store.audit.record import record
 from services.core.store.schema.tables import channel, device, facility, facility_grant
 
 Kind = Literal["topic", "secret"]
@@ -82,7 +83,7 @@ def grant_secrets(
     changes += [
         f"+ grant of secret {name}"
         for name in _secrets(file)
-        if _grant(connection, facility_id, "secret", name, by)
+        if _grant(connection, facility_id, file.facility.id, "secret", name, by)
     ]
 
 
@@ -91,10 +92,10 @@ def grant(connection: Connection, slug: str, kind: Kind, name: str, *, by: str) 
 
     :raises GrantRequestError: there is no such facility.
     """
-    return _grant(connection, _facility_id(connection, slug), kind, name, by)
+    return _grant(connection, _facility_id(connection, slug), slug, kind, name, by)
 
 
-def revoke(connection: Connection, slug: str, kind: Kind, name: str) -> None:
+def revoke(connection: Connection, slug: str, kind: Kind, name: str, *, by: str) -> None:
     """Take back a grant.
 
     :raises GrantRequestError: there is no such facility, or it has no such grant.
@@ -110,6 +111,7 @@ def revoke(connection: Connection, slug: str, kind: Kind, name: str) -> None:
         raise GrantRequestError(
             f"{slug} has no grant of {name}; `tonne {kind}s list` shows all that there are"
         )
+    record(connection, "grant.revoke", by=by, facility=slug, subject=name, before={"kind": kind})
 
 
 def list_grants(
@@ -168,11 +170,16 @@ def _facility_id(connection: Connection, slug: str) -> int:
     return int(ident)
 
 
-def _grant(connection: Connection, facility_id: int, kind: Kind, name: str, by: str) -> bool:
+def _grant(
+    connection: Connection, facility_id: int, slug: str, kind: Kind, name: str, by: str
+) -> bool:
     made = connection.execute(
         insert(facility_grant)
         .values(facility_id=facility_id, kind=kind, name=name, granted_by=by)
         .on_conflict_do_nothing()
         .returning(facility_grant.c.name)
     )
-    return made.first() is not None
+    if made.first() is None:
+        return False
+    record(connection, "grant.give", by=by, facility=slug, subject=name, after={"kind": kind})
+    return True

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, insert, update
 
 from services.core.facility.checks import factor_record
 from services.core.facility.factor_file import FactorRow
+from services.core.store.audit.record import record as record_deed
 from services.core.store.database import database_time
 from services.core.store.factor_series import names
 from services.core.store.registry import apply as registry
@@ -69,6 +70,7 @@ def import_factors(
     if altered:
         recompute_users(connection, altered, whose="this file's", by=by)
     if changes:
+        record_deed(connection, "factor.import", by=by, after={"changes": changes})
         registry.raise_revision(connection)
     return changes
 

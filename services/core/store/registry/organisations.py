@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from services.core.facility.model import ScopePath
 from services.core.facility.organisation import OrganisationFile
 from services.core.facility.pathway import T_KG
+from services.core.store.audit.record import record
 from services.core.store.registry import revisions
 from services.core.store.registry.apply import lock
 from services.core.store.registry.pathways import STATED, BaseFigure
@@ -81,7 +82,9 @@ class StatedOrganisation:
         return base
 
 
-def apply_organisation(connection: Connection, file: OrganisationFile) -> list[str]:
+def apply_organisation(
+    connection: Connection, file: OrganisationFile, *, by: str | None = None
+) -> list[str]:
     """Write an organisation's file; return a line for each change, none if it was there already.
 
     :raises UnknownFacilityError: it names a facility that is not registered.
@@ -109,6 +112,7 @@ def apply_organisation(connection: Connection, file: OrganisationFile) -> list[s
     if before == after:
         return []
     revisions.keep(connection, organisation_revision, organisation_id, after)
+    record(connection, "organisation.apply", by=by, subject=slug, before=before, after=after)
     if before is None:
         count = len(file.facilities)
         return [f"+ organisation {slug}: {count} {'facility' if count == 1 else 'facilities'}"]

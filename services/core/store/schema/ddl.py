@@ -13,6 +13,7 @@ from services.core.store.schema import (
     activity_tables,
     alert_tables,
     archive,
+    audit_tables,
     electricity_tables,
     factor_series_tables,
     organisation_tables,
@@ -27,8 +28,12 @@ from services.core.store.schema import (
 from services.core.store.schema.minute_packing import MINUTE_IN_FORCE
 from services.core.store.schema.tables import metadata
 
+#: The audit log, to which whatever people ask a process for is added.
+_AUDIT = {audit_tables.audit_entry.name: ("INSERT",)}
+
 #: What a facility file and the API's calls write. Nothing measured, computed or recorded is here.
 _CONFIGURE: dict[str, tuple[str, ...]] = {
+    **_AUDIT,
     "registry_revision": ("UPDATE",),
     "facility": ("INSERT", "UPDATE"),
     "facility_grant": ("INSERT", "UPDATE", "DELETE"),
@@ -63,6 +68,7 @@ _CONFIGURE: dict[str, tuple[str, ...]] = {
 #: Tables each role may write; every role may read all but the API keys' digests.
 WRITES: dict[str, dict[str, tuple[str, ...]]] = {
     "tonne_ingest": {
+        **_AUDIT,
         "reading": ("INSERT",),
         # what is imported becomes readings
         activity_tables.activity_entry.name: ("INSERT",),
@@ -77,6 +83,7 @@ WRITES: dict[str, dict[str, tuple[str, ...]]] = {
         "process_progress": ("INSERT", "UPDATE", "DELETE"),
     },
     "tonne_aggregate": {
+        **_AUDIT,
         "touched": ("INSERT", "UPDATE", "DELETE"),
         factor_series_tables.factor_inbox.name: ("DELETE",),
         factor_series_tables.factor_value.name: ("INSERT",),
@@ -139,6 +146,9 @@ _VIEWS = (
     "history.emission_hour",
     "history.emission_hour_history",
 )
+
+#: Tables that the API alone reads, to answer.
+_ANSWERED = ("api_key", audit_tables.audit_entry.name)
 
 #: Roles that processes log in as, once they have a password (:mod:`.logins`).
 LOGINS = ("tonne_ingest", "tonne_aggregate", "tonne_notify", "tonne_api", "tonne_admin")
@@ -404,9 +414,13 @@ def create_views(connection: Connection) -> None:
 
 def create_triggers(connection: Connection) -> None:
     """Create the triggers, and the functions that they call."""
-    for create, _ in sum_triggers.FUNCTIONS.values():
+    for create, _ in (sum_triggers.FUNCTIONS | audit_tables.FUNCTIONS).values():
         connection.execute(text(create))
-    for statement in (*sum_triggers.TRIGGERS, *packing.TAKEN_ARE_PACKED):
+    for statement in (
+        *sum_triggers.TRIGGERS,
+        *packing.TAKEN_ARE_PACKED,
+        *audit_tables.TRIGGERS,
+    ):
         connection.execute(text(statement))
 
 
@@ -453,9 +467,9 @@ def create_roles(connection: Connection) -> None:
                 f" GRANT USAGE ON SCHEMA history TO {role}; END IF; END $$"
             )
         )
-        # the API authenticates before it reads: of the roles only its own sees the keys; whoever
-        # knows the client id can take ingest's session over
-        hidden = {"api_key", "broker_session"}
+        # the API authenticates before it reads: of the roles only its own sees the keys and who did
+        # what; whoever knows the client id can take ingest's session over
+        hidden = {*_ANSWERED, "broker_session"}
         readable = [table.name for table in metadata.sorted_tables if table.name not in hidden]
         rights = [(name, "SELECT") for name in readable]
         rights += [(view, "SELECT") for view in _VIEWS]
@@ -463,7 +477,7 @@ def create_roles(connection: Connection) -> None:
             rights.append(("alembic_version", "SELECT"))
         rights += [(name, right) for name, several in writes.items() for right in several]
         if role == "tonne_read":
-            rights.append(("api_key", "SELECT"))
+            rights += [(name, "SELECT") for name in _ANSWERED]
         _grant_missing(connection, role, rights)
     connection.execute(text(_MINUTE_START))
     connection.execute(text(_MINUTE_OF))
@@ -474,6 +488,7 @@ def create_roles(connection: Connection) -> None:
     connection.execute(text("REVOKE ALL ON FUNCTION supersede_reading FROM PUBLIC"))
     connection.execute(text("GRANT EXECUTE ON FUNCTION supersede_reading TO tonne_ingest"))
     functions = packing.FUNCTIONS | archive.FUNCTIONS | sum_triggers.FUNCTIONS
+    functions |= audit_tables.FUNCTIONS
     for name, (create, callers) in functions.items():
         connection.execute(text(create.replace("{kept}", str(2 * _REACH))))
         connection.execute(text(f"REVOKE ALL ON FUNCTION {name} FROM PUBLIC"))
