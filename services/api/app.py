@@ -67,6 +67,7 @@ from services.api.routes import (
     thresholds,
 )
 from services.api.routes.live import live_reader
+from services.api.routes.live_hours import hours_reader
 from services.api.serving import Server, server_config
 from services.core.runtime import logging
 from services.core.runtime.clock import Clock
@@ -106,8 +107,8 @@ def create_app(
     database = Database(settings.database, connections=settings.api_reads_at_once)
     # streams go on whatever requests do
     feeding = Database(settings.database, connections=_FEED_CONNECTIONS)
-    accounts = KnownAccounts()
-    bodies = LiveBodies(accounts)
+    known, accounts = KnownFacilities(), KnownAccounts()
+    bodies = LiveBodies(accounts, hours_reader(feeding, known, accounts))
     feed = LiveFeed(
         live_reader(feeding, clock, bodies), pace=pace or Pace(max_streams=settings.api_streams)
     )
@@ -151,7 +152,7 @@ def create_app(
         clock=clock,
         feed=feed,
         live=bodies,
-        facilities=KnownFacilities(),
+        facilities=known,
         accounts=accounts,
         gate=gate,
         health=Health(settings.database, holds_s=health_holds_s),

@@ -60,6 +60,8 @@ sources:
      market_factor: market}}
   - {{id: wood-fire, name: {LONG}, scope: 1, method: activity, input: {_ID}.wood, factor: chips}}
   - {{id: boiler, scope: 1, method: activity, input: {_ID}.gas, factor: mixed}}
+electricity:
+  {{zone: AT, match: ghgp-2025-draft, contracts: [{{id: a, technology: wind, share: 25}}]}}
 """
 
 #: What does not fit: texts wider than their box, and what reaches beyond the page.

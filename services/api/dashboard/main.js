@@ -3,6 +3,7 @@
 import { Alerts } from "./alerts.js";
 import { ApiError, follow, get, post } from "./api.js";
 import { Chart } from "./chart.js";
+import { drawElectricity } from "./electricity.js";
 import { FIGURES, chosenFigure } from "./figures.js";
 import { NO_DATA, ago, clock, rate } from "./format.js";
 import { askForKey } from "./key.js";
@@ -151,6 +152,7 @@ function draw(live) {
   drawChecks($("checks"), live.checks, live.sources);
   drawAlerts(live.alerts);
   drawTotals($("totals"), live.totals, limits, figure);
+  drawElectricity($("electricity"), live.electricity, facility.timezone);
   drawSources($("sources"), live.sources, figure, facility.timezone);
   drawAge();
   drawChart(() => chart.update());

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.http.validators import Validator
 from services.api.live.body import live_body
+from services.api.live.by_minute import ByMinute, ReadHours
 from services.api.live.overview import Summary, summary
 from services.core.store.alerts.queries import ALERTS_SHOWN_FOR, is_open, live_alerts
 from services.core.store.answers.answer_states import LiveState, live_state
@@ -55,12 +56,13 @@ class LiveBytes:
 class LiveBodies:
     """Reads and keeps the newest body of each facility that is asked for."""
 
-    def __init__(self, accounts: KnownAccounts) -> None:
+    def __init__(self, accounts: KnownAccounts, read_hours: ReadHours) -> None:
         self._newest: OrderedDict[str, LiveBytes] = OrderedDict()
         #: who asks for what is being built waits for it
         self._building: dict[str, asyncio.Lock] = {}
         self._accounts = accounts
         self._balances = KnownBalances()
+        self._by_minute = ByMinute(read_hours)
 
     async def state(
         self, connection: AsyncConnection, facility: str, now: datetime
@@ -102,11 +104,14 @@ class LiveBodies:
         known = asked.state
         state = await facility_live(connection, facility, now=now)
         accounts = await self._accounts.read(connection, facility, known)
-        stated = await self._balances.read(connection, facility, revision=known.answer.revision)
+        revision = known.answer.revision
+        stated = await self._balances.read(connection, facility, revision=revision)
         alerts = await live_alerts(connection, facility) if known.has_alerts else []
         if state is None:
             return None
-        body = live_body(state, accounts, [alert for alert in alerts if is_open(alert)], stated)
+        beside = await self._by_minute.read(connection, facility, now, revision=revision)
+        standing = [alert for alert in alerts if is_open(alert)]
+        body = {**live_body(state, accounts, standing, stated), **beside}
         del body["as_of"]
         return LiveBytes(
             validator=asked.validator,

@@ -13,11 +13,9 @@ _TIME = Field(examples=["2026-11-23T17:00:00Z"], description="start of the inter
 _FACILITY = Field(examples=["linz"])
 
 
-class ElectricityUse(Answer):
-    """What a facility's electricity was in an interval, location-based and market-based."""
+class MatchedBy(Answer):
+    """The rule by which a facility's contracts are matched."""
 
-    time: datetime = _TIME
-    facility: str = _FACILITY
     zone: str | None = Field(examples=["AT"], description="grid or bidding zone of the facility")
     match: str = Field(
         examples=["hourly"],
@@ -29,6 +27,11 @@ class ElectricityUse(Answer):
     match_draft: bool = Field(
         examples=[False], description="it is consulted on, and no standard yet"
     )
+
+
+class MatchedLoad(Answer):
+    """A load in a span of time, location-based and market-based."""
+
     load_kwh: float | None = Field(
         examples=[412000.0], description="what was bought; `null`: nothing is known"
     )
@@ -75,6 +78,16 @@ class ElectricityUse(Answer):
     coverage: float = Field(
         examples=[0.998], description="share of the time of all sources of which a load is known"
     )
+
+
+class _Interval(Answer):
+    time: datetime = _TIME
+    facility: str = _FACILITY
+
+
+class ElectricityUse(MatchedLoad, MatchedBy, _Interval):
+    """What a facility's electricity was in an interval, location-based and market-based."""
+
     state: Literal["provisional", "final"] = Field(examples=["final"])
 
 

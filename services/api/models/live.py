@@ -9,6 +9,7 @@ from pydantic import Field
 
 from services.api.models.alerts import Alert
 from services.api.models.answer import Answer, QualityWord
+from services.api.models.live_electricity import LiveElectricity
 from services.core.timeline.windows import Window
 
 
@@ -233,6 +234,11 @@ class Live(Answer):
     )
     removals: dict[Window, Removed] = Field(
         description="beside `totals`, which are gross: nothing is deducted from them"
+    )
+    electricity: LiveElectricity | None = Field(
+        description="what contracts supply of the load of scope 2, as `GET /v1/electricity` tells"
+        " it; `null`: the facility's file states no `electricity`, or a storage of it is"
+        " so old that its hours are too many for an answer"
     )
     sources: list[LiveSource]
     checks: list[Check]

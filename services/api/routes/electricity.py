@@ -171,7 +171,7 @@ async def _answer(
             now=now,
         ),
     )
-    stated = await stated_electricity(context, of_call.facilities, as_of)
+    stated = await stated_electricity(context.database, of_call.facilities, as_of)
     if any(electricity.factors for _, electricity in stated):
         # the state of totals tells nothing of values by the hour that contracts alone use
         of_call = replace(of_call, validator=None)
@@ -190,7 +190,9 @@ async def _answer(
             of_facility = FacilityElectricity(
                 facility=facility, stated=electricity, buckets=buckets
             )
-            hours = await read_matched(context, connection, of_facility, now=now, as_of=as_of)
+            hours = await read_matched(
+                context.database, context.accounts, connection, of_facility, now=now, as_of=as_of
+            )
             parts.append((facility, listing.columns(facility, hours, buckets, now)))
     return table_answer(
         _in_order(listing.shape, parts),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.concurrency import run_in_threadpool
 
-from services.api.context import Context
+from services.api.database import Database
 from services.api.http.intervals import HOURLY
 from services.api.http.problems import TooManyRows
 from services.api.models.emission_table import Series
@@ -31,6 +31,7 @@ from services.core.store.answers.electricity import (
     reach,
 )
 from services.core.store.answers.facility_queries import FacilityRow
+from services.core.store.answers.source_uncertainty import KnownAccounts
 from services.core.store.registry.electricity import electricity
 from services.core.store.registry.factor_hours import factor_hours
 from services.core.timeline.instants import HOUR_US, from_us, to_us
@@ -54,16 +55,17 @@ class FacilityElectricity:
 
 
 async def stated_electricity(
-    context: Context, facilities: Sequence[FacilityRow], as_of: datetime | None
+    database: Database, facilities: Sequence[FacilityRow], as_of: datetime | None
 ) -> list[tuple[FacilityRow, Electricity]]:
     """Read what facilities state of electricity, those that do."""
     ids = [facility.id for facility in facilities]
-    stated = await context.database.read_in_thread(lambda c: electricity(c, ids, as_of))
+    stated = await database.read_in_thread(lambda c: electricity(c, ids, as_of))
     return [(row, stated[row.id]) for row in facilities if row.id in stated]
 
 
 async def read_matched(
-    context: Context,
+    database: Database,
+    accounts: KnownAccounts,
     connection: AsyncConnection,
     asked: FacilityElectricity,
     *,
@@ -74,18 +76,16 @@ async def read_matched(
 
     :raises TooManyRows: there are more than one answer matches.
     """
-    first_us, end_us = reach(
-        asked.stated, asked.zone, asked.buckets[0].begins, asked.buckets[-1].ends
-    )
+    first_us, end_us = _reach(asked)
     first, end = from_us(first_us), min(from_us(end_us), now)
-    if (end_us - first_us) // HOUR_US > _MAX_HOURS:
+    if reads_too_much(asked):
         raise TooManyRows(
             f"More than {_MAX_HOURS} hours of {asked.facility.slug} would be matched; ask for a"
             " shorter time span."
         )
     series = await series_of(
         connection,
-        context.accounts,
+        accounts,
         [asked.facility],
         [],
         first,
@@ -103,13 +103,13 @@ async def read_matched(
     if as_of is not None and counted:
         part = Series(timezone=asked.facility.timezone, sources=tuple(counted))
         hours = Buckets.between([first, from_us(end_us)])
-        known = await hours_then(context, [(part, hours)], HOURLY, now)
+        known = await hours_then(database, [(part, hours)], HOURLY, now)
         then = None if known is None else known.among(chosen).figures
     # what lies ahead of the clock is no hour yet
     end_us = min(end_us, -(-to_us(now) // HOUR_US) * HOUR_US)
     load = await load_hours(connection, bought, first_us, end_us, now=now, then=then)
     amounts = await amount_hours(connection, channels, first_us, end_us, now=now, then=then)
-    factors = await _factors(context, asked, load.hour_us, as_of)
+    factors = await _factors(database, asked, load.hour_us, as_of)
 
     def work() -> MatchedElectricity:
         return matched_electricity(
@@ -120,8 +120,18 @@ async def read_matched(
     return await run_in_threadpool(work)
 
 
+def reads_too_much(asked: FacilityElectricity) -> bool:
+    """Return whether more hours would be matched than one answer matches."""
+    first_us, end_us = _reach(asked)
+    return (end_us - first_us) // HOUR_US > _MAX_HOURS
+
+
+def _reach(asked: FacilityElectricity) -> tuple[int, int]:
+    return reach(asked.stated, asked.zone, asked.buckets[0].begins, asked.buckets[-1].ends)
+
+
 async def _factors(
-    context: Context,
+    database: Database,
     asked: FacilityElectricity,
     hour_us: NDArray[np.int64],
     as_of: datetime | None,
@@ -135,4 +145,4 @@ async def _factors(
             connection, asked.facility.id, named, hour_us, zone=asked.zone, as_of=as_of
         )
 
-    return await context.database.read_in_thread(ask)
+    return await database.read_in_thread(ask)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.api.context import Context
+from services.api.database import Database
 from services.api.http.intervals import (
     DAILY,
     HOURLY,
@@ -102,7 +102,7 @@ async def _accounts(
 
 
 async def hours_then(
-    context: Context,
+    database: Database,
     parts: Sequence[tuple[Series, Buckets]],
     interval: IntervalLength,
     as_of: datetime,
@@ -126,7 +126,7 @@ async def hours_then(
     if not asked:
         return None
     try:
-        return await context.database.read_in_thread(
+        return await database.read_in_thread(
             lambda connection: open_hours(connection, asked, as_of)
         )
     except TooManyOpenHoursError as error:

@@ -120,7 +120,7 @@ async def get_emissions(
             for part in series
         ]
         is_past = as_of is not None
-        then = await hours_then(context, parts, interval, now) if is_past else None
+        then = await hours_then(context.database, parts, interval, now) if is_past else None
         answers = []
         for part, buckets in parts:
             columns = await columns_of(

@@ -83,7 +83,7 @@ async def forecast_reading(
     hours = cut(HOURLY, max(begins, hour - _HOURS * HOUR), hour, timezone="UTC", limit=_HOURS)
     then = None
     if as_of is not None:
-        then = await hours_then(context, [(series, days)], DAILY, now)
+        then = await hours_then(context.database, [(series, days)], DAILY, now)
 
     async def steps(buckets: Buckets, interval: IntervalLength) -> Steps:
         columns = await columns_of(

@@ -34,6 +34,7 @@ from services.api.live.feed import FeedAwayError, ReadLive
 from services.api.live.stream import LiveStream
 from services.api.live.viewer import Viewer
 from services.api.models.live import Live
+from services.api.routes.live_hours import hours_reader
 from services.core.runtime.clock import Clock
 from services.core.store.alerts.queries import alerts_as_of, is_open
 from services.core.store.answers.balances import balances
@@ -119,11 +120,12 @@ async def _live_as_of(
         accounts = await source_accounts(connection, facility, as_of)
         stated = await balances(connection, [facility], as_of)
         alerts = await alerts_as_of(connection, facility, asked)
+        read = hours_reader(context.database, context.facilities, context.accounts, as_of)
+        beside = await read(connection, facility, as_of)
     if state is None:
         raise no_facility(facility)
-    return json_answer(
-        live_body(state, accounts, [a for a in alerts if is_open(a)], stated.get(facility))
-    )
+    standing = [alert for alert in alerts if is_open(alert)]
+    return json_answer({**live_body(state, accounts, standing, stated.get(facility)), **beside})
 
 
 async def _past(context: Context, facility: str, as_of: datetime) -> Past | None:

@@ -100,7 +100,7 @@ async def readings(
         hours = cut(HOURLY, hour - _RATE_HOURS * HOUR, hour, timezone="UTC", limit=_RATE_HOURS)
         then = None
         if as_of is not None:
-            then = await hours_then(context, [(series, days)], DAILY, now)
+            then = await hours_then(context.database, [(series, days)], DAILY, now)
         by_day, by_hour = [
             await columns_of(
                 connection, series, buckets, interval, now=now, is_past=as_of is not None, then=then

@@ -49,7 +49,7 @@ async def product_sums(
         series = of_products(series, products)
         then = None
         if as_of is not None:
-            then = await hours_then(context, [(series, buckets)], interval, now)
+            then = await hours_then(context.database, [(series, buckets)], interval, now)
         columns = await columns_of(
             connection, series, buckets, interval, now=now, is_past=as_of is not None, then=then
         )

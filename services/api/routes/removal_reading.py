@@ -53,7 +53,7 @@ async def measured_removals(
     buckets = Buckets.between(boundaries)
     then = None
     if as_of is not None:
-        then = await hours_then(context, [(series, buckets)], HOURLY, now)
+        then = await hours_then(context.database, [(series, buckets)], HOURLY, now)
     columns = await columns_of(
         connection, series, buckets, HOURLY, now=now, is_past=as_of is not None, then=then
     )

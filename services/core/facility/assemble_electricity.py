@@ -63,6 +63,34 @@ def calendar(electricity: Electricity, zone: ZoneInfo) -> MatchCalendar:
     return MatchCalendar(electricity.policies, zone)
 
 
+def is_in_force(contract: Contract, day: date) -> bool:
+    """Return whether a contract is one on a local day."""
+    return (contract.from_ or date.min) <= day < (contract.to or date.max)
+
+
+def measured(electricity: Electricity, hours: Hours) -> dict[str, Booleans]:
+    """Return the channels that measure what contracts and storages do, and in which hours."""
+    counts: dict[str, Booleans] = {}
+    for contract in electricity.contracts:
+        if contract.channel is not None:
+            _add_hours(counts, contract.channel, _term(contract, hours))
+    for storage in electricity.storage:
+        for channel in storage.channels:
+            _add_hours(counts, channel, hours.from_day(storage.from_))
+    return counts
+
+
+def _add_hours(counts: dict[str, Booleans], channel: str, more: Booleans) -> None:
+    counts[channel] = counts[channel] | more if channel in counts else more
+
+
+def _term(contract: Contract, hours: Hours) -> Booleans:
+    """Return the hours of a contract's days."""
+    if contract.to is None:
+        return hours.from_day(contract.from_)
+    return hours.from_day(contract.from_) & ~hours.from_day(contract.to)
+
+
 def months(zone: ZoneInfo) -> MatchCalendar:
     """Return the local months, which certificates are of."""
     return MatchCalendar([DatedPolicy(policy=POLICIES["monthly"])], zone)
@@ -82,9 +110,7 @@ def supplies(electricity: Electricity, hours: Hours) -> tuple[list[Supply], dict
     by_hour = np.array([p.period == "hour" for p in periods.policies])[policy]
     result, uses = [], dict[str, StorageUse]()
     for contract in electricity.contracts:
-        counts = hours.from_day(contract.from_)
-        if contract.to is not None:
-            counts &= ~hours.from_day(contract.to)
+        counts = _term(contract, hours)
         if contract.zone not in {None, electricity.zone}:
             counts &= ~same_zone
         factor = np.zeros(hours.hour_us.size)

@@ -408,3 +408,60 @@ def test_a_certificate_counts_for_one_facility_alone(sites: str) -> None:
     assert {"+ contract park", "+ certificate eecs001"} <= set(try_to(twice))
     with pytest.raises(ApplyError, match="facility twin"):
         try_to(MATCHED)
+
+
+async def test_live_totals_tell_what_is_matched_so_far(client: httpx.AsyncClient) -> None:
+    async def live(facility: str, **parameters: str) -> Any:
+        answer = await client.get("/v1/live", params={"facility": facility, **parameters})
+        assert answer.status_code == 200, answer.text
+        return answer.json()["electricity"]
+
+    assert await live("plain") is None
+    electricity = await live("matched")
+    assert (electricity["as_of"], electricity["by_certificates"]) == (
+        "2026-11-23T18:00:30Z",
+        True,
+    )
+    totals = electricity["totals"]
+    assert list(totals) == ["hour", "today", "month", "year"]
+    today = totals["today"]
+    (row,) = await ask(client, facility="matched", interval="1d", to="now")
+    told = set(row) - {"time", "facility", "state"}
+    assert {name: today[name] for name in told} == {name: row[name] for name in told}
+    assert (today["begins"], today["hours"], today["final_hours"]) == (row["time"], 20, 6)
+    # an hour of which no load is known has no share
+    hour = totals["hour"]
+    assert (hour["begins"], hour["hours"], hour["known_hours"]) == ("2026-11-23T18:00:00Z", 1, 0)
+    assert (hour["load_kwh"], hour["matched_share"], hour["coverage"]) == (None, None, 0)
+    # under a rule of a year its hours say something else
+    year = (await live("yearly"))["totals"]["year"]
+    assert (year["match"], year["matched_share"], year["hourly_share"]) == ("annual", 0.785714, 0.5)
+    assert (year["unmatched_hours"], year["cfe_share"]) == (4, 0.892857)
+    # six of the twenty hours of today, of one channel of three: what is not known supplies nothing
+    shifted = (await live("shifted"))["totals"]["today"]
+    assert shifted["supply_coverage"] == pytest.approx(6 / (19 + 1 / 60), abs=1e-6)
+    assert today["supply_coverage"] is None
+    then = await live("matched", as_of="2026-11-23T10:31:00Z")
+    assert (then["totals"]["today"]["load_kwh"], then["as_of"]) == (45_000, "2026-11-23T10:31:00Z")
+    assert await live("matched", as_of="2026-11-23T10:00:00Z") is None
+
+
+async def test_what_is_matched_is_read_once_a_minute(
+    client: httpx.AsyncClient, sites: str, clock: FixedClock
+) -> None:
+    async def today() -> Any:
+        answer = await client.get("/v1/live", params={"facility": "matched"})
+        return answer.json()["electricity"]["totals"]["today"]["load_kwh"]
+
+    clock.instant = instant("2026-11-23T19:00:10Z")
+    before = await today()
+    with psycopg.connect(sites, autocommit=True) as connection:
+        insert(connection, ["matched"], "grid", "2026-11-23T12:00:00Z", 7)
+        try:
+            connection.execute("UPDATE facility_progress SET sequence = sequence + 1")
+            clock.instant = instant("2026-11-23T19:00:50Z")
+            assert await today() == before
+            clock.instant = instant("2026-11-23T19:01:00Z")
+            assert await today() == before + 7
+        finally:
+            connection.execute("DELETE FROM emission_hour WHERE hour = '2026-11-23T12:00:00Z'")

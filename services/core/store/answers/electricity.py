@@ -67,6 +67,8 @@ class MatchedElectricity:
     storages: Mapping[str, StorageUse]
     #: time of which the channel of a contract is known, by channel and hour
     amounts_known_ms: Mapping[str, Integers]
+    #: the hours in which the channel of a contract or storage counts, by channel
+    measured: Mapping[str, Booleans]
     #: what of the grid's electricity is carbon-free, as a ratio; NaN: not stated
     grid_carbon_free: Floats
 
@@ -206,6 +208,7 @@ def matched_electricity(
         storages=storages
         | assemble_electricity.behind_the_meter(electricity, hours, load.co2_kg, matched.market_kg),
         amounts_known_ms={channel: amount.known_ms for channel, amount in amounts.items()},
+        measured=assemble_electricity.measured(electricity, hours),
         grid_carbon_free=assemble_electricity.grid_carbon_free(electricity, hours),
     )
 
