@@ -44,3 +44,22 @@ def test_a_database_without_a_schema_is_told_from_one_that_is_away(empty_databas
     for ended in run(["api", "aggregate", "keys list"], environment=environment):
         assert ended.code == 1, ended
         assert "the database has no schema yet; run `tonne migrate`" in ended.said, ended
+
+
+def test_chunks_that_the_edition_reads_as_empty_are_refused(database_url: str) -> None:
+    """Only the Community edition can compress; what it leaves in the catalogue is written here."""
+    with psycopg.connect(database_url) as connection:
+        # a reading makes the chunk; whose it is does not matter
+        connection.execute("SET session_replication_role = replica")
+        connection.execute(
+            "INSERT INTO reading (channel_id, ts, value, quality, received_at, time_source)"
+            " VALUES (1, now(), 1, 0, now(), 0)"
+        )
+        connection.execute(
+            "UPDATE _timescaledb_catalog.chunk SET status = status | 1, compressed_chunk_id = id"
+        )
+    for ended in run([*SERVICES, *COMMANDS], environment={"TONNE_DATABASE_URL": database_url}):
+        assert ended.code == 1, ended
+        assert "the database has compressed chunks (1 of reading)" in ended.said, ended
+        assert "decompress_chunk" in ended.said
+        assert "Traceback" not in ended.said

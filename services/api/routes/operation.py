@@ -64,6 +64,8 @@ def _readiness_body(readiness: Readiness | None, clock: Clock) -> dict[str, obje
         missing.append("the database does not answer; check TONNE_DATABASE_URL and the server")
     elif outdated is not None:
         missing.append(outdated)
+    elif readiness.unreadable is not None:
+        missing.append(readiness.unreadable)
     for process, command in _PROCESSES.items():
         age_s = None if readiness is None else readiness.progress_age_s.get(process)
         ready = age_s is not None and age_s <= STALE_AFTER_S

@@ -7,7 +7,10 @@ what it does not need by taking one of the roles that the migrations create (``t
 
 from __future__ import annotations
 
+import re
 import select
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import psycopg
@@ -18,6 +21,7 @@ from sqlalchemy.exc import InvalidatePoolError
 
 from services.core.runtime.credentials import ADVICE, unclear
 from services.core.store.database import schema_version
+from services.core.store.database.schema_version import SchemaError
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -85,6 +89,18 @@ def _parameters(process: ProcessName, role: RoleName | None) -> dict[str, Any]:
     return {"application_name": f"tonne.{process}", "options": options, **_KEEPALIVE}
 
 
+@contextmanager
+def _without_roles() -> Iterator[None]:
+    """Say of a server that no migration has run on what a database without a schema is told."""
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        # a refusal while connecting carries no SQLSTATE
+        if re.search(r'role "tonne_\w+" does not exist', str(error)) is None:
+            raise
+        raise SchemaError(schema_version.objection(None)) from None
+
+
 def connect(
     url: str, *, process: ProcessName, role: RoleName | None = None, autocommit: bool = False
 ) -> psycopg.Connection[Any]:
@@ -93,7 +109,8 @@ def connect(
     :raises psycopg.OperationalError: the database cannot be reached (recoverable).
     :raises SchemaError: its schema is older or newer than this code.
     """
-    connection = psycopg.connect(check_url(url), autocommit=True, **_parameters(process, role))
+    with _without_roles():
+        connection = psycopg.connect(check_url(url), autocommit=True, **_parameters(process, role))
     try:
         if process not in _ANY_SCHEMA:
             schema_version.check(connection)
@@ -113,9 +130,10 @@ async def connect_async(
     any_schema: bool = False,
 ) -> psycopg.AsyncConnection[Any]:
     """Open an asyncio psycopg connection; see :func:`connect`."""
-    connection = await psycopg.AsyncConnection.connect(
-        check_url(url), autocommit=True, **_parameters(process, role)
-    )
+    with _without_roles():
+        connection = await psycopg.AsyncConnection.connect(
+            check_url(url), autocommit=True, **_parameters(process, role)
+        )
     try:
         if not any_schema and process not in _ANY_SCHEMA:
             await schema_version.check_async(connection)

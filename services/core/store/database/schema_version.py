@@ -1,6 +1,7 @@
-"""Whether the database's schema is the one that this code is written for.
+"""Whether the database is one that this code can work with.
 
-Older code must not work on a newer schema: it would write what that schema no longer means.
+Older code must not work on a newer schema: it would write what that schema no longer means. Nor
+can a server be worked with that leaves rows out of its answers.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import Any
 
 import psycopg
 
+from services.core.store.database import unreadable_chunks
+
 #: Where the steps from one schema to the next stand.
 MIGRATIONS = Path(__file__).parent.parent / "schema" / "migrations"
 
@@ -19,7 +22,7 @@ _REVISION = "SELECT version_num FROM public.alembic_version"
 
 
 class SchemaError(RuntimeError):
-    """The database's schema is not that of this version of tonne; the message says what to do."""
+    """The database is not one that this code can work with; the message says what to do."""
 
 
 @cache
@@ -58,7 +61,7 @@ def objection(revision: str | None) -> str | None:
 
 
 def check(connection: psycopg.Connection[Any]) -> None:
-    """Refuse a database with another schema than this code's.
+    """Refuse a database with another schema than this code's, or with chunks it cannot read.
 
     :raises SchemaError: with what to do.
     """
@@ -67,7 +70,8 @@ def check(connection: psycopg.Connection[Any]) -> None:
         row = connection.execute(_REVISION).fetchone() if migrated and migrated[0] else None
     except psycopg.errors.InsufficientPrivilege:
         raise SchemaError(_UNREADABLE) from None
-    _refuse(None if row is None else str(row[0]))
+    _refuse(objection(None if row is None else str(row[0])))
+    _refuse(unreadable_chunks.objection(connection))
 
 
 async def check_async(connection: psycopg.AsyncConnection[Any]) -> None:
@@ -76,7 +80,8 @@ async def check_async(connection: psycopg.AsyncConnection[Any]) -> None:
         stored = await revision(connection)
     except psycopg.errors.InsufficientPrivilege:
         raise SchemaError(_UNREADABLE) from None
-    _refuse(stored)
+    _refuse(objection(stored))
+    _refuse(await unreadable_chunks.objection_async(connection))
 
 
 async def revision(connection: psycopg.AsyncConnection[Any]) -> str | None:
@@ -91,6 +96,6 @@ async def revision(connection: psycopg.AsyncConnection[Any]) -> str | None:
 _UNREADABLE = "the login may not read the schema's version; run `tonne migrate`, which grants it"
 
 
-def _refuse(stored: str | None) -> None:
-    if (reason := objection(stored)) is not None:
+def _refuse(reason: str | None) -> None:
+    if reason is not None:
         raise SchemaError(reason)

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import class_row
 
-from services.core.store.database import schema_version
+from services.core.store.database import schema_version, unreadable_chunks
 from services.core.store.database.connect import connect_async
 from services.core.store.database.progress import AGE_S, RUNS
 from services.core.store.operations import audits_due, calibration_ranges, standing
@@ -97,6 +97,8 @@ class Readiness:
 
     #: None: no migration was ever applied
     schema_revision: str | None
+    #: what of the database the server cannot read, and what to do; None: all can be read
+    unreadable: str | None = None
     #: seconds since the last turn of the newest instance, by process
     progress_age_s: Mapping[str, float] = field(default_factory=dict)
     #: whether every ingest that works is without a session with the broker
@@ -136,6 +138,7 @@ async def readiness(
         revision = await schema_version.revision(connection)
         if revision is None:
             return Readiness(schema_revision=None)
+        unreadable = await unreadable_chunks.objection_async(connection)
         current = revision == schema_version.newest_revision()
         aside = connection.cursor(row_factory=class_row(LeftAlone))
         surprises = connection.cursor()
@@ -190,6 +193,7 @@ async def readiness(
         notices += _limited([], "pieces of work that are set aside", count=len(set_aside))
         return Readiness(
             schema_revision=revision,
+            unreadable=unreadable,
             progress_age_s={str(name): float(age_s) for name, age_s in await progress.fetchall()},
             broker_away=bool(broker_away),
             shed=shed,

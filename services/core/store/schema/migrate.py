@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import psycopg
 from alembic import command
@@ -13,7 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from services.core.store.database import schema_version
+from services.core.store.database import schema_version, unreadable_chunks
 from services.core.store.database.connect import engine
 from services.core.store.database.schema_version import MIGRATIONS
 from services.core.store.schema import ddl, logins
@@ -45,14 +46,15 @@ def upgrade(url: str, *, logins_directory: Path | None = None) -> None:
 
     Safe to call at any time and from several processes at once.
 
-    :raises MigrationError: PostgreSQL or TimescaleDB is missing or too old, or the schema is
-        newer than this code.
+    :raises MigrationError: PostgreSQL or TimescaleDB is missing or too old, the schema is newer
+        than this code, or the server cannot read all that the database has.
     """
     bind = engine(url, process="migrate")
     try:
         with _clear_refusals(), bind.begin() as connection:
             connection.execute(text("SELECT pg_advisory_xact_lock(:k)"), {"k": _MIGRATION_LOCK})
             _require_timescaledb(connection)
+            _refuse_unreadable(connection)
             _refuse_newer(connection)
             command.upgrade(config(connection), "head")
             ddl.create_roles(connection)
@@ -76,6 +78,13 @@ def _clear_refusals() -> Iterator[None]:
             f"the login may not do what the migrations need ({refusal}); it must own the"
             " database and its tables and be allowed to create roles (`ALTER ROLE ... CREATEROLE`)"
         ) from None
+
+
+def _refuse_unreadable(connection: Connection) -> None:
+    # what psycopg itself opened, under SQLAlchemy's
+    opened = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
+    if (reason := unreadable_chunks.objection(opened)) is not None:
+        raise MigrationError(reason)
 
 
 def _refuse_newer(connection: Connection) -> None:
