@@ -16,7 +16,8 @@ import psycopg
 from numpy.typing import NDArray
 
 from services.core.store.emissions.live_minutes import LiveMinutes
-from services.core.store.readings.series import Series, SeriesRequests, StoredReadings, joined
+from services.core.store.readings.series import StoredReadings
+from services.core.store.readings.series_arrays import Series, SeriesRequests, joined
 from services.core.store.registry.plan import FacilityPlan
 from services.core.timeline.instants import MINUTE_US
 

@@ -18,7 +18,8 @@ from services.core.accounting.stack.data_points import (
 from services.core.accounting.stack.recording import ChannelPoints
 from services.core.accounting.stack.scales import Scale
 from services.core.store.computation.ranges import Ranges
-from services.core.store.readings.series import SeriesRequests, StoredReadings
+from services.core.store.readings.series import StoredReadings
+from services.core.store.readings.series_arrays import SeriesRequests
 from services.core.store.registry.plan import FacilityPlan, SourcePlan
 from services.core.timeline.instants import HOUR_US
 from services.core.timeline.intervals import Interval

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from services.core.accounting.series import MinuteSeries
 from services.core.accounting.worth import BEYOND_MEASURE
 from services.core.store.computation import compute
-from services.core.store.readings.series import Series, SeriesRequests, StoredReadings
+from services.core.store.readings.series import StoredReadings
+from services.core.store.readings.series_arrays import Series, SeriesRequests
 from services.core.store.registry.plan import FacilityPlan
 from services.core.timeline.intervals import Interval
 

@@ -99,7 +99,7 @@ def measured(connection: psycopg.Connection[Any]) -> dict[str, Any]:
     began = time.perf_counter()
     for source_id, facility_id, method, source_days in connection.execute(_SOURCES).fetchall():
         for day in source_days:
-            factors = factors_of(connection, plans.get(facility_id), source_id, day)
+            factors = factors_of(connection, plans.get(facility_id), source_id, day, day)
             with connection.transaction():
                 packed = days.pack(connection, source_id, day, factors)
             total = by_method.setdefault(method, [0, 0])

@@ -56,7 +56,7 @@ def pack_some_minutes(
     with connection.transaction():
         for facility_id, source_id, day in connection.execute(_MINUTE_DAYS).fetchall():
             if rng.random() < share:
-                factors = factors_of(connection, plans.get(facility_id), source_id, day)
+                factors = factors_of(connection, plans.get(facility_id), source_id, day, day)
                 packed += minute_days.pack(connection, source_id, day, factors).rows > 0
     return packed
 

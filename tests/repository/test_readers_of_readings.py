@@ -14,7 +14,6 @@ _SEES_BOTH = re.compile(r"\bhistory\.|\bhistory_arrays\.|\bpacked_readings\b|\bo
 
 #: Those that need not: their caller did, or they are about rows alone.
 _ROWS_ALONE = {
-    "core/store/answers/explain_inputs.py": "to read the series of the hour opens its days",
     "core/store/readings/arrival_order.py": "the writer that calls it has opened the days",
     "core/store/readings/packing/candidates.py": "what is still to be packed",
     "core/store/readings/packing/days.py": "packs and opens",

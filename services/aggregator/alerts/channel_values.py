@@ -17,6 +17,7 @@ from services.core.accounting.derived.instants import (
 )
 from services.core.accounting.series import ChannelRule
 from services.core.store.readings import series
+from services.core.store.readings.series_arrays import Readings, SeriesRequest
 from services.core.store.registry.watch_plan import Watched
 from services.core.timeline.intervals import Interval
 
@@ -41,7 +42,7 @@ def fill(values: Values, request: ValueRequest) -> None:
         series.read(
             series.StoredReadings(request.connection),
             [
-                series.SeriesRequest(channel_id=channel_id, interval=interval, before=1)
+                SeriesRequest(channel_id=channel_id, interval=interval, before=1)
                 for channel_id, interval in wanted
             ],
         )
@@ -70,7 +71,7 @@ def _channels(watched: Watched) -> tuple[int, ...]:
 
 
 def _readings(
-    watched: Watched, rules: Sequence[ChannelRule], read: Sequence[series.Readings]
+    watched: Watched, rules: Sequence[ChannelRule], read: Sequence[Readings]
 ) -> GaugeReadings | DerivedReadings:
     """Return what is watched, in its unit; what is not finite is a gap."""
     gauges = [

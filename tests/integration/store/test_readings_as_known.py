@@ -13,7 +13,8 @@ import psycopg
 import pytest
 
 from services.core.store.readings import writer
-from services.core.store.readings.series import SeriesRequests, StoredReadings
+from services.core.store.readings.series import StoredReadings
+from services.core.store.readings.series_arrays import SeriesRequests
 from services.core.store.readings.series_as_known import ReadingsAsKnown
 from services.core.store.readings.writer import Correction, ReadingRow, Supersession
 from services.core.timeline.instants import MILLISECOND

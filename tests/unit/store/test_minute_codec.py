@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from services.core.accounting.minute_rounding import billionths
-from services.core.store.emissions.packing.codec import Factors, pack, unpack
+from services.core.store.emissions.packing.codec import Factors, pack, pack_days, unpack
 from services.core.store.emissions.packing.columns import COLUMNS, NULLABLE, MinuteColumns
 from services.core.store.emissions.packing.days import unpacked
 from services.core.store.packing.blobs import DamagedError
@@ -123,3 +124,18 @@ def test_damage_is_told() -> None:
         unpacked(7, DAY, packed[:-1] + b"x")
     with pytest.raises(DamagedDayError, match="not of that day"):
         unpacked(7, DAY + 1, packed)
+
+
+def test_days_that_are_packed_together_are_what_each_is_by_itself() -> None:
+    held = factors((FIRST - 9, OLD), (FIRST + 700, NEW))
+    run = minutes(metered(), held)
+    run.figures["co2_ug"][77] += 1
+    run.figures["covered_ms"][900:] = 0
+    run.without_activity[500] = run.unknown["activity_n"][500] = True
+    run.activity[500] = run.figures["activity_n"][500] = 0
+    bounds = np.array([0, 1, 400, 700, 1000, run.minute.size])
+    parts = [run.where(slice(low, high)) for low, high in pairwise(bounds.tolist())]
+    packed = pack_days(run, bounds, held)
+    assert all(same(*both) for both in zip(packed, parts, strict=True))
+    assert packed == [pack(part, held) for part in parts]
+    assert run.digests(bounds) == [part.digest() for part in parts]

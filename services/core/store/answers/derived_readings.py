@@ -31,7 +31,8 @@ from services.core.facility.model import Channel, Derived
 from services.core.store.computation import compute
 from services.core.store.readings.chart import QUALITIES, ChartReadings
 from services.core.store.readings.packing.columns import SeriesColumns
-from services.core.store.readings.series import SeriesRequests, StoredReadings
+from services.core.store.readings.series import StoredReadings
+from services.core.store.readings.series_arrays import SeriesRequests
 from services.core.store.registry import derived_channels
 from services.core.timeline.instants import DAY_MINUTES, MINUTE_US, from_us, to_us
 from services.core.timeline.intervals import Interval

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, LiteralString
+from datetime import datetime, timedelta
+from typing import Any, Final, LiteralString
 
 import numpy as np
 import psycopg
@@ -16,13 +16,17 @@ from services.core.accounting.register_records import Incident, UnconfirmedStep
 from services.core.accounting.series import ChannelRule, MinuteSeries
 from services.core.facility import assemble, model
 from services.core.facility.in_force import InForce, within
+from services.core.store.readings import history
 from services.core.store.readings import series as reading_series
 from services.core.store.readings.chart import QUALITIES
 from services.core.store.readings.known_since import readings_then
 from services.core.store.readings.series import StoredReadings
+from services.core.store.readings.series_arrays import Readings, SeriesRequest
 from services.core.store.readings.series_as_known import ReadingsAsKnown
 from services.core.timeline.instants import HOUR_US, MINUTE_US, from_us, to_us
 from services.core.timeline.intervals import Interval
+
+_HOUR: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,6 +116,9 @@ def input_hours(
     Values come from the rule that the totals themselves come from, applied to the readings that
     stood at ``as_of``; None: that are stored now.
     """
+    history.open_span(
+        connection, [channel.id for channel in channels], hour, hour + _HOUR, as_of=as_of
+    )
     readings = StoredReadings(connection) if as_of is None else ReadingsAsKnown(connection, as_of)
     rules = [assemble.channel_rule(channel.spec) for channel in channels]
     return tuple(
@@ -127,16 +134,13 @@ def _around(
     channels: Sequence[InputChannel],
     rules: Sequence[ChannelRule],
     hour: datetime,
-) -> list[reading_series.Readings]:
-    """Read what of each channel the minutes of the hour follow from.
-
-    That opens what is packed of the hour and around it, of all channels at once.
-    """
+) -> list[Readings]:
+    """Read what of each channel the minutes of the hour follow from, of all channels at once."""
     first = to_us(hour) // MINUTE_US
     return reading_series.read(
         readings,
         [
-            reading_series.SeriesRequest(
+            SeriesRequest(
                 channel_id=channel.id,
                 interval=Interval.through(
                     first - math.ceil(rule.context.lead_us / MINUTE_US),
@@ -154,7 +158,7 @@ def _input_hour(
     connection: psycopg.Connection[Any],
     channel: InputChannel,
     rule: ChannelRule,
-    around: reading_series.Readings,
+    around: Readings,
     hour: datetime,
     as_of: datetime | None,
 ) -> InputHour:
@@ -178,7 +182,7 @@ def _input_hour(
 
 
 def _minutes(
-    rule: ChannelRule, around: reading_series.Readings, hour: datetime
+    rule: ChannelRule, around: Readings, hour: datetime
 ) -> tuple[MinuteSeries, tuple[UnconfirmedStep, ...], tuple[Incident, ...]]:
     first = to_us(hour) // MINUTE_US
     last = first + 59

@@ -17,7 +17,7 @@ from services.core.accounting.minute_rounding import billionths, holdable, multi
 from services.core.accounting.series import ChannelRule, ChosenMinutes, MinuteSeries
 from services.core.store.computation.ranges import Integers, Ranges
 from services.core.store.emissions.minute_changes import SourceMinutes
-from services.core.store.readings.series import Series, SeriesRequests
+from services.core.store.readings.series_arrays import Series, SeriesRequests
 from services.core.store.registry.plan import SourcePlan
 from services.core.store.registry.plan_arrays import PlanArrays, RuleTable
 from services.core.store.schema.figures import COMPUTED_TIMES, MASSES

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -189,11 +190,8 @@ def write(
         np.searchsorted(_day_keys(source, minutes.minute), changed.keys), len(minutes)
     )
     sources, numbers = changed.keys // _SOURCE_KEY, changed.keys % _SOURCE_KEY
-    packed, digests = list[bytes](), list[bytes]()
-    for i, (source_id, day) in enumerate(zip(sources.tolist(), numbers.tolist(), strict=True)):
-        part = minutes.where(slice(int(bounds[i]), int(bounds[i + 1])))
-        packed.append(codec.pack(part, factors_of(connection, plan, source_id, day)))
-        digests.append(part.digest())
+    packed = _packed(connection, plan, changed.keys, minutes, bounds)
+    digests = minutes.digests(bounds)
     firsts = instants(minutes.minute[bounds[:-1]] * MINUTE_US)
     lasts = instants(minutes.minute[bounds[1:] - 1] * MINUTE_US)
     for statement, chosen, ids in (
@@ -220,6 +218,28 @@ def write(
     if changed.follow:
         for source_id, day in zip(sources.tolist(), numbers.tolist(), strict=True):
             days.follow_no_more(connection, source_id, day)
+
+
+def _packed(
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan | None,
+    day_keys: Integers,
+    minutes: MinuteColumns,
+    bounds: Integers,
+) -> list[bytes]:
+    """Pack days, all of a source together."""
+    sources, numbers = day_keys // _SOURCE_KEY, day_keys % _SOURCE_KEY
+    begins = np.flatnonzero(np.diff(sources, prepend=-1))
+    packed: list[bytes] = []
+    for first, end in pairwise(np.append(begins, sources.size).tolist()):
+        low, high = bounds[[first, end]].tolist()
+        days_of_source = int(numbers[first]), int(numbers[end - 1])
+        packed += codec.pack_days(
+            minutes.where(slice(low, high)),
+            bounds[first : end + 1] - low,
+            factors_of(connection, plan, int(sources[first]), *days_of_source),
+        )
+    return packed
 
 
 def _parts(keys: Integers) -> tuple[Integers, Integers]:

@@ -44,6 +44,15 @@ _SCATTERED: Final = ChunkConfig(
 )
 #: The default: higher levels take several times as long for a few per cent.
 _VALUES: Final = ChunkConfig()
+#: Values that stay for a while, such as what a reading spreads over minutes: a fifth of the time
+#: and half of the bytes of the default.
+_STEPS: Final = ChunkConfig(
+    compression_level=2,
+    mode_spec=ModeSpec.classic(),
+    delta_spec=DeltaSpec.try_consecutive(1),
+)
+#: So many numbers to a change, at least, are values that stay.
+_STAY: Final = 4
 
 #: Decimals of which floats are looked for, and below what integers are floats to the bit.
 _MOST_DECIMALS: Final = 6
@@ -137,7 +146,8 @@ def floats(values: NDArray[np.float64]) -> bytes:
     column = _decimals(values) if values.size <= bits.FEW else None
     if column is not None and values.size <= bits.VERY_FEW:
         return column
-    packed: bytes = standalone.simple_compress(values, _VALUES)
+    stays = np.count_nonzero(np.diff(words)) * _STAY <= words.size
+    packed: bytes = standalone.simple_compress(values, _STEPS if stays else _VALUES)
     if column is not None and len(column) <= len(packed):
         return column
     unpacked = standalone.simple_decompress(packed)

@@ -11,7 +11,8 @@ Two ways there are to see one history, and every reader goes one of them:
 - it holds the facility (``claims.lock``): nobody packs it then. A day that a late reading opens
   meanwhile makes the view fail with a serialization failure, never tell it twice.
 
-What needs one channel only and is to be fast takes arrays: :mod:`.history_arrays`.
+What needs one channel only and is to be fast takes arrays: :mod:`.history_arrays`. So does what
+computes, of many channels: :mod:`.series`.
 """
 
 from __future__ import annotations
@@ -53,21 +54,22 @@ _NEIGHBOURS: LiteralString = """
             (SELECT p.day, CASE WHEN p.known_to <= {as_of} THEN p.usable ELSE 0 END::int8 AS total
              FROM packed_readings p
              WHERE x.{count} > 0 AND p.channel_id = x.channel_id AND p.day {beyond}
-               AND p.day >= %(oldest)s
+               AND p.day >= %(oldest_day)s
              ORDER BY p.day {order} LIMIT 1)
             UNION ALL
             SELECT n.day, w.total + n.usable
             FROM w CROSS JOIN LATERAL (
                 SELECT p.day, CASE WHEN p.known_to <= {as_of} THEN p.usable ELSE 0 END AS usable
                 FROM packed_readings p
-                WHERE p.channel_id = x.channel_id AND p.day {further} w.day AND p.day >= %(oldest)s
+                WHERE p.channel_id = x.channel_id AND p.day {further} w.day
+                  AND p.day >= %(oldest_day)s
                 ORDER BY p.day {order} LIMIT 1) n
             WHERE w.total < x.{count})
         SELECT day FROM w) n
 """
 
 
-def _wanted(as_of: LiteralString) -> LiteralString:
+def _wanted(columns: LiteralString, as_of: LiteralString) -> LiteralString:
     before = (
         _NEIGHBOURS.replace("{count}", "before")
         .replace("{beyond}", "< x.first")
@@ -81,15 +83,15 @@ def _wanted(as_of: LiteralString) -> LiteralString:
         .replace("{order}", "")
     )
     sql: LiteralString = f"""
-SELECT p.id, p.channel_id, p.day, p.series, p.arrival
+SELECT {columns}
 FROM packed_readings p JOIN (
     SELECT DISTINCT x.channel_id, d.day
-    FROM unnest(%(channels)s::int8[], %(firsts)s::int8[], %(lasts)s::int8[], %(before)s::int8[],
-                %(after)s::int8[]) AS x(channel_id, first, last, before, after)
+    FROM unnest(%(channels)s::int8[], %(first_days)s::int8[], %(last_days)s::int8[],
+                %(before)s::int8[], %(after)s::int8[]) AS x(channel_id, first, last, before, after)
     CROSS JOIN LATERAL (
         SELECT p.day FROM packed_readings p
         WHERE p.channel_id = x.channel_id AND p.day BETWEEN x.first AND x.last
-          AND p.day >= %(oldest)s
+          AND p.day >= %(oldest_day)s
         UNION ALL {before}
         UNION ALL {after}) d) w ON w.channel_id = p.channel_id AND w.day = p.day
 WHERE p.known_from <= {{as_of}}
@@ -97,8 +99,13 @@ WHERE p.known_from <= {{as_of}}
     return sql.replace("{as_of}", as_of)
 
 
-_WANTED: LiteralString = _wanted("'infinity'")
-_WANTED_THEN: LiteralString = _wanted("%(as_of)s::timestamptz")
+_COLUMNS: LiteralString = "p.id, p.channel_id, p.day, p.series, p.arrival"
+_WANTED: LiteralString = _wanted(_COLUMNS, "'infinity'")
+_WANTED_THEN: LiteralString = _wanted(_COLUMNS, "%(as_of)s::timestamptz")
+#: What packed days of :func:`parameters` say: channel, day and series, in order.
+WANTED_SERIES: LiteralString = (
+    _wanted("p.channel_id, p.day, p.series", "'infinity'") + " ORDER BY p.channel_id, p.day"
+)
 _NOT_OPENED: LiteralString = opened.NOT_OPENED.replace("{kind}", "1").replace(
     "{owner}", "channel_id"
 )
@@ -156,9 +163,7 @@ def open_days(
     horizon = opened.horizon(connection, opened.READINGS)
     if horizon is None:
         return
-    looks_back = before is not None and bool(before.any())
-    earliest = _FIRST_DAY if looks_back else int(firsts.min())
-    if max(earliest, _FIRST_DAY if oldest is None else oldest) >= horizon.upto_day:
+    if not _may_be_packed(horizon, firsts, before, oldest):
         return
     none = np.zeros(channels.size, dtype=np.int64)
     sql = _WANTED if as_of is None else _WANTED_THEN
@@ -167,16 +172,39 @@ def open_days(
         sql + _NOT_OPENED if horizon.has_tables else sql,
         {
             "channels": channels.astype(np.int64),
-            "firsts": np.clip(firsts, _FIRST_DAY, LAST_DAY).astype(np.int64),
-            "lasts": np.clip(lasts, _FIRST_DAY, LAST_DAY).astype(np.int64),
             "before": none if before is None else before.astype(np.int64),
             "after": none if after is None else after.astype(np.int64),
-            "oldest": _FIRST_DAY if oldest is None else max(oldest, _FIRST_DAY),
+            **day_bounds(firsts, lasts, oldest),
             **({} if as_of is None else {"as_of": as_of}),
         },
     ).fetchall()
     if packed:
         _unpack(connection, packed, has_tables=horizon.has_tables)
+
+
+def may_be_packed(
+    connection: AnyConnection, firsts: Integers, before: Integers, oldest: int | None
+) -> bool:
+    """Return whether any of the days that :func:`open_days` would open may be packed."""
+    horizon = opened.horizon(connection, opened.READINGS)
+    return horizon is not None and _may_be_packed(horizon, firsts, before, oldest)
+
+
+def _may_be_packed(
+    horizon: opened.Horizon, firsts: Integers, before: Integers | None, oldest: int | None
+) -> bool:
+    looks_back = before is not None and bool(before.any())
+    earliest = _FIRST_DAY if looks_back else int(firsts.min())
+    return max(earliest, _FIRST_DAY if oldest is None else oldest) < horizon.upto_day
+
+
+def day_bounds(firsts: Integers, lasts: Integers, oldest: int | None) -> dict[str, Any]:
+    """Return days as statements take them; ``oldest`` None: there is no bound."""
+    return {
+        "first_days": np.clip(firsts, _FIRST_DAY, LAST_DAY).astype(np.int64),
+        "last_days": np.clip(lasts, _FIRST_DAY, LAST_DAY).astype(np.int64),
+        "oldest_day": _FIRST_DAY if oldest is None else max(oldest, _FIRST_DAY),
+    }
 
 
 def open_span(

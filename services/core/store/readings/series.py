@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, LiteralString
 
 import numpy as np
 import psycopg
-from numpy.typing import NDArray
 
 from services.core.store.database.arrays import PackedRows
 from services.core.store.packing.days import day_of, days_of, instants
 from services.core.store.readings import history
+from services.core.store.readings.packed_series import with_packed
+from services.core.store.readings.series_arrays import (
+    Integers,
+    Readings,
+    Series,
+    SeriesRequest,
+    SeriesRequests,
+    joined,
+)
 from services.core.timeline.instants import DAY_MINUTES, EPOCH, MINUTE_US, from_us
-from services.core.timeline.intervals import Interval
-
-Integers = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 #: Neighbours are looked for this far before the oldest request, and only where these do not do in
 #: all of history: a day has them of a channel that reports each hour.
@@ -46,21 +48,27 @@ FROM unnest(%(channels)s::int8[], %(firsts)s::int8[], %(lasts)s::int8[],
      WITH ORDINALITY AS x(channel_id, first, last, before, after, i)
 CROSS JOIN LATERAL (SELECT minute_start(x.first) AS t0, minute_start(x.last + 1) AS t1) b
 CROSS JOIN LATERAL (
-    (SELECT ts, value, quality FROM reading
+    (SELECT ts, value, quality FROM public.reading
      WHERE channel_id = x.channel_id AND ts >= %(oldest)s::timestamptz AND ts < b.t0
        AND (x.after = 0 OR (value IS NOT NULL AND quality <= 1))
      ORDER BY ts DESC LIMIT x.before)
     UNION ALL
-    (SELECT ts, value, quality FROM reading
+    (SELECT ts, value, quality FROM public.reading
      WHERE channel_id = x.channel_id AND ts >= %(oldest)s::timestamptz
        AND ts >= b.t0 AND ts < b.t1)
     UNION ALL
-    (SELECT ts, value, quality FROM reading
+    (SELECT ts, value, quality FROM public.reading
      WHERE channel_id = x.channel_id AND ts >= %(oldest)s::timestamptz
        AND ts >= b.t1 AND value IS NOT NULL AND quality <= 1
      ORDER BY ts LIMIT x.after)
 ) r
 """  # noqa: S608 - how rows are packed
+
+#: Rows, and the packed days that hold what is asked for or neighbours of it.
+_BOTH: LiteralString = f"""
+SELECT ({_READINGS}), array_agg(p.channel_id), array_agg(p.day), array_agg(p.series)
+FROM ({history.WANTED_SERIES}) p
+"""  # noqa: S608 - constants
 
 # How far the k-th usable neighbours of a request lie from it. `since` is in microseconds.
 _NEIGHBOUR: Final = PackedRows(before="int8", after="int8")
@@ -112,119 +120,24 @@ CROSS JOIN LATERAL (
 """
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SeriesRequest:
-    """Minutes of one channel, and how many readings around them matter.
-
-    With ``after`` > 0 only usable readings count as neighbours (a register's), else any (a
-    gauge's: a gap ends what holds).
-    """
-
-    channel_id: int
-    interval: Interval
-    before: int = 0
-    after: int = 0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SeriesRequests:
-    """Many requests, column by column; see :class:`SeriesRequest`. Both minutes are included."""
-
-    channels: Integers
-    firsts: Integers
-    lasts: Integers
-    before: Integers
-    after: Integers
-
-    def __len__(self) -> int:
-        return self.channels.size
-
-    def where(self, chosen: NDArray[np.bool_]) -> SeriesRequests:
-        """Return those chosen."""
-        return SeriesRequests(
-            channels=self.channels[chosen],
-            firsts=self.firsts[chosen],
-            lasts=self.lasts[chosen],
-            before=self.before[chosen],
-            after=self.after[chosen],
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Readings:
-    """Readings of one request, ascending; NaN where a reading says that nothing is known."""
-
-    ts_us: Integers
-    value: Floats
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Series:
-    """Readings of several requests one after the other, each ascending.
-
-    Those of request i lie from ``bounds[i]`` to before ``bounds[i + 1]``.
-    """
-
-    ts_us: Integers
-    value: Floats
-    bounds: Integers
-    #: which are uncertain; None: none is
-    uncertain: Bools | None = None
-
-    def __getitem__(self, i: int) -> Readings:
-        """Return those of one request."""
-        rows = slice(self.bounds[i], self.bounds[i + 1])
-        return Readings(ts_us=self.ts_us[rows], value=self.value[rows])
-
-    @property
-    def owner(self) -> Integers:
-        """The number of the request that each reading belongs to."""
-        return np.repeat(np.arange(self.bounds.size - 1), np.diff(self.bounds))
-
-    @classmethod
-    def sorted(
-        cls,
-        owner: Integers,
-        ts_us: Integers,
-        value: Floats,
-        requests: int,
-        uncertain: Bools | None = None,
-    ) -> Series:
-        """Build it from readings in any order, and the number of the request of each."""
-        same = owner[1:] == owner[:-1]
-        if np.any(owner[1:] < owner[:-1]) or np.any(same & (ts_us[1:] <= ts_us[:-1])):
-            order = np.lexsort((ts_us, owner))
-            owner, ts_us, value = owner[order], ts_us[order], value[order]
-            uncertain = None if uncertain is None else uncertain[order]
-        bounds = np.searchsorted(owner, np.arange(requests + 1))
-        return cls(ts_us=ts_us, value=value, bounds=bounds, uncertain=uncertain)
-
-
 class StoredReadings:
     """The readings as they stand in the database."""
 
     def __init__(
-        self,
-        connection: psycopg.Connection[Any],
-        *,
-        sql: LiteralString = _READINGS,
-        also: Mapping[str, Any] | None = None,
-        unpacked_from_day: int | None = None,
+        self, connection: psycopg.Connection[Any], *, unpacked_from_day: int | None = None
     ) -> None:
-        """Read by ``sql``, which takes the parameters ``also`` beside those of requests.
+        """Read by a connection.
 
         ``unpacked_from_day``: the day since the epoch from which on none of the channels' readings
         are packed for as long as these are read; None: not known.
         """
         self._connection = connection
         self._unpacked_from_day = unpacked_from_day
-        self._sql: LiteralString = sql
-        self._also = dict(also or {})
 
     def read(self, requests: SeriesRequests) -> Series:
         """Read the readings of each request with their neighbours."""
         if not len(requests):
-            return self._packed(self._sql, {}, 0)
+            return received(None, 0)
         near = int(requests.firsts.min()) - _NEAR_MINUTES
         series = self._from(requests, near)
         early = series.ts_us < requests.firsts[series.owner] * MINUTE_US
@@ -247,34 +160,28 @@ class StoredReadings:
 
     def _from(self, requests: SeriesRequests, oldest_minute: int | None) -> Series:
         """Read what there is of the requests from a minute on; None: from the beginning."""
-        history.open_days(
-            self._connection,
-            channels=requests.channels,
-            firsts=requests.firsts // DAY_MINUTES,
-            lasts=requests.lasts // DAY_MINUTES,
-            before=requests.before,
-            after=requests.after,
-            oldest=None if oldest_minute is None else oldest_minute // DAY_MINUTES,
-            as_of=self._also.get("as_of"),
-        )
-        return self._packed(
-            self._sql,
-            {
-                **self._also,
-                "channels": requests.channels,
-                "firsts": requests.firsts,
-                "lasts": requests.lasts,
-                "before": requests.before,
-                "after": requests.after,
-                "oldest": _bound(-1 if oldest_minute is None else oldest_minute * 60),
-            },
-            len(requests),
-        )
+        firsts, oldest = requests.firsts // DAY_MINUTES, None
+        if oldest_minute is not None:
+            oldest = oldest_minute // DAY_MINUTES
+        parameters = asked(requests, oldest_minute)
+        if not history.may_be_packed(self._connection, firsts, requests.before, oldest):
+            return received(one(self._connection, _READINGS, parameters), len(requests))
+        parameters |= history.day_bounds(firsts, requests.lasts // DAY_MINUTES, oldest)
+        # one statement sees a day as rows or packed, whoever opens it meanwhile
+        row = self._connection.execute(_BOTH, parameters, binary=True, prepare=False).fetchone()
+        assert row is not None  # noqa: S101 - it aggregates
+        rows, *packed = row
+        with history.names_archived_days(self._connection):
+            return with_packed(
+                received(rows, len(requests)),
+                requests,
+                zip(*(column or () for column in packed), strict=True),
+            )
 
     def since(self, channels: Integers, since_us: Integers) -> Series:
         """Read all of each channel from its instant (microseconds since the epoch) on."""
         if not channels.size:
-            return self._packed(_SINCE, {}, 0)
+            return received(None, 0)
         oldest_us = int(since_us.min())
         if self._unpacked_from_day is None or day_of(oldest_us) < self._unpacked_from_day:
             history.open_days(
@@ -286,17 +193,17 @@ class StoredReadings:
         # a look-up in the newest chunk costs twice as much by way of TimescaleDB's node for many,
         # and half as much again by way of a bitmap
         self._connection.execute(_FOR_FEW, ("off", "off"))
-        series = self._packed(
+        packed = one(
+            self._connection,
             _SINCE,
             {
                 "channels": channels,
                 "since": instants(since_us),
                 "oldest": datetime.fromtimestamp(oldest_us // 1_000_000, UTC),
             },
-            channels.size,
         )
         self._connection.execute(_FOR_FEW, ("on", "on"))
-        return series
+        return received(packed, channels.size)
 
     def neighbours(
         self, channels: Integers, since_us: Integers, lasts: Integers, count: int
@@ -308,56 +215,78 @@ class StoredReadings:
         """
         if not channels.size:
             return channels, channels
-        none, several = np.zeros_like(channels), np.full_like(channels, count)
-        since_days, last_days = days_of(since_us), (lasts + 1) // DAY_MINUTES
-        history.open_days(
+        firsts, earlier = days_of(since_us), np.ones_like(channels)
+        if history.may_be_packed(self._connection, firsts, earlier, None):
+            return self._far_neighbours(channels, since_us, lasts, count)
+        packed = one(
             self._connection,
-            channels=np.concatenate((channels, channels)),
-            firsts=np.concatenate((since_days, last_days)),
-            lasts=np.concatenate((since_days, last_days)),
-            before=np.concatenate((several, none)),
-            after=np.concatenate((none, several)),
-        )
-        row = self._connection.execute(
             _NEIGHBOURS,
             {"k": count, "channels": channels, "since": since_us, "lasts": lasts},
-            binary=True,
-        ).fetchone()
-        columns = _NEIGHBOUR.columns(None if row is None else row[0])
+        )
+        columns = _NEIGHBOUR.columns(packed)
         return columns["before"], columns["after"]
 
-    def _packed(
-        self,
-        sql: LiteralString,
-        parameters: Mapping[str, Any],
-        requests: int,
-    ) -> Series:
-        packed = None
-        if requests:
-            # planned anew each time: only a plan for this very instant leaves other chunks out
-            row = self._connection.execute(sql, parameters, binary=True, prepare=False).fetchone()
-            packed = None if row is None else row[0]
-        columns = _READING.columns(packed)
-        number = columns["request"].astype(np.int64)
-        uncertain = number < 0
-        return Series.sorted(
-            np.abs(number) - 1,
-            columns["ts_us"],
-            columns["value"],
-            requests,
-            uncertain if uncertain.any() else None,
+    def _far_neighbours(
+        self, channels: Integers, since_us: Integers, lasts: Integers, count: int
+    ) -> tuple[Integers, Integers]:
+        """Do as :meth:`neighbours` does, of rows and packed days."""
+        minutes, several = since_us // MINUTE_US, np.full_like(channels, count)
+        both = self.read(
+            SeriesRequests(
+                channels=np.concatenate((channels, channels)),
+                firsts=np.concatenate((minutes, lasts)),
+                lasts=np.concatenate((minutes, lasts)),
+                # neighbours that can be used are those of requests that look ahead, too
+                before=np.concatenate((several, np.zeros_like(several))),
+                after=np.concatenate((np.ones_like(several), several)),
+            )
         )
+        usable = np.isfinite(both.value)
+        before, after = minutes.copy(), lasts.copy()
+        for i in range(channels.size):
+            early, late = (slice(*both.bounds[k : k + 2]) for k in (i, i + channels.size))
+            earlier_us = both.ts_us[early][usable[early] & (both.ts_us[early] < since_us[i])]
+            if earlier_us.size:
+                before[i] = earlier_us[-count:][0] // MINUTE_US
+            end_us = (lasts[i] + 1) * MINUTE_US
+            later_us = both.ts_us[late][usable[late] & (both.ts_us[late] >= end_us)]
+            if later_us.size:
+                after[i] = later_us[:count][-1] // MINUTE_US
+        return before, after
 
 
-def joined(uncertain: Bools | None, size: int, more: Series) -> Bools | None:
-    """Return which of ``size`` readings and of those of ``more`` after them are uncertain."""
-    if uncertain is None and more.uncertain is None:
-        return None
-    return np.concatenate(
-        [
-            np.zeros(count, dtype=np.bool_) if flags is None else flags
-            for flags, count in ((uncertain, size), (more.uncertain, more.ts_us.size))
-        ]
+def asked(requests: SeriesRequests, oldest_minute: int | None) -> dict[str, Any]:
+    """Return requests as statements take them; ``oldest_minute`` None: there is no bound."""
+    return {
+        "channels": requests.channels,
+        "firsts": requests.firsts,
+        "lasts": requests.lasts,
+        "before": requests.before,
+        "after": requests.after,
+        "oldest": _bound(-1 if oldest_minute is None else oldest_minute * 60),
+    }
+
+
+def one(
+    connection: psycopg.Connection[Any], sql: LiteralString, parameters: Mapping[str, Any]
+) -> bytes | None:
+    """Read one packed value."""
+    # planned anew each time: only a plan for this very instant leaves other chunks out
+    row = connection.execute(sql, parameters, binary=True, prepare=False).fetchone()
+    return None if row is None else row[0]
+
+
+def received(packed: bytes | None, requests: int) -> Series:
+    """Return the readings of so many requests that :data:`PACK` packed."""
+    columns = _READING.columns(packed)
+    number = columns["request"].astype(np.int64)
+    uncertain = number < 0
+    return Series.sorted(
+        np.abs(number) - 1,
+        columns["ts_us"],
+        columns["value"],
+        requests,
+        uncertain if uncertain.any() else None,
     )
 
 

@@ -10,8 +10,9 @@ import psycopg
 
 from services.core.store.readings import history
 from services.core.store.readings.known_since import readings_then
-from services.core.store.readings.series import PACK, StoredReadings
-from services.core.timeline.instants import MINUTE_US, from_us
+from services.core.store.readings.series import PACK, StoredReadings, asked, one, received
+from services.core.store.readings.series_arrays import Series, SeriesRequests
+from services.core.timeline.instants import DAY_MINUTES, MINUTE_US, from_us
 
 #: No reading that was known at an instant lies this far after it: ingest believes no such time.
 _AHEAD: Final = timedelta(days=1)
@@ -62,18 +63,40 @@ class ReadingsAsKnown(StoredReadings):
     """The readings as they stood in the database at ``as_of``, aware."""
 
     def __init__(self, connection: psycopg.Connection[Any], as_of: datetime) -> None:
-        super().__init__(connection, sql=_READINGS, also={"as_of": as_of, "ahead": as_of + _AHEAD})
+        super().__init__(connection)
+        self._as_of = as_of
+
+    def _from(self, requests: SeriesRequests, oldest_minute: int | None) -> Series:
+        history.open_days(
+            self._connection,
+            channels=requests.channels,
+            firsts=requests.firsts // DAY_MINUTES,
+            lasts=requests.lasts // DAY_MINUTES,
+            before=requests.before,
+            after=requests.after,
+            oldest=None if oldest_minute is None else oldest_minute // DAY_MINUTES,
+            as_of=self._as_of,
+        )
+        then = {"as_of": self._as_of, "ahead": self._as_of + _AHEAD}
+        packed = one(self._connection, _READINGS, asked(requests, oldest_minute) | then)
+        return received(packed, len(requests))
 
     def ahead(self, channel_ids: Sequence[int], minute: int) -> dict[int, int]:
         """Read the minute of the newest reading of each channel that lies after ``minute``."""
         history.open_newest(
             self._connection,
             channel_ids,
-            self._also["ahead"],
+            self._as_of + _AHEAD,
             oldest=from_us((minute + 1) * MINUTE_US),
-            as_of=self._also["as_of"],
+            as_of=self._as_of,
         )
         rows = self._connection.execute(
-            _NEWEST_AHEAD, {**self._also, "channels": list(channel_ids), "minute": minute}
+            _NEWEST_AHEAD,
+            {
+                "as_of": self._as_of,
+                "ahead": self._as_of + _AHEAD,
+                "channels": list(channel_ids),
+                "minute": minute,
+            },
         )
         return dict(rows.fetchall())

@@ -106,7 +106,7 @@ class Candidate:
         ).fetchone()
         if row is None:
             return None
-        factors = factors_of(connection, self.plans.get(row[0]), self.source_id, self.day)
+        factors = factors_of(connection, self.plans.get(row[0]), self.source_id, self.day, self.day)
         pack = partial(days.pack, connection, self.source_id, self.day, factors)
         return Settled(facility_id=row[0], pack=pack)
 
@@ -158,14 +158,18 @@ def walk(
 
 
 def factors_of(
-    connection: psycopg.Connection[Any], plan: FacilityPlan | None, source_id: int, day: int
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan | None,
+    source_id: int,
+    first_day: int,
+    last_day: int,
 ) -> list[Factors]:
-    """Return the factors that a source's masses are made of that day; none: they are not."""
+    """Return the factors that a source's masses of days are made of; none: they are not."""
     source = None if plan is None else plan.sources.get(source_id)
     method = None if source is None else source.method
     if not isinstance(method, ActivityMethod):
         return []
-    first, stop = day * DAY_MINUTES, (day + 1) * DAY_MINUTES
+    first, stop = first_day * DAY_MINUTES, (last_day + 1) * DAY_MINUTES
     if method.series:
         hours = np.arange(first // 60, stop // 60)
         method = with_hours(connection, {source_id: method}, hours)[source_id]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations, pairwise
 from typing import Final
 
 import numpy as np
@@ -18,6 +19,7 @@ from services.core.accounting.minute_rounding import billionths
 from services.core.store.emissions.packing.columns import (
     COLUMNS,
     NULLABLE,
+    Bools,
     Floats,
     MinuteColumns,
 )
@@ -56,48 +58,109 @@ class Factors:
 
 
 def pack(minutes: MinuteColumns, factors: Sequence[Factors] = ()) -> bytes:
-    """Pack one minute or more; ``factors``, ascending, are those that may tell their masses.
+    """Pack one minute or more; as :func:`pack_days`."""
+    (packed,) = pack_days(minutes, np.array([0, len(minutes)]), factors)
+    return packed
+
+
+def pack_days(
+    minutes: MinuteColumns, bounds: Integers, factors: Sequence[Factors] = ()
+) -> list[bytes]:
+    """Pack parts of a source's minutes, each by itself, none of them empty.
+
+    ``bounds``: where each begins, and the last one ends. ``factors``, ascending, are those that may
+    tell masses. What follows from amounts is computed and compared for all parts at once.
 
     :raises DamagedError: what was packed does not come back as it was; nothing is to be removed.
     """
+    shortcuts = _Shortcuts.compare(minutes, bounds[:-1], _masses(minutes, factors))
+    return [
+        _packed(minutes.where(slice(first, end)), factors, shortcuts, part)
+        for part, (first, end) in enumerate(pairwise(bounds.tolist()))
+    ]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Shortcuts:
+    """What of each part need not be stored, by name of a figure, one flag for each part."""
+
+    #: some of it is not zero; all of it is, where the name is missing
+    present: Mapping[str, Bools]
+    #: the rounded amount follows from the amount
+    of_amount: Bools
+    by_factor: Mapping[str, Bools]
+    #: a mass equals another
+    same: Mapping[tuple[str, str], Bools]
+
+    @classmethod
+    def compare(
+        cls, minutes: MinuteColumns, begins: Integers, by_factor: Mapping[str, Integers]
+    ) -> _Shortcuts:
+        figures = minutes.figures
+        present = [name for name in names(COLUMNS) if figures[name].any()]
+        masses = [name for name in present if name in _MASSES]
+
+        def equal(column: Integers, other: Integers) -> Bools:
+            return np.logical_and.reduceat(column == other, begins)
+
+        return cls(
+            present={name: np.logical_or.reduceat(figures[name] != 0, begins) for name in present},
+            of_amount=equal(_amount(minutes.minute, minutes.activity), figures[_AMOUNT]),
+            by_factor={name: equal(by_factor[name], figures[name]) for name in masses if by_factor},
+            same={
+                (other, name): equal(figures[other], figures[name])
+                for other, name in combinations(masses, 2)
+            },
+        )
+
+
+def _packed(
+    minutes: MinuteColumns, factors: Sequence[Factors], shortcuts: _Shortcuts, part: int
+) -> bytes:
+    """Pack a part."""
     factors = _holding(factors, minutes)
-    by_factor = {} if not factors else _masses(minutes, factors)
-    amount = _amount(minutes.minute, minutes.activity)
-    masses: dict[str, Integers] = {}
+    masses: list[str] = []
+    stored: list[str] = []
     columns = [
         integers(minutes.minute, RISING),
-        integers(np.flatnonzero(minutes.without_activity), RISING),
+        _positions(minutes.without_activity),
         floats(minutes.activity[~minutes.without_activity]),
         integers(np.array([f.first for f in factors], dtype=np.int64), RISING),
     ]
-    for figure in COLUMNS:
-        name, column = figure.name, minutes.figures[figure.name]
-        if not column.any():
+    for name, present in shortcuts.present.items():
+        if not present[part]:
             continue
         columns.append(text(name))
-        same = next((other for other in masses if np.array_equal(masses[other], column)), None)
-        if name == _AMOUNT and np.array_equal(amount, column):
+        same = next((m for m in masses if name in _MASSES and shortcuts.same[m, name][part]), None)
+        if name == _AMOUNT and shortcuts.of_amount[part]:
             columns.append(bytes([_OF_AMOUNT]))
-        elif same is not None and name in _MASSES:
+        elif same is not None:
             columns += [bytes([_SAME]), text(same)]
-        elif name in by_factor and np.array_equal(by_factor[name], column):
+        elif name in shortcuts.by_factor and shortcuts.by_factor[name][part]:
             per_unit_kg = np.array([f.per_unit_kg[name] for f in factors])
             columns += [bytes([_BY_FACTOR]), floats(per_unit_kg)]
         else:
-            columns += [bytes([_STORED]), integers(column)]
+            columns += [bytes([_STORED]), integers(minutes.figures[name])]
+            stored.append(name)
         if name in _MASSES:
-            masses[name] = column
+            masses.append(name)
     columns.append(text(_END))
-    columns += [integers(np.flatnonzero(minutes.unknown[name]), RISING) for name in names(NULLABLE)]
+    columns += [_positions(minutes.unknown[name]) for name in names(NULLABLE)]
     packed = closed(*columns)
-    check_packed(is_same=unpack(packed).is_same(minutes))
+    # the others were computed as they are when it is unpacked, and are what they are
+    check_packed(is_same=unpack(packed, stored).is_same(minutes.only(stored)))
     return packed
+
+
+def _positions(flags: Bools) -> bytes:
+    return integers(np.flatnonzero(flags), RISING)
 
 
 def unpack(packed: bytes, only: Collection[str] | None = None) -> MinuteColumns:
     """Return what :func:`pack` was given.
 
-    ``only``: of figures no others but these, which may be no masses; the rest is 0.
+    ``only``: of figures no others but these, which may be no masses that others tell; the rest is
+    0.
 
     :raises DamagedError: it is not what was packed.
     """
@@ -155,7 +218,7 @@ def _amount(minute: Integers, activity: Floats) -> Integers:
 def _masses(minutes: MinuteColumns, factors: Sequence[Factors]) -> dict[str, Integers]:
     """Return what the factors make of the amounts, by mass."""
     firsts = np.array([f.first for f in factors], dtype=np.int64)
-    if minutes.minute[0] < firsts[0]:
+    if not factors or minutes.minute[0] < firsts[0]:
         return {}
     return {
         name: _mass(

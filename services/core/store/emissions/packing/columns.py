@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Final, LiteralString
 
 import numpy as np
@@ -46,6 +47,35 @@ SENT: Final[LiteralString] = ROW.sql(
 
 #: Bytes of a digest that are kept.
 DIGEST_BYTES: Final = 16
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Digested:
+    """A column as its digest takes it."""
+
+    name: bytes
+    sent: NDArray[Any]
+    #: which parts it is in; None: all of them
+    parts: Bools | None = None
+
+    @classmethod
+    def column(cls, name: str, values: NDArray[Any], sent_as: str) -> _Digested:
+        return cls(name=name.encode(), sent=values.astype(sent_as))
+
+    @classmethod
+    def present(
+        cls, name: str, column: NDArray[Any], sent_as: str, begins: Integers
+    ) -> list[_Digested]:
+        """Return it for the parts in which some of it is not zero, if there are any."""
+        if not column.any():
+            return []
+        parts = np.logical_or.reduceat(column != 0, begins)
+        return [replace(cls.column(name, column, sent_as), parts=parts)]
+
+    def add_to(self, digest: hashlib._Hash, part: int, first: int, end: int) -> None:
+        if self.parts is None or self.parts[part]:
+            digest.update(self.name)
+            digest.update(self.sent[first:end].data)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,23 +137,43 @@ class MinuteColumns:
             self.without_activity,
         ]
 
+    def only(self, figures: Collection[str]) -> MinuteColumns:
+        """Return the same without other figures: they are 0."""
+        nothing = np.zeros_like(self.minute)
+        chosen = {n: self.figures[n] if n in figures else nothing for n in names(COLUMNS)}
+        return replace(self, figures=chosen)
+
     def digest(self) -> bytes:
         """Return the digest of the rows; the database computes the same of them.
 
         A column of zeros is not in it: that a figure is kept later changes no digest.
         """
-        parts = [(self.minute * MINUTE_US - POSTGRES_EPOCH_US).astype(">i8").tobytes()]
+        (digest,) = self.digests(np.array([0, len(self)]))
+        return digest
+
+    def digests(self, bounds: Integers) -> list[bytes]:
+        """Return the digest of each part; ``bounds``: where each begins, and the last one ends."""
+        begins = bounds[:-1]
+        columns: list[_Digested] = [
+            _Digested.column("", self.minute * MINUTE_US - POSTGRES_EPOCH_US, ">i8")
+        ]
         for figure in COLUMNS:
             column = self.figures[figure.name]
-            if column.any():
-                parts += [figure.name.encode(), column.astype(">i8").tobytes()]
+            columns += _Digested.present(figure.name, column, ">i8", begins)
         for figure in NULLABLE:
-            unknown = self.unknown[figure.name]
-            if unknown.any():
-                parts += [_UNKNOWN.format(figure).encode(), unknown.astype(np.int8).tobytes()]
-        parts += [self.activity.astype(">f8").tobytes()]
-        parts += [self.without_activity.astype(np.int8).tobytes()]
-        return hashlib.sha256(b"".join(parts)).digest()[:DIGEST_BYTES]
+            name = _UNKNOWN.format(figure)
+            columns += _Digested.present(name, self.unknown[figure.name], "i1", begins)
+        columns += [
+            _Digested.column("", self.activity, ">f8"),
+            _Digested.column("", self.without_activity, "i1"),
+        ]
+        digests = []
+        for part, (first, end) in enumerate(pairwise(bounds.tolist())):
+            digest = hashlib.sha256()
+            for digested in columns:
+                digested.add_to(digest, part, first, end)
+            digests.append(digest.digest()[:DIGEST_BYTES])
+        return digests
 
     @classmethod
     def received(cls, packed: bytes | None) -> MinuteColumns:
