@@ -38,7 +38,7 @@ _LOOK_AT_HOURS_S = 15.0
 #: What arrives meanwhile is computed together: a facility is ticked once in each such span of the
 #: clock, all of them one after the other. One that was quiet is ticked at once, and so is one with
 #: queued work.
-_PACE_S = 0.4
+_PACE_S = 0.5
 
 #: A facility that another aggregator ticked less than this ago is left to it: it remembers what it
 #: has read. Where that one is gone, or cannot keep up, the facility changes hands.

@@ -27,7 +27,8 @@ _AIM_S = 0.25
 #: Beside live minutes a tick computes only so small a part of what it might of older ones.
 _BESIDE_LIVE = 10
 
-_MAX_OLD = 40_000
+#: Half a second's work of what is packed at once; about a hundred megabytes while it is computed.
+_MAX_OLD = 120_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -42,8 +42,6 @@ from tests.services import server_directory
 STEP_KWH = 0.01
 KG_A_KWH = 0.25
 FLUSHES_A_SECOND = 18
-#: of live readings, before anything is measured
-WARM_UP_S = 5
 #: for what is still on its way at the end
 PATIENCE_S = 60.0
 
@@ -320,7 +318,10 @@ def live(bench: Bench, seconds: int, a_second: int) -> dict[str, Any]:
         watcher.start()
         watcher.listens.wait(PATIENCE_S)
         processes: dict[str, list[Service]] = {"aggregator": services, "api": [api], "ingest": []}
-        feeder.feed(WARM_UP_S)
+        # before anything is measured: until a total has spoken of each source
+        until_s = time.monotonic() + PATIENCE_S
+        while not all(books.seen_s.values()) and time.monotonic() < until_s:
+            feeder.feed(0.5)
         feeder.latest_s = 0.0
         warm = {source: len(due) for source, due in books.due_s.items()}
         begin_s, events = time.monotonic(), watcher.events

@@ -120,6 +120,6 @@ def test_a_reading_waits_for_one_turn_of_the_busy_one_at_most(
         # and it gets its turns too
         loop.run_once(connection)
         assert costs.busy_ticks > busy_before
-    # a facility is ticked once in 0.4 s
-    assert max(waits[1:]) <= BUSY_S + 0.4 + 0.1 + len(QUIET) * QUIET_S
+    # a facility is ticked once in 0.5 s
+    assert max(waits[1:]) <= BUSY_S + 0.5 + 0.1 + len(QUIET) * QUIET_S
     assert plant.rows("SELECT count(*) FROM recompute WHERE step = 'rest'") == [(1,)]

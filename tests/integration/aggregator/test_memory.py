@@ -26,7 +26,7 @@ BESIDE = 5_000_000
 @pytest.fixture
 def plant(database_url: str) -> Iterator[Plant]:
     plant = Plant(database_url, METER)
-    # the most that a tick ever takes on
+    # more than a tick begins with
     plant.pieces = Pieces(old=40_000)
     yield plant
     plant.close()

@@ -139,6 +139,8 @@ class Changes:
 
     def where(self, chosen: NDArray[np.bool_]) -> Changes:
         """Return those chosen."""
+        if chosen.all():
+            return self
         return Changes(columns={name: column[chosen] for name, column in self.columns.items()})
 
     def plus(self, other: Changes) -> Changes:

@@ -211,6 +211,8 @@ class MinuteRows:
 
     def where(self, chosen: NDArray[Any]) -> MinuteRows:
         """Return those chosen, by number or by whether each is."""
+        if chosen.dtype == np.bool_ and chosen.all():
+            return self
         return MinuteRows(
             keys=self.keys[chosen],
             figures=self.figures[chosen],
@@ -240,11 +242,8 @@ class MinuteRows:
         present[present] = self.keys[place[present]] == keys[present]
         return place, present
 
-    def since(self, before: MinuteRows) -> Difference:
-        """Return what is to be written where ``before`` is stored, and by how much it differs.
-
-        A minute that nothing is known of, and never was, makes no difference.
-        """
+    def _compared(self, before: MinuteRows) -> tuple[Bools, Integers, Bools]:
+        """Return which are stored, by how much figures differ, and which minutes do."""
         place, present = before._places(self.keys)
         place = place[present]
         was = np.zeros_like(self.figures)
@@ -257,7 +256,21 @@ class MinuteRows:
             | (self.activity[present] != before.activity[place])
         )
         differing[~present] = self.figures[~present, _COVERED] > 0
-        written, change = self.where(differing), change[differing]
+        return present, change, differing
+
+    def since(self, before: MinuteRows) -> Difference:
+        """Return what is to be written where ``before`` is stored, and by how much it differs.
+
+        A minute that nothing is known of, and never was, makes no difference.
+        """
+        if not len(before):
+            # such as of history that comes in
+            present, change = np.zeros(len(self), dtype=np.bool_), self.figures
+            differing: Bools = self.figures[:, _COVERED] > 0
+        else:
+            present, change, differing = self._compared(before)
+        written = self.where(differing)
+        change = change if differing.all() else change[differing]
         return Difference(
             written=written,
             stored=self.where(present | differing),

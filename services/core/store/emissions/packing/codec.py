@@ -147,8 +147,8 @@ def _packed(
     columns.append(text(_END))
     columns += [_positions(minutes.unknown[name]) for name in names(NULLABLE)]
     packed = closed(*columns)
-    # the others were computed as they are when it is unpacked, and are what they are
-    check_packed(is_same=unpack(packed, stored).is_same(minutes.only(stored)))
+    # the others were computed as they are when it is unpacked, and compared with what they are
+    check_packed(is_same=unpack(packed, stored).is_same(minutes, stored))
     return packed
 
 

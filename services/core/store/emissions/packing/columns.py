@@ -121,27 +121,15 @@ class MinuteColumns:
             and bool(np.all(self.minute[1:] > self.minute[:-1]))
         )
 
-    def is_same(self, other: MinuteColumns) -> bool:
-        """Whether the other is the same to the bit."""
-        return all(
-            np.array_equal(column, same)
-            for column, same in zip(self._arrays(), other._arrays(), strict=True)
+    def is_same(self, other: MinuteColumns, figures: Collection[str] = names(COLUMNS)) -> bool:
+        """Whether the other is the same to the bit; of figures, whether some are."""
+        return (
+            np.array_equal(self.minute, other.minute)
+            and all(np.array_equal(self.figures[f], other.figures[f]) for f in figures)
+            and all(np.array_equal(self.unknown[f], other.unknown[f]) for f in names(NULLABLE))
+            and np.array_equal(self.activity.view(np.int64), other.activity.view(np.int64))
+            and np.array_equal(self.without_activity, other.without_activity)
         )
-
-    def _arrays(self) -> list[NDArray[Any]]:
-        return [
-            self.minute,
-            *(self.figures[name] for name in names(COLUMNS)),
-            *(self.unknown[name] for name in names(NULLABLE)),
-            self.activity.view(np.int64),
-            self.without_activity,
-        ]
-
-    def only(self, figures: Collection[str]) -> MinuteColumns:
-        """Return the same without other figures: they are 0."""
-        nothing = np.zeros_like(self.minute)
-        chosen = {n: self.figures[n] if n in figures else nothing for n in names(COLUMNS)}
-        return replace(self, figures=chosen)
 
     def digest(self) -> bytes:
         """Return the digest of the rows; the database computes the same of them.
