@@ -1,4 +1,4 @@
-"""The dashboard of a facility with contracts: what is matched so far, and what is not known."""
+"""The dashboard of electricity: what contracts supply, and which factors totals counted by."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ devices:
     channels: [{id: import, quantity: energy, unit: kWh, kind: counter, max_rate: 100000}]
   - id: pv
     channels: [{id: generation, quantity: energy, unit: kWh, kind: counter, max_rate: 100000}]
-factors: [{id: grid, unit: kWh, co2_kg: 0.3, citation: a}]
+factors:
+  - {id: nation, unit: kWh, co2_kg: 0.3, citation: a}
+  - {id: grid, kind: series, unit: kWh, fallback: [nation], citation: a}
 sources: [{id: grid, scope: 2, method: activity, input: meter.import, factor: grid}]
 electricity:
   match: annual
@@ -70,6 +72,12 @@ async def test_what_is_matched_stands_with_what_may_still_change(
         (hour - HOUR + timedelta(minutes=1),),
     )
     connection.execute("UPDATE emission_hour SET final = false WHERE hour = %s", (hour - HOUR,))
+    values = {"values": [{"hour": (hour - HOUR).isoformat(), "co2_kg": 0.1}]}
+    async with httpx.AsyncClient(base_url=address) as client:
+        sent = await client.post(
+            "/v1/factors/grid/values", params={"facility": "works"}, json=values
+        )
+    assert sent.status_code == 200, sent.text
     roll(connection, plant, this_minute())
     announce(connection, plant)
     found(connection, "without", sources=[("stack-1", 1, None)])
@@ -89,6 +97,12 @@ async def test_what_is_matched_stands_with_what_may_still_change(
     await wait_for(page, "#electricity [data-window='hour'] .share", "no data")
     rule = page.locator("#electricity-rule")
     await expect(rule).to_contain_text("certificates that are retired later add to it")
+    # both hours have 18 kg, and one of them has its own factor
+    levels = ["by hourly factors:", "50 % by the hour's", "50 % fell back to another factor"]
+    beside = page.locator("#totals [data-window='today'] .beside span")
+    await expect(beside).to_have_text(["CO₂e 36.4 kg", *levels])
+    of_source = page.locator("#sources td[data-label='Today'] .more")
+    await expect(of_source).to_have_text(levels)
     await page.reload()
     await page.select_option("#facility", "without")
     await wait_for(page, "#timezone", "UTC")

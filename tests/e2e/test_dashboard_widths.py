@@ -51,7 +51,9 @@ devices:
       - {{id: wood, quantity: mass, unit: t, kind: counter}}
       - {{id: gas, quantity: volume, unit: m3, kind: counter}}
 factors:
-  - {{id: f, unit: kWh, co2_kg: 0.5, data_year: 2023, successor_expected: 2024-06-30, citation: a}}
+  - {{id: nation, unit: kWh, co2_kg: 0.5, citation: a}}
+  - {{id: f, unit: kWh, kind: series, fallback: [nation], data_year: 2023,
+     successor_expected: 2024-06-30, citation: a}}
   - {{id: market, unit: kWh, co2_kg: 0.1, basis: market, citation: a}}
   - {{id: chips, unit: t, co2_kg: 0, co2_biogenic_kg: 1500, ch4_kg: 0.5, citation: a}}
   - {{id: mixed, unit: m3, co2_kg: 2, co2_biogenic_kg: 0.3, citation: a}}

@@ -1,6 +1,7 @@
 // The masses by which a facility can be looked at. Where another one says something that the chosen
 // one does not, it stands beside it: a leak of refrigerant is no CO2, and wood is none of scope 1.
 
+import { levelWords } from "./factor-levels.js";
 import { energyText, massText, percent } from "./format.js";
 
 /** By the names that thresholds have for them; CO2 is the default. */
@@ -39,8 +40,9 @@ export function beside(total, figure) {
     .map(([, { kg, name }]) => `${name} ${massText(total[kg])}`);
 }
 
-/** What a total has beside its masses: what flowed out, and how much of it counted by a stale factor. */
+/** What a total has beside its masses: what flowed out, and by which factors it counted. */
 export const apart = (total) => [
   ...(total.exported_kwh > 0 ? [`exported ${energyText(total.exported_kwh)}`] : []),
   ...(total.stale_factor_share > 0 ? [`${percent(total.stale_factor_share)} by stale factor`] : []),
+  ...levelWords(total),
 ];

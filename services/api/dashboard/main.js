@@ -4,6 +4,7 @@ import { Alerts } from "./alerts.js";
 import { ApiError, follow, get, post } from "./api.js";
 import { Chart } from "./chart.js";
 import { drawElectricity } from "./electricity.js";
+import { joinLevels } from "./factor-levels.js";
 import { FIGURES, chosenFigure } from "./figures.js";
 import { NO_DATA, ago, clock, rate } from "./format.js";
 import { askForKey } from "./key.js";
@@ -132,6 +133,7 @@ async function choose(chosen) {
 
 function draw(live) {
   lastLive = live;
+  joinLevels(live);
   const { name } = FIGURES[figure];
   const now = rateOf(live, figure);
   const value = rate(now);

@@ -32,9 +32,11 @@ from services.api.models.emission_table import (
     rounded,
     stale_shares,
 )
+from services.api.models.factor_levels import level_columns
 from services.api.models.shares import quality_column, share_columns
 from services.core.store.answers.buckets import Buckets, Integers
 from services.core.store.answers.emissions import EmissionColumns
+from services.core.store.answers.factor_levels import FactorLevels
 from services.core.store.answers.grouping import Groups
 from services.core.store.emissions.hour_quality import QUALITIES
 from services.core.store.registry.stated_removals import StatedBalance
@@ -76,10 +78,12 @@ def group_columns(
     now: datetime,
     by: By,
     stated: Mapping[str, StatedBalance],
+    levels: FactorLevels | None = None,
 ) -> dict[str, Column]:
     """Return the columns by name, a row for each bucket and group; what is unknown is null.
 
-    ``stated``: removals and credits of facilities whose file states some, by id.
+    ``stated``: removals and credits of facilities whose file states some, by id. ``levels``: what
+    rows of sources with factors by the hour counted by; None: there are none.
     """
     named, group_of = groups_of(part, by)
     members = np.flatnonzero(group_of[rows.source] != _NO_GROUP)
@@ -140,6 +144,7 @@ def group_columns(
         "scope3_category": _numbered(named, group, is_asked=by == "category"),
         "evidence": Words([str(key) if by == "evidence" else None for _, key in named], group),
         **evidence_shares(part, rows, sums, known),
+        **level_columns(levels, groups.keys.size, told_sums),
         **(nothing_removed(group.size) if removal is None else removal),
         **stated_columns(
             stated,

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from services.api.http.columns import Column, Instants, Numbers, Words
 from services.api.models.bands import band_columns, kg_column
+from services.api.models.factor_levels import level_columns
 from services.api.models.shares import quality_column, share_columns
 from services.api.models.stale import StaleSource, share_stale_column
 from services.core.store.answers.buckets import Buckets, Integers
 from services.core.store.answers.emissions import BY_METHODS, EmissionColumns
 from services.core.store.answers.facility_queries import SourceRow
+from services.core.store.answers.factor_levels import FactorLevels
 from services.core.store.answers.source_uncertainty import SourceAccount
 from services.core.store.emissions.hour_quality import QUALITIES
 from services.core.store.schema.figures import MASSES
@@ -58,9 +60,16 @@ class Series:
 
 
 def emission_columns(
-    part: Series, buckets: Buckets, rows: EmissionColumns, now: datetime
+    part: Series,
+    buckets: Buckets,
+    rows: EmissionColumns,
+    now: datetime,
+    levels: FactorLevels | None = None,
 ) -> dict[str, Column]:
-    """Return the columns by name; what is unknown is null, never zero."""
+    """Return the columns by name; what is unknown is null, never zero.
+
+    ``levels``: what rows of sources with factors by the hour counted by; None: there are none.
+    """
     sources = [listed.source for listed in part.sources]
     length_ms = lengths_ms(buckets, rows, now)
     by_method = share_columns(length_ms, rows.methods_ms)
@@ -107,6 +116,7 @@ def emission_columns(
         ),
         "evidence": Words([None if a is None else a.evidence for a in accounts], rows.source),
         "scope3_category": Numbers(categories, categories > 0),
+        **level_columns(levels, rows.source.size),
     }
 
 

@@ -111,6 +111,26 @@ class Emission(Answer):
     scope3_category: int | None = Field(
         examples=[6], description="category of the GHG Protocol; `null`: none is stated"
     )
+    factor_hour: float | None = Field(
+        ge=0,
+        le=1,
+        examples=[0.92],
+        description="of `co2_kg`, the share that counted by the value"
+        " of its hour; this and the next four add up to 1; `null`: nothing counted by a series, or"
+        " days and longer intervals do not begin on a whole UTC hour",
+    )
+    factor_month: float | None = Field(
+        ge=0, le=1, examples=[0.08], description="the same by the mean of the zone's month"
+    )
+    factor_year: float | None = Field(
+        ge=0, le=1, examples=[0.0], description="the same by the mean of the zone's year"
+    )
+    factor_other: float | None = Field(
+        ge=0, le=1, examples=[0.0], description="the same by a factor that the series falls back to"
+    )
+    factor_figures: float | None = Field(
+        ge=0, le=1, examples=[0.0], description="the same before or after the factor was a series"
+    )
 
 
 class EmissionGroup(Answer):
@@ -187,6 +207,26 @@ class EmissionGroup(Answer):
     )
     credits_kg: float | None = Field(
         examples=[0.0], description="credits that were retired in the interval, likewise"
+    )
+    factor_hour: float | None = Field(
+        ge=0,
+        le=1,
+        examples=[0.92],
+        description="of `co2_kg` of sources with factors by the hour, the share that counted by the"
+        " value of its hour; this and the next four add up to 1; `null`: nothing counted by a"
+        " series, or days and longer intervals do not begin on a whole UTC hour",
+    )
+    factor_month: float | None = Field(
+        ge=0, le=1, examples=[0.08], description="the same by the mean of the zone's month"
+    )
+    factor_year: float | None = Field(
+        ge=0, le=1, examples=[0.0], description="the same by the mean of the zone's year"
+    )
+    factor_other: float | None = Field(
+        ge=0, le=1, examples=[0.0], description="the same by a factor that the series falls back to"
+    )
+    factor_figures: float | None = Field(
+        ge=0, le=1, examples=[0.0], description="the same before or after the factor was a series"
     )
 
 

@@ -30,3 +30,6 @@ class FactorShare(Answer):
     co2_kg: float = Field(
         examples=[25_400.0], description="of these hours; of `market_factor`, market-based"
     )
+    co2_share: float | None = Field(
+        examples=[0.96], description="of `co2_kg` of all these hours; `null`: there was none"
+    )

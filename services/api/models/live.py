@@ -10,6 +10,7 @@ from pydantic import Field
 from services.api.models.alerts import Alert
 from services.api.models.answer import Answer, QualityWord
 from services.api.models.live_electricity import LiveElectricity
+from services.api.models.live_factors import LiveFactors
 from services.core.timeline.windows import Window
 
 
@@ -239,6 +240,10 @@ class Live(Answer):
         description="what contracts supply of the load of scope 2, as `GET /v1/electricity` tells"
         " it; `null`: the facility's file states no `electricity`, or a storage of it is"
         " so old that its hours are too many for an answer"
+    )
+    hourly_factors: LiveFactors | None = Field(
+        description="which share of the running day, month and year counted by factors of the hour,"
+        " by means, or by what else; `null`: no source counts by a series"
     )
     sources: list[LiveSource]
     checks: list[Check]

@@ -20,6 +20,7 @@ from services.api.models.emissions import Emission, EmissionGroup
 from services.api.routes.emissions_query import EmissionsQuery
 from services.core.store.answers.buckets import Buckets, Integers
 from services.core.store.answers.emissions import EmissionColumns
+from services.core.store.answers.factor_levels import FactorLevels
 from services.core.store.registry.stated_removals import StatedBalance
 
 ROWS = Shape(Emission, arrow=True)
@@ -61,14 +62,16 @@ def part_of(
     now: datetime,
     query: EmissionsQuery,
     stated: Mapping[str, StatedBalance],
+    levels: FactorLevels | None,
 ) -> Part:
     """Build the rows of a time zone, by source or as the query groups them.
 
-    ``stated``: removals and credits of facilities whose file states some, by id.
+    ``stated``: removals and credits of facilities whose file states some, by id. ``levels``: what
+    rows of sources with factors by the hour counted by.
     """
     if query.group_by == "none":
         return Part(
-            table=ROWS.table(emission_columns(series, buckets, rows, now)),
+            table=ROWS.table(emission_columns(series, buckets, rows, now, levels)),
             time_us=buckets.begins_us[rows.bucket],
             names=[(listed.facility, listed.source.slug) for listed in series.sources],
             name=rows.source,
@@ -76,7 +79,9 @@ def part_of(
     groups, _ = groups_of(series, query.group_by)
     bucket, name = np.divmod(np.arange(len(groups) * len(buckets)), max(1, len(groups)))
     return Part(
-        table=_GROUPS.table(group_columns(series, buckets, rows, now, query.group_by, stated)),
+        table=_GROUPS.table(
+            group_columns(series, buckets, rows, now, query.group_by, stated, levels)
+        ),
         time_us=buckets.begins_us[bucket],
         names=[(facility, str(key or "all")) for facility, key in groups],
         name=name,

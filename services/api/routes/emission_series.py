@@ -120,7 +120,7 @@ async def hours_then(
             last=min(buckets[-1].ends, as_of + MINUTE),
         )
         for series, buckets in parts
-        if buckets and _is_of_hours(series, buckets, interval)
+        if buckets and is_of_hours(series, buckets, interval)
         for listed in series.sources
     ]
     if not asked:
@@ -155,7 +155,7 @@ async def columns_of(
         return None
     if interval.in_hour:
         return await emissions.parts_of_hours(connection, ids, buckets, now=now)
-    if _is_of_hours(series, buckets, interval):
+    if is_of_hours(series, buckets, interval):
         return await emissions.whole_hours(
             connection,
             ids,
@@ -182,7 +182,7 @@ def _days(series: Series, buckets: Buckets, interval: IntervalLength) -> Buckets
     return cut(DAILY, first, last, timezone=series.timezone, limit=(last - first).days + 2)
 
 
-def _is_of_hours(series: Series, buckets: Buckets, interval: IntervalLength) -> bool:
+def is_of_hours(series: Series, buckets: Buckets, interval: IntervalLength) -> bool:
     """Return whether buckets are made of whole hours in UTC."""
     return interval == HOURLY or (
         interval.of_hours and whole_hours(series.timezone, buckets[0].begins, buckets[-1].ends)

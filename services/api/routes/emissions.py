@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from typing import Annotated
 
@@ -19,13 +20,16 @@ from services.api.http.problems import NotFound, TooManyRows
 from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
 from services.api.models.emission_groups import groups_of
 from services.api.models.emissions import Emission, EmissionFields, EmissionGroup
+from services.api.models.factor_levels import asks_levels
 from services.api.routes.answer_validators import emissions_validator
 from services.api.routes.asked import Asked, moment
 from services.api.routes.emission_rows import PAGES, ROWS, page_of, part_of, shape_of
-from services.api.routes.emission_series import columns_of, hours_then, series_of
+from services.api.routes.emission_series import columns_of, hours_then, is_of_hours, series_of
 from services.api.routes.emissions_query import EmissionsQuery
+from services.api.routes.factor_levels_reading import counts_by_series, read_levels
 from services.core.store.answers.answer_states import totals_state
 from services.core.store.answers.balances import balances
+from services.core.store.packing import opened
 from services.core.store.registry.stated_removals import StatedBalance
 from services.core.timeline.instants import rfc3339
 
@@ -123,11 +127,28 @@ async def get_emissions(
         then = await hours_then(context.database, parts, interval, now) if is_past else None
         answers = []
         for part, buckets in parts:
-            columns = await columns_of(
-                connection, part, buckets, interval, now=now, is_past=is_past, then=then
-            )
+            has_levels = asks_levels(query.fields) and counts_by_series(part) and len(buckets) > 0
+            has_levels = has_levels and (interval.in_hour or is_of_hours(part, buckets, interval))
+            # hours that counted otherwise are taken from sums: both are of one state
+            async with opened.snapshot_async(connection) if has_levels else nullcontext():
+                columns = await columns_of(
+                    connection, part, buckets, interval, now=now, is_past=is_past, then=then
+                )
+                levels = None
+                if has_levels and columns is not None:
+                    levels = await read_levels(
+                        context.database,
+                        connection,
+                        {facility.slug: facility for facility in facilities},
+                        part,
+                        buckets,
+                        columns,
+                        now=now,
+                        as_of=as_of,
+                        then=then,
+                    )
             if columns is not None:
-                make = partial(part_of, part, buckets, columns, now, query, stated)
+                make = partial(part_of, part, buckets, columns, now, query, stated, levels)
                 answers.append(await in_turn(make))
     # the next request comes later: `auto` and the default end would mean something else
     resolved = {"interval": str(interval), "to": rfc3339(ends)}

@@ -20,6 +20,7 @@ from psycopg.rows import namedtuple_row
 from services.api.models.bands import SourceMass, band_kg, masses_kg
 from services.api.models.emission_table import Series
 from services.api.models.emissions import Emission
+from services.api.models.factor_levels import COLUMNS
 from services.api.models.shares import quality, shares
 from services.api.models.stale import share_stale
 from services.core.store.answers.buckets import Bucket
@@ -251,6 +252,8 @@ def _row(asked: Asked, row: Any) -> dict[str, Any]:
         "removal": None if account is None or account.removal is None else account.removal.kind,
         "evidence": None if account is None else account.evidence,
         "scope3_category": None if account is None else account.category,
+        # no factor of these histories is a series
+        **dict.fromkeys(COLUMNS),
     }
     return {name: answer[name] for name in Emission.model_fields}
 

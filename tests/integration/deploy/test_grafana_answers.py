@@ -34,7 +34,8 @@ devices:
   - id: gas
     channels: [{id: volume, quantity: volume, unit: m3, kind: counter, max_rate: 100}]
 factors:
-  - {id: grid, unit: kWh, co2_kg: 0.3, citation: a}
+  - {id: nation, unit: kWh, co2_kg: 0.3, citation: a}
+  - {id: grid, kind: series, unit: kWh, fallback: [nation], citation: a}
   - {id: wind, unit: kWh, co2_kg: 0.01, basis: market, citation: b}
 sources:
   - {id: grid, name: Hall 1, scope: 2, method: activity, input: meter.import, factor: grid,

@@ -334,7 +334,7 @@ def test_shares_say_what_hours_counted_by(plant: Plant, database_url: str) -> No
         id=plant.facility_id, slug="works", name="Works", timezone="Europe/London", retired_at=None
     )
     with plant.connection.transaction():
-        shares = factor_shares(plant.connection, [facility], None, START, START + 6 * HOUR)
+        shares = factor_shares(plant.connection, [facility], None, START, START + 6 * HOUR, now=now)
     assert [(s.used, s.hours, s.activity, s.share, s.co2_kg) for s in shares] == [
         ("month", 4, 47.0, pytest.approx(47 / 70), pytest.approx(47 * 200)),
         ("hour", 2, 23.0, pytest.approx(23 / 70), pytest.approx(8 * 500 + 15 * 400)),
@@ -342,8 +342,12 @@ def test_shares_say_what_hours_counted_by(plant: Plant, database_url: str) -> No
     apply_text(database_url, FILE.replace("FALLBACK", "[national]"))
     plant.tick(now)
     with plant.connection.transaction():
-        shares = factor_shares(plant.connection, [facility], ["bought"], START, START + 6 * HOUR)
-        assert factor_shares(plant.connection, [facility], ["x"], START, START + HOUR) == []
+        shares = factor_shares(
+            plant.connection, [facility], ["bought"], START, START + 6 * HOUR, now=now
+        )
+        assert (
+            factor_shares(plant.connection, [facility], ["x"], START, START + HOUR, now=now) == []
+        )
     assert [(s.used, s.share, s.co2_kg) for s in shares] == [
         ("national", pytest.approx(47 / 70), pytest.approx(47 * 900)),
         ("hour", pytest.approx(23 / 70), pytest.approx(8 * 500 + 15 * 400)),

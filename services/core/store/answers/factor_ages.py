@@ -17,7 +17,7 @@ _CALLED = ("factor", "market factor")
 _VERSIONS = text(
     """
 SELECT x.slug, x.facility_id IS NOT NULL AS own, x.valid_from, x.valid_to, x.uncertainty_percent,
-       x.data_year, x.successor_expected
+       x.data_year, x.successor_expected, x.fallback IS NOT NULL AS is_series
 FROM factor x JOIN facility f ON f.slug = :facility
 WHERE x.slug = ANY(:slugs) AND (x.facility_id = f.id OR x.facility_id IS NULL)
   AND CASE WHEN CAST(:as_of AS timestamptz) IS NULL THEN x.known_to IS NULL

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -14,20 +14,17 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg.rows import dict_row
 
-from services.core.accounting.factor_spans import FactorSpan, SeriesTerms, used
-from services.core.accounting.factors import Factor
-from services.core.accounting.hourly_factors import NOTHING, ResolvedHours
 from services.core.store.answers.facility_queries import FacilityRow
-from services.core.store.emissions import hour_history
-from services.core.store.factor_series.values import resolved_hours
-from services.core.store.registry import factors
-from services.core.timeline.instants import HOUR_US, from_us, to_minute, to_us
-
-#: What an hour counted by that no value, mean or factor of a series was there for.
-NO_FACTOR: Final = "none"
-
-#: What hours counted by before or after the factor was a series.
-FIGURES: Final = "figures"
+from services.core.store.answers.factor_words import hour_words
+from services.core.store.computation.hours_then import HoursThen, open_hours
+from services.core.store.emissions import hour_history, hours_as_known
+from services.core.store.emissions.hours_as_known import (
+    HOURS_AS_KNOWN,
+    HOURS_IN_FORCE,
+    SourceHours,
+)
+from services.core.store.schema.figures import METHODS_MS
+from services.core.timeline.instants import HOUR_US, MINUTE, from_us, to_us
 
 _SOURCES: Final = """
 SELECT s.id, s.facility_id, s.slug, s.activity_unit, n.role, n.slug AS factor
@@ -41,15 +38,17 @@ WHERE s.facility_id = ANY(%(facilities)s) AND s.method = 'activity'
 ORDER BY s.facility_id, n.role, n.slug, s.slug
 """
 
-_SUMS: Final = """
+_SUMS: Final[LiteralString] = f"""
 SELECT h.source_id, u.used, count(*) AS hours, sum(h.activity_n)::float8 / 1e9 AS activity,
        sum(h.co2_ug)::float8 / 1e9 AS co2_kg, sum(h.market_ug)::float8 / 1e9 AS market_kg
 FROM unnest(%(begins)s::timestamptz[], %(ends)s::timestamptz[], %(used)s::text[])
     AS u(begins, ends, used)
-JOIN emission_hour h ON h.source_id = ANY(%(sources)s) AND h.hour >= u.begins AND h.hour < u.ends
-WHERE h.covered_ms > 0
+JOIN ({{hours}}) h ON h.hour >= u.begins AND h.hour < u.ends
+WHERE {" + ".join(f"h.{time}" for time in METHODS_MS)} > 0
 GROUP BY 1, 2
-"""
+"""  # noqa: S608 - constants
+_IN_FORCE: LiteralString = _SUMS.replace("{hours}", hours_as_known.by_method(HOURS_IN_FORCE))
+_AS_KNOWN: LiteralString = _SUMS.replace("{hours}", hours_as_known.by_method(HOURS_AS_KNOWN))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +68,31 @@ class FactorShare:
     #: of the activity of all hours; None: there was no activity
     share: float | None
     co2_kg: float
+    #: of the mass of all hours; None: there was none
+    co2_share: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Asked:
+    """Which hours are asked for."""
+
+    begins: datetime
+    ends: datetime
+    now: datetime
+    #: of the past: what hours that were open had come to
+    then: HoursThen | None
+
+    def parameters(self, source_ids: Sequence[int]) -> dict[str, Any]:
+        """Return the parameters of statements about hours."""
+        keys = {
+            "sources": list(source_ids),
+            "first": self.begins,
+            "last": self.ends,
+            "minute": self.now.replace(second=0, microsecond=0),
+        }
+        if self.then is None:
+            return keys
+        return keys | hours_as_known.parameters(self.now, self.then.among(source_ids).figures)
 
 
 def factor_shares(
@@ -77,10 +101,16 @@ def factor_shares(
     sources: Sequence[str] | None,
     begins: datetime,
     ends: datetime,
+    *,
+    now: datetime,
+    is_past: bool = False,
 ) -> list[FactorShare]:
     """Read shares of hours that begin from ``begins`` to before ``ends``, by facility and source.
 
-    Of sources that count by a series. ``sources``: of these only, None: of all.
+    Of sources that count by a series. ``sources``: of these only, None: of all. None begins after
+    ``now``; ``is_past``: as it was known then.
+
+    :raises TooManyOpenHoursError: more hours were open then than one answer computes.
     """
     by_id = {facility.id: facility for facility in facilities}
     with connection.cursor(row_factory=dict_row) as cursor:
@@ -91,64 +121,27 @@ def factor_shares(
     hours = np.arange(-(-to_us(begins) // HOUR_US), -(-to_us(ends) // HOUR_US))
     if not rows or not hours.size:
         return []
-    hour_history.open_span(connection, sorted({row["id"] for row in rows}), begins, ends)
+    ids = sorted({row["id"] for row in rows})
+    hour_history.open_span(connection, ids, begins, ends)
+    asked = _Asked(begins=begins, ends=ends, now=now, then=None)
+    if is_past:
+        until = min(ends, now + MINUTE)
+        open_then = [SourceHours(source_id=id_, first=begins, last=until) for id_ in ids]
+        asked = replace(asked, then=open_hours(connection, open_then, now))
     shares: list[FactorShare] = []
     keys = ("facility_id", "role", "factor")
     for key, group in groupby(rows, lambda row: tuple(row[name] for name in keys)):
         facility, counting = by_id[key[0]], list(group)
-        words = _used(connection, facility, key[2], hours)
-        shares += _of_sources(connection, facility.slug, counting, hours, words)
+        words = hour_words(
+            connection,
+            facility.id,
+            key[2],
+            hours,
+            zone=ZoneInfo(facility.timezone),
+            as_of=now if is_past else None,
+        )
+        shares += _of_sources(connection, facility.slug, counting, hours, words, asked)
     return sorted(shares, key=lambda s: (s.facility, s.source, s.role, -s.hours, s.used))
-
-
-def _used(
-    connection: psycopg.Connection[Any], facility: FacilityRow, slug: str, hours: NDArray[np.int64]
-) -> NDArray[np.object_]:
-    """Return what each hour counted by."""
-    zone = ZoneInfo(facility.timezone)
-    versions = factors.in_force(connection, facility.id, [slug])
-    behind = factors.in_force(connection, facility.id, sorted(factors.fallbacks(versions)))
-    words: NDArray[np.object_] = np.full(hours.size, NO_FACTOR, dtype=object)
-    minutes = hours * 60
-    for _, version in versions.get(slug, ()):
-        inside = _applied([version], zone)[0].holds(minutes)
-        if not version.is_series:
-            words[inside] = FIGURES
-            continue
-        order, series_id = version.fallback or (), version.series_id or 0
-        terms = SeriesTerms(
-            series_id=series_id,
-            fallback=order,
-            factors=tuple(
-                (name, _applied([v for _, v in behind.get(name, ())], zone))
-                for name in factors.fallbacks_of(version)
-            ),
-        )
-        values: dict[int, ResolvedHours] = {}
-        if inside.any():
-            values = resolved_hours(connection, {series_id: {order}}, hours[inside])
-            place = used(terms, minutes[inside], values)
-            named = np.array([*terms.order, NO_FACTOR], dtype=object)
-            words[inside] = named[np.where(place == NOTHING, len(terms.order), place)]
-    return words
-
-
-def _applied(versions: Iterable[Factor], zone: ZoneInfo) -> tuple[FactorSpan, ...]:
-    """Return the minutes of versions; what they come to is not asked."""
-
-    def minute(day: date) -> int:
-        return to_minute(datetime.combine(day, time(), zone))
-
-    return tuple(
-        FactorSpan(
-            from_minute=minute(version.valid_from or date(1970, 1, 1)),
-            to_minute=None if version.valid_to is None else minute(version.valid_to),
-            co2_kg=0.0,
-            co2e_kg=0.0,
-            factor_id=0,
-        )
-        for version in versions
-    )
 
 
 def _of_sources(
@@ -157,17 +150,18 @@ def _of_sources(
     counting: Sequence[Mapping[str, Any]],
     hours: NDArray[np.int64],
     words: NDArray[np.object_],
+    asked: _Asked,
 ) -> list[FactorShare]:
     first = np.concatenate(([0], np.flatnonzero(words[1:] != words[:-1]) + 1))
     ends = np.append(first[1:], hours.size)
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
-            _SUMS,
+            _IN_FORCE if asked.then is None else _AS_KNOWN,
             {
+                **asked.parameters([row["id"] for row in counting]),
                 "begins": [from_us(int(hour) * HOUR_US) for hour in hours[first]],
                 "ends": [from_us((int(hour) + 1) * HOUR_US) for hour in hours[ends - 1]],
                 "used": words[first].tolist(),
-                "sources": [row["id"] for row in counting],
             },
         ).fetchall()
     sums: dict[int, list[dict[str, Any]]] = {}
@@ -178,6 +172,7 @@ def _of_sources(
         of_source = sums.get(source["id"], [])
         total = sum(row["activity"] or 0.0 for row in of_source)
         mass = "market_kg" if source["role"] == "market_factor" else "co2_kg"
+        total_kg = sum(row[mass] for row in of_source)
         shares += [
             FactorShare(
                 facility=facility,
@@ -190,6 +185,7 @@ def _of_sources(
                 activity_unit=source["activity_unit"],
                 share=(row["activity"] or 0.0) / total if total else None,
                 co2_kg=row[mass],
+                co2_share=row[mass] / total_kg if total_kg else None,
             )
             for row in of_source
         ]

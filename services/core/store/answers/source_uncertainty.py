@@ -81,6 +81,8 @@ class SourceAccount:
     #: its meters; empty: not every channel states its uncertainty
     meters: tuple[Component, ...]
     factor: FactorUncertainty | None
+    #: the factor that it counts by, if that is or was a series
+    series: str | None = None
     #: of the versions of its factors that hold until further notice
     factor_ages: tuple[FactorAge, ...] = ()
 
@@ -144,10 +146,19 @@ async def source_accounts(
             category=spec.scope3_category,
             meters=meter_uncertainty.components(spec, inputs[slug], rates),
             factor=factors.get(spec.factor) if isinstance(spec, model.ActivitySource) else None,
+            series=_series(spec, by_name),
             factor_ages=factor_ages.get(slug, ()),
         )
         for slug, spec in specs.items()
     }
+
+
+def _series(spec: model.StoredSource, by_name: Mapping[str, Sequence[Any]]) -> str | None:
+    """Return the factor of a source, if one of its versions is a series."""
+    if not isinstance(spec, model.ActivitySource):
+        return None
+    is_any = any(row.is_series for row in counting(by_name.get(spec.factor, ())))
+    return spec.factor if is_any else None
 
 
 async def _inputs_unpacked(

@@ -200,6 +200,11 @@ def snapshot(connection: psycopg.Connection[Any]) -> Iterator[None]:
 @asynccontextmanager
 async def snapshot_async(connection: AsyncConnection) -> AsyncIterator[None]:
     """As :func:`snapshot`, on a connection of a pool in autocommit mode."""
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert driver is not None  # noqa: S101 - of a connection that is open
+    if driver.info.transaction_status is not TransactionStatus.IDLE:
+        yield
+        return
     await connection.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ")
     try:
         yield

@@ -1,0 +1,75 @@
+"""What of emissions counted by factors of the hour, read beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psycopg
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.api.database import Database
+from services.api.models.emission_table import Series
+from services.core.store.answers.buckets import Buckets, Integers
+from services.core.store.answers.emissions import EmissionColumns
+from services.core.store.answers.facility_queries import FacilityRow
+from services.core.store.answers.factor_levels import (
+    FactorLevels,
+    factor_levels,
+    hours_of,
+    levels_of,
+)
+from services.core.store.answers.factor_words import hour_words
+from services.core.store.computation.hours_then import HoursThen
+
+
+def counts_by_series(series: Series) -> bool:
+    """Return whether any of the sources counts by factors of the hour."""
+    return any(listed.account and listed.account.series for listed in series.sources)
+
+
+async def read_levels(
+    database: Database,
+    connection: AsyncConnection,
+    facilities: Mapping[str, FacilityRow],
+    series: Series,
+    buckets: Buckets,
+    rows: EmissionColumns,
+    *,
+    now: datetime,
+    as_of: datetime | None,
+    then: HoursThen | None,
+) -> FactorLevels:
+    """Read it of the sources of a time zone; ``facilities``: by their ids in files.
+
+    Buckets are whole hours of UTC or lie within one. ``rows``, ``now`` and ``then``: as rows were
+    read of them.
+    """
+    hours = hours_of(buckets, now)
+    named = {
+        place: (facilities[listed.facility].id, listed.account.series)
+        for place, listed in enumerate(series.sources)
+        if listed.account is not None and listed.account.series is not None
+    }
+    zone = ZoneInfo(series.timezone)
+
+    def ask(asking: psycopg.Connection[Any]) -> dict[tuple[int, str], Integers]:
+        return {
+            (facility, factor): levels_of(
+                hour_words(asking, facility, factor, hours, zone=zone, as_of=as_of)
+            )
+            for facility, factor in sorted(set(named.values()))
+        }
+
+    by_factor = await database.read_in_thread(ask)
+    return await factor_levels(
+        connection,
+        rows,
+        [listed.source.id for listed in series.sources],
+        buckets,
+        {place: by_factor[key] for place, key in named.items()},
+        now=now,
+        then=then,
+    )
