@@ -16,6 +16,7 @@ from deploy.reference import (
     http,
     metrics,
     quarantine,
+    roles,
     settings,
 )
 from services.core.facility.schema import schema_text
@@ -34,6 +35,7 @@ def pages() -> dict[str, str]:
         "errors.md": http.page_of_problems(),
         "metrics.md": metrics.page_of_metrics(),
         "audit.md": audit.page_of_actions(),
+        "roles.md": roles.page_of_roles(),
         "quarantine-reasons.md": quarantine.page_of_reasons(),
         "database.md": database.page_of_tables(),
         "factors.md": factors.page_of_factors(),

@@ -30,6 +30,7 @@ from services.api.http.same_site import SameSiteOnly, no_form
 from services.api.http.validation import no_unknown_parameter
 from services.api.http.well_formed import WellFormedOnly
 from services.api.live.bodies import LiveBodies
+from services.api.live.credentials import Uses
 from services.api.live.feed import LiveFeed, Pace
 from services.api.live.listen import listen
 from services.api.live.standing_keys import StandingKeys
@@ -57,6 +58,7 @@ from services.api.routes import (
     operation,
     overview,
     pathway,
+    people,
     pollutants,
     quarantine,
     readings,
@@ -114,12 +116,14 @@ def create_app(
     )
     gate = Gate(settings)
     standing = StandingKeys(feeding, feed)
+    uses = Uses(feeding, clock.now)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         tasks = [
             asyncio.create_task(listen(settings.database, feed, steady)),
             asyncio.create_task(standing.watch()),
+            asyncio.create_task(uses.keep_writing()),
         ]
         for task in tasks:
             task.add_done_callback(_end_loudly)
@@ -155,6 +159,7 @@ def create_app(
         facilities=known,
         accounts=accounts,
         gate=gate,
+        uses=uses,
         health=Health(settings.database, holds_s=health_holds_s),
     )
     errors.install(app)
@@ -187,6 +192,7 @@ def create_app(
         maintenance,
         chart_annotations,
         audit,
+        people,
         operation,
         dashboard,
         documentation,

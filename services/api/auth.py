@@ -1,28 +1,41 @@
-"""Authentication and access: API keys as bearer tokens."""
+"""Authentication and access: API keys as bearer tokens, sessions of people as cookies."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, replace
+from typing import Annotated, Final
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.api.admission.gate import address_of, host_of, key_of
-from services.api.context import InContext
+from services.api.admission.gate import address_of, host_of, key_of, session_of
+from services.api.context import Context, InContext
 from services.api.context import context as parts_of
 from services.api.http.problems import (
     FacilityRetired,
     Forbidden,
     InvalidRequest,
     NotFound,
+    SessionEnded,
     Unauthenticated,
 )
+from services.api.http.same_site import from_own_page
+from services.api.live.credentials import Credential
 from services.core.accounting.spelling import did_you_mean
 from services.core.store.answers.facility_queries import FacilityRow
 from services.core.store.operations import keys
+from services.core.store.people import sessions
+from services.core.store.people.roles import (
+    RIGHTS,
+    Grant,
+    Right,
+    facilities_with,
+    grant_of_scopes,
+    grants_of_roles,
+)
+from services.core.store.people.sessions import Session
 from services.core.timeline.instants import rfc3339
 
 #: Header of an answer about the past of facilities that are retired.
@@ -31,28 +44,48 @@ RETIRED = "Tonne-Retired"
 _MAX_NAMED = 20
 
 
+#: What to do about a right that is missing.
+_NEEDS: Final[dict[Right, str]] = {
+    "read": "a key with the scope `read`, or the role `viewer`",
+    "operate": "a key with the scope `write`, or the role `operator`",
+    "configure": "a key with the scope `write`, or the role `engineer`",
+    "administer": "a key with the scope `admin`, or the role `admin`",
+}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Principal:
-    """The client of a request, with the rights of its key."""
+    """The client of a request, with its rights: a person, a key, or nobody in particular."""
 
     #: as the ledger shows it
     name: str
-    scopes: frozenset[str]
-    #: facility slugs; None: all
+    grants: tuple[Grant, ...]
+    #: where it may do what the call does, as slugs; None: in all facilities
     facilities: frozenset[str] | None
     #: which the request comes from, as the audit log shows it
     address: str
     #: whose budget it counts for, see :class:`services.api.admission.gate.Gate`
     asker: str
-    #: None: without a key
-    key_id: int | None = None
+    #: None: without a key or session
+    credential: Credential | None = None
+    #: of a person who signed in
+    session: Session | None = None
 
-    def may(self, scope: keys.Scope) -> bool:
-        """Whether calls that need ``scope`` are allowed; admin includes the others."""
-        return scope in self.scopes or "admin" in self.scopes
+    def may(self, right: Right) -> bool:
+        """Whether ``right`` is held in any facility."""
+        return any(right in grant.rights for grant in self.grants)
+
+    def with_right(self, right: Right) -> Principal:
+        """Narrow what is seen to where ``right`` is held.
+
+        :raises Forbidden: it is held nowhere.
+        """
+        if not self.may(right):
+            raise Forbidden(f"This call needs {_NEEDS[right]}.")
+        return replace(self, facilities=facilities_with(right, self.grants))
 
     def sees(self, facility: str) -> bool:
-        """Whether ``facility`` exists for this key."""
+        """Whether ``facility`` exists for this key or person, where the call is concerned."""
         return self.facilities is None or facility in self.facilities
 
 
@@ -60,7 +93,7 @@ def _anyone(request: Request) -> Principal:
     """Return the client of a request while authentication is off."""
     return Principal(
         name="someone without a key",
-        scopes=frozenset(keys.SCOPES),
+        grants=(Grant(rights=frozenset(RIGHTS), facilities=None),),
         facilities=None,
         address=host_of(request.scope),
         asker=address_of(request.scope),
@@ -68,16 +101,25 @@ def _anyone(request: Request) -> Principal:
 
 
 async def _principal(request: Request) -> Principal:
-    """Authenticate the client of a request.
+    """Authenticate the client of a request, by its key or else by its session.
 
-    :raises Unauthenticated: the key is missing, unknown, expired or revoked.
+    :raises Unauthenticated: it sends neither, or the key is unknown, expired or revoked.
+    :raises SessionEnded: the session is over.
+    :raises CrossSite: another website could have sent the change.
     """
     context = await parts_of(request)
     if context.settings.api_auth == "off":
         return _anyone(request)
     key = key_of(request.scope)
-    if key is None:
-        raise Unauthenticated("Send the header `Authorization: Bearer KEY`.")
+    if key is not None:
+        return await _by_key(request, context, key)
+    token = session_of(request.scope, context.gate.cookie)
+    if token is None:
+        raise Unauthenticated("Send the header `Authorization: Bearer KEY`, or sign in at /login.")
+    return await _by_session(request, context, token)
+
+
+async def _by_key(request: Request, context: Context, key: str) -> Principal:
     context.gate.try_key(request.scope, key)
     async with context.database.read() as connection:
         record = await keys.find(connection, key)
@@ -85,44 +127,80 @@ async def _principal(request: Request) -> Principal:
         context.gate.key_was_wrong(request.scope, key)
         raise Unauthenticated("The API key is unknown, expired or revoked.")
     context.gate.key_was_right(key)
+    return _known(
+        request,
+        context,
+        Credential("key", record.id),
+        f"key {record.name}",
+        (grant_of_scopes(record.scopes, record.facilities),),
+    )
+
+
+async def _by_session(request: Request, context: Context, token: str) -> Principal:
+    from_own_page(request)
+    context.gate.try_key(request.scope, token)
+    async with context.database.read() as connection:
+        session = await sessions.find(connection, token)
+    if session is None:
+        context.gate.key_was_wrong(request.scope, token)
+        raise SessionEnded("Your session ended; sign in again.")
+    context.gate.key_was_right(token)
+    credential = Credential("session", session.id)
+    grants = grants_of_roles(session.roles)
+    known = _known(request, context, credential, f"person {session.name}", grants)
+    return replace(known, session=session)
+
+
+def _known(
+    request: Request,
+    context: Context,
+    credential: Credential,
+    name: str,
+    grants: tuple[Grant, ...],
+) -> Principal:
+    address = host_of(request.scope)
+    context.uses.note(credential, address)
     return Principal(
-        name=f"key {record.name}",
-        scopes=frozenset(record.scopes),
-        facilities=None if record.facilities is None else frozenset(record.facilities),
-        address=host_of(request.scope),
+        name=name,
+        grants=grants,
+        facilities=facilities_with("read", grants),
+        address=address,
         asker=context.gate.asker(request.scope),
-        key_id=record.id,
+        credential=credential,
     )
 
 
 class _Needs(HTTPBearer):
-    """Accepts keys with a scope; it documents the header that they come in, too.
+    """Accepts keys and sessions with a right; it documents the header that keys come in, too.
 
     It is all of it that FastAPI has to call for a request: each function takes as long as a short
     query.
     """
 
-    def __init__(self, scope: keys.Scope) -> None:
+    def __init__(self, right: Right | None) -> None:
         super().__init__(
-            scheme_name="HTTPBearer", description="An API key from `tonne keys create`"
+            scheme_name="HTTPBearer",
+            description="An API key from `tonne keys create`; a browser sends the cookie of"
+            " POST /v1/sign-in instead",
         )
-        self._scope = scope
+        self._right = right
 
     async def __call__(self, request: Request) -> Principal:  # type: ignore[override]
         """Authenticate the client of a request.
 
         :raises Unauthenticated: the key is missing, unknown, expired or revoked.
-        :raises Forbidden: it has not the scope.
+        :raises SessionEnded: the session is over.
+        :raises Forbidden: it has not the right.
         """
         who = await _principal(request)
-        if not who.may(self._scope):
-            raise Forbidden(f"This call needs a key with the scope `{self._scope}`.")
-        return who
+        return who if self._right is None else who.with_right(self._right)
 
 
+Anyone = Annotated[Principal, Depends(_Needs(None))]
 Reader = Annotated[Principal, Depends(_Needs("read"))]
-Writer = Annotated[Principal, Depends(_Needs("write"))]
-Admin = Annotated[Principal, Depends(_Needs("admin"))]
+Operator = Annotated[Principal, Depends(_Needs("operate"))]
+Engineer = Annotated[Principal, Depends(_Needs("configure"))]
+Admin = Annotated[Principal, Depends(_Needs("administer"))]
 
 
 def no_facility(slug: str, known: Iterable[str] = ()) -> NotFound:
@@ -200,10 +278,18 @@ async def seen_facilities(
         )
     missing = set(wanted) - {row.slug for row in rows}
     if missing:
+        for slug in wanted:
+            _refuse_what_is_only_read(who, slug)
         unseen = (slug for slug in wanted if not who.sees(slug))
         known = await context.facilities.read(connection, only=asked_slugs(who, []))
         raise no_facility(next(unseen, min(missing)), [row.slug for row in known])
     return rows
+
+
+def _refuse_what_is_only_read(who: Principal, slug: str) -> None:
+    readable = facilities_with("read", who.grants)
+    if not who.sees(slug) and (readable is None or slug in readable):
+        raise Forbidden(f"In {slug} you may read, and not do what this call does.")
 
 
 def asked_slugs(who: Principal, wanted: Sequence[str]) -> list[str] | None:

@@ -11,6 +11,7 @@ from services.api.admission.gate import Gate
 from services.api.database import Database
 from services.api.health import Health
 from services.api.live.bodies import LiveBodies
+from services.api.live.credentials import Uses
 from services.api.live.feed import LiveFeed
 from services.core.runtime.clock import Clock
 from services.core.runtime.settings import Settings
@@ -34,6 +35,8 @@ class Context:
     accounts: KnownAccounts
     #: rate limits and turns
     gate: Gate
+    #: last uses of keys and sessions
+    uses: Uses
     health: Health
 
 

@@ -73,6 +73,7 @@ PARTS: Final = {
     "removed": Part("services.cli.remove", "removed", "List retired and purged facilities."),
     "alerts": Part("services.cli.alerts", "app", "Check whether alerts reach their recipients."),
     "keys": Part("services.cli.keys", "app", "Manage API keys."),
+    "users": Part("services.cli.users", "app", "Manage accounts of people."),
     "topics": Part(
         "services.cli.grants", "topics", "Grant facilities the use of topics beyond their own."
     ),

@@ -35,6 +35,10 @@ def create(
     scope: Scopes = None,
     facility: Facilities = None,
     expires: Expires = None,
+    owner: Annotated[
+        str | None,
+        typer.Option(help="account whose key it is, and with which it ends; default: a machine's"),
+    ] = None,
 ) -> None:
     """Create a key and print it; only its hash is stored, so it is shown once."""
     with clear_errors(keys.KeyRequestError):
@@ -47,6 +51,7 @@ def create(
                     scopes=scope or ["read"],
                     facilities=facility,
                     expires_at=expires_at,
+                    owner=owner,
                     by=operator(),
                 )
             )
@@ -65,10 +70,16 @@ def list_(*, as_json: AsJson = False) -> None:
                 key.created_at,
                 key.expires_at,
                 key.revoked_at,
+                key.owner,
+                key.used_at,
+                key.address,
             )
             for key in keys.list_keys(connection)
         ]
-    columns = ("id", "name", "scopes", "facilities", "created", "expires", "revoked")
+    columns = (
+        "id", "name", "scopes", "facilities", "created", "expires", "revoked", "owner",
+        "last used", "from",
+    )  # fmt: skip
     show(columns, rows, as_json=as_json)
 
 

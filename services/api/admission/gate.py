@@ -27,6 +27,8 @@ class Gate:
 
     def __init__(self, settings: Settings) -> None:
         per_key = settings.api_reads_at_once_per_key
+        #: name of the cookie that a session's token comes in
+        self.cookie = cookie_name(settings)
         self.turns = Turns(
             Places(
                 at_once=settings.api_reads_at_once,
@@ -39,15 +41,16 @@ class Gate:
         self._requests = Budget(settings.api_requests_per_minute)
         self._rows = Budget(settings.api_rows_per_minute)
         self._wrong_keys = Budget(settings.api_wrong_keys_per_minute)
+        self._sign_ins = Budget(settings.api_sign_ins_per_minute)
         self._right_keys: OrderedDict[bytes, None] = OrderedDict()
         self._max_streams = settings.api_streams_per_key
         self._streams: Counter[str] = Counter()
 
     def asker(self, scope: Scope) -> str:
         """Name whose budget a request counts for."""
-        key = key_of(scope)
-        if key is not None:
-            digest = keys.digest(key)
+        credential = key_of(scope) or session_of(scope, self.cookie)
+        if credential is not None:
+            digest = keys.digest(credential)
             if digest in self._right_keys:
                 return f"key {digest.hex()}"
         return address_of(scope)
@@ -103,6 +106,24 @@ class Gate:
         self._right_keys.pop(keys.digest(key), None)
         self._wrong_keys.spend(address_of(scope), 1)
 
+    def try_sign_in(self, scope: Scope, name: str) -> None:
+        """Count an attempt to sign in, for its address and for the account.
+
+        :raises TooManyRequests: there were too many.
+        """
+        askers = (address_of(scope), f"account {name}")
+        if wait_s := max(self._sign_ins.wait_s(asker, 1) for asker in askers):
+            raise TooManyRequests(
+                f"Too many attempts to sign in; try again in {wait_s:.0f} s.", retry_after_s=wait_s
+            )
+        for asker in askers:
+            self._sign_ins.spend(asker, 1)
+
+    def signed_in(self, scope: Scope, name: str) -> None:
+        """Count no attempt that was right."""
+        for asker in (address_of(scope), f"account {name}"):
+            self._sign_ins.spend(asker, -1)
+
     def admit_stream(self, asker: str) -> None:
         """Count the stream that this request opens, until it ends.
 
@@ -127,6 +148,30 @@ def key_of(scope: Scope) -> str | None:
     sent = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
     scheme, _, key = sent.decode("latin-1").partition(" ")
     return key.strip() or None if scheme.lower() == "bearer" else None
+
+
+def cookie_name(settings: Settings) -> str:
+    """Return the name of the cookie of sessions.
+
+    Where people come by HTTPS it has the prefix of cookies that only this very host can set.
+    """
+    return "__Host-tonne" if is_https(settings) else "tonne"
+
+
+def is_https(settings: Settings) -> bool:
+    """Return whether people reach the API by HTTPS, as ``TONNE_PUBLIC_URL`` says."""
+    return (settings.public_url or "").startswith("https://")
+
+
+def session_of(scope: Scope, cookie: str) -> str | None:
+    """Return the token of a session that a request sends in ``cookie``; None: it sends none."""
+    for name, value in scope["headers"]:
+        if name == b"cookie":
+            for pair in value.decode("latin-1").split(";"):
+                sent, _, token = pair.strip().partition("=")
+                if sent == cookie and token:
+                    return str(token)
+    return None
 
 
 def address_of(scope: Scope) -> str:

@@ -7,14 +7,19 @@ const PATIENCE_MS = 30_000;
 const SILENCE_MS = 40_000;
 
 export class ApiError extends Error {
-  constructor(status, detail) {
+  constructor(status, detail, type = "") {
     super(detail);
     this.status = status;
+    this.type = type;
   }
 }
 
 export function rememberKey(key) {
   sessionStorage.setItem(KEY, key);
+}
+
+export function forgetKey() {
+  sessionStorage.removeItem(KEY);
 }
 
 function headers(extra = {}) {
@@ -23,34 +28,44 @@ function headers(extra = {}) {
 }
 
 async function failure(response) {
-  let detail = response.statusText;
   try {
-    detail = (await response.json()).detail ?? detail;
+    const { detail, type } = await response.json();
+    return new ApiError(response.status, detail ?? response.statusText, type);
   } catch {
     // not a problem body; the status text has to do
+    return new ApiError(response.status, response.statusText);
   }
-  return new ApiError(response.status, detail);
+}
+
+async function asked(address, accept) {
+  const response = await fetch(address, { headers: headers(accept), signal: AbortSignal.timeout(PATIENCE_MS) });
+  if (!response.ok) throw await failure(response);
+  return response;
 }
 
 export async function get(path, parameters = {}) {
-  const query = new URLSearchParams(parameters);
-  const response = await fetch(`${path}?${query}`, {
-    headers: headers({ Accept: "application/json" }),
-    signal: AbortSignal.timeout(PATIENCE_MS),
-  });
-  if (!response.ok) throw await failure(response);
+  const response = await asked(`${path}?${new URLSearchParams(parameters)}`, { Accept: "application/json" });
   return response.json();
 }
 
-export async function post(path, body) {
+/** A page of a list, and the address of the next one; null: it is the last. */
+export async function page(address) {
+  const response = await asked(address, { Accept: "application/json" });
+  const next = /<([^>]+)>; rel="next"/.exec(response.headers.get("Link") ?? "");
+  return { rows: await response.json(), next: next && next[1] };
+}
+
+export const post = (path, body) => send("POST", path, body);
+
+export async function send(method, path, body) {
   const response = await fetch(path, {
-    method: "POST",
+    method,
     headers: headers({ "Content-Type": "application/json", Accept: "application/json" }),
     body: JSON.stringify(body),
     signal: AbortSignal.timeout(PATIENCE_MS),
   });
   if (!response.ok) throw await failure(response);
-  return response.json();
+  return response.status === 204 ? null : response.json();
 }
 
 /** Follow the live stream of a facility until `signal` aborts; reconnects by itself. */

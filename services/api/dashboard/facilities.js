@@ -3,7 +3,7 @@
 import { ApiError, get } from "./api.js";
 import { drawHeads, drawRows, drawSum, inOrder } from "./facility-table.js";
 import { FIGURES, chosenFigure } from "./figures.js";
-import { askForKey } from "./key.js";
+import { signIn } from "./sign-in.js";
 import { totalLimits } from "./limits.js";
 
 const $ = (id) => document.getElementById(id);
@@ -130,7 +130,7 @@ async function readPaths() {
 }
 
 function failed(error) {
-  if (error.status === 401) return askForKey(readAll);
+  if (error.status === 401) return signIn(error);
   say(error instanceof ApiError ? error.message : "The API cannot be reached; trying again.");
 }
 

@@ -7,7 +7,7 @@ import { drawElectricity } from "./electricity.js";
 import { joinLevels } from "./factor-levels.js";
 import { FIGURES, chosenFigure } from "./figures.js";
 import { NO_DATA, ago, clock, rate } from "./format.js";
-import { askForKey } from "./key.js";
+import { signIn } from "./sign-in.js";
 import { rateLimits, totalLimits } from "./limits.js";
 import { drawAges, drawChecks, drawMix, drawSources, rateOf } from "./sources.js";
 import { drawTotals } from "./totals.js";
@@ -50,7 +50,7 @@ async function start() {
   try {
     facilities = await get("/v1/facilities");
   } catch (error) {
-    if (error instanceof ApiError && error.status === 401) return askForKey(start);
+    if (error instanceof ApiError && error.status === 401) return signIn(error);
     say(error instanceof ApiError ? error.message : "The API cannot be reached; trying again.");
     setTimeout(start, 3000);
     return;
@@ -125,7 +125,7 @@ async function choose(chosen) {
       },
     });
   } catch (error) {
-    if (error.status === 401) return askForKey(start);
+    if (error.status === 401) return signIn(error);
     setState("offline");
     say(error.message);
   }

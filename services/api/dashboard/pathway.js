@@ -1,7 +1,7 @@
 // The page of paths to net zero: chooses a facility, or all, and draws a card for each path.
 
 import { ApiError, get } from "./api.js";
-import { askForKey } from "./key.js";
+import { signIn } from "./sign-in.js";
 import { pathCard } from "./path-card.js";
 
 const $ = (id) => document.getElementById(id);
@@ -24,7 +24,7 @@ async function start() {
   try {
     facilities = await get("/v1/facilities");
   } catch (error) {
-    if (error.status === 401) return askForKey(start);
+    if (error.status === 401) return signIn(error);
     say(error instanceof ApiError ? error.message : "The API cannot be reached; trying again.");
     setTimeout(start, 3000);
     return;
@@ -73,7 +73,7 @@ async function show() {
     for (const card of cards) drawForecast(card, turn);
   } catch (error) {
     if (turn !== reading) return;
-    if (error.status === 401) return askForKey(start);
+    if (error.status === 401) return signIn(error);
     say(error instanceof ApiError ? error.message : "The API cannot be reached; it is asked again in five minutes.");
   } finally {
     if (turn === reading) $("paths").setAttribute("aria-busy", "false");

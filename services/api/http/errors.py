@@ -39,6 +39,7 @@ from services.core.store.answers.explain import NothingKnownError
 from services.core.store.factor_series.names import UnknownSeriesError
 from services.core.store.factor_series.record import FutureValueError
 from services.core.store.operations.retire_facility import UnknownFacilityError
+from services.core.store.people.passwords import PasswordError
 from services.core.store.readings.packing.archived import ArchivedDayError
 from services.core.store.registry.apply_thresholds import OwnedElsewhereError
 from services.core.store.registry.grants import NotGrantedError
@@ -58,6 +59,7 @@ _REFUSALS: Final[dict[type[Exception], type[Problem]]] = {
     ArchivedDayError: Archived,
     UnknownSeriesError: NotFound,
     FutureValueError: InvalidRequest,
+    PasswordError: InvalidRequest,
     FrameError: InvalidRequest,
 }
 

@@ -86,8 +86,20 @@ class Unauthenticated(Problem):
         super().__init__(detail, headers={"WWW-Authenticate": 'Bearer realm="tonne"'})
 
 
+class SessionEnded(Problem):
+    """The session of a browser has expired, was signed out of, or was ended."""
+
+    slug, title, status = "session-ended", "Session ended", 401
+
+
+class WrongPassword(Problem):
+    """No account has this name and password."""
+
+    slug, title, status = "wrong-password", "Wrong name or password", 401
+
+
 class Forbidden(Problem):
-    """The API key lacks the scope that the call requires."""
+    """The API key or the person lacks the right that the call requires."""
 
     slug, title, status = "forbidden", "Insufficient scope", 403
 

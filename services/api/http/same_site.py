@@ -20,6 +20,8 @@ _CHANGES = frozenset({"POST"})
 _FORM_TYPES = frozenset(
     {"", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"}
 )
+#: Methods that change nothing.
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _ANSWER_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"cross-origin-resource-policy", b"same-origin"),
@@ -45,6 +47,28 @@ async def no_form(request: Request) -> None:
         raise CrossSite(
             "Another website could have sent this request; send `Content-Type: application/json`"
             f" with the body, or the header `{HEADER}: 1`."
+        )
+
+
+def from_own_page(request: Request) -> None:
+    """Refuse a change that comes with a session's cookie, unless one of our own pages sends it.
+
+    A browser says so by ``Sec-Fetch-Site``; one that is older, by ``Origin``.
+
+    :raises CrossSite: it does not say so.
+    """
+    if request.method in _SAFE:
+        return
+    site = request.headers.get("sec-fetch-site")
+    if site is None:
+        _, _, rest = request.headers.get("origin", "").partition("://")
+        is_own = rest != "" and _parts(rest) == _parts(request.headers.get("host", ""))
+    else:
+        is_own = site == "same-origin"
+    if not is_own:
+        raise CrossSite(
+            "Another website could have sent this request; with a session, changes come from"
+            " tonne's own pages. Programs send a key."
         )
 
 

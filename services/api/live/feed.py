@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from services.api.http.problems import TooManyStreams
+from services.api.live.credentials import Credential
 from services.api.live.events import LiveEvent
 from services.api.live.viewer import Viewer
 from services.core.runtime.metrics import api_streams
@@ -74,7 +75,7 @@ class LiveFeed:
         self._viewers = 0
         self._closing = False
         #: how many streams each key has open
-        self._keys: Counter[int] = Counter()
+        self._keys: Counter[Credential] = Counter()
 
     def changed(self, facility: str) -> None:
         """Take note that the totals of ``facility`` changed; cheap, never blocks."""
@@ -103,16 +104,16 @@ class LiveFeed:
                 " GET /v1/live."
             )
 
-    def key_ids(self) -> set[int]:
+    def credentials(self) -> set[Credential]:
         """Return the keys of the open streams."""
         return set(self._keys)
 
-    def end_keys(self, ended: Collection[int]) -> None:
+    def end_credentials(self, ended: Collection[Credential]) -> None:
         """End every stream of these keys, which are no longer valid."""
         keys = self._keys.keys() & set(ended)
         for watched in self._watched.values() if keys else ():
             for viewer in watched.viewers:
-                if viewer.key_id in keys:
+                if viewer.credential in keys:
                     viewer.end()
 
     async def serve(self, viewer: Viewer) -> None:
@@ -142,8 +143,8 @@ class LiveFeed:
             watched.task = asyncio.create_task(self._keep_reading(viewer.facility, watched))
         watched.viewers.add(viewer)
         self._viewers += 1
-        if viewer.key_id is not None:
-            self._keys[viewer.key_id] += 1
+        if viewer.credential is not None:
+            self._keys[viewer.credential] += 1
         api_streams.inc()
         return watched
 
@@ -151,10 +152,10 @@ class LiveFeed:
         watched.viewers.discard(viewer)
         self._viewers -= 1
         api_streams.dec()
-        if viewer.key_id is not None:
-            self._keys[viewer.key_id] -= 1
-            if self._keys[viewer.key_id] <= 0:
-                del self._keys[viewer.key_id]
+        if viewer.credential is not None:
+            self._keys[viewer.credential] -= 1
+            if self._keys[viewer.credential] <= 0:
+                del self._keys[viewer.credential]
         if not watched.viewers:
             if watched.task is not None:
                 watched.task.cancel()

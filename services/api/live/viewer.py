@@ -6,6 +6,7 @@ import asyncio
 from typing import Final, Protocol
 
 from services.api.admission.connections import Receiver
+from services.api.live.credentials import Credential
 from services.api.live.events import KEEPALIVE, Frame, LiveEvent, chunk
 
 #: A zlib stream (RFC 1950) begins so, and ends with an empty last block and a checksum.
@@ -36,10 +37,19 @@ class Viewer:
     """One stream of a facility.
 
     ``after``: the sequence that he has seen everything of, None: no alerts of the past are wanted.
-    ``key_id``: of the key that the stream was opened with.
+    ``credential``: what the stream was opened with.
     """
 
-    __slots__ = ("_adler", "_after", "_deflated", "_missed", "_wire", "ended", "facility", "key_id")
+    __slots__ = (
+        "_adler",
+        "_after",
+        "_deflated",
+        "_missed",
+        "_wire",
+        "credential",
+        "ended",
+        "facility",
+    )
 
     def __init__(
         self,
@@ -48,10 +58,10 @@ class Viewer:
         *,
         deflated: bool,
         after: int | None = None,
-        key_id: int | None = None,
+        credential: Credential | None = None,
     ) -> None:
         self.facility = facility
-        self.key_id = key_id
+        self.credential = credential
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._wire = wire
         self._after = after

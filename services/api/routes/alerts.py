@@ -9,7 +9,7 @@ from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import BeforeValidator, Field
 
-from services.api.auth import Principal, Reader, Writer, seen_facilities
+from services.api.auth import Operator, Principal, Reader, seen_facilities
 from services.api.context import Context, InContext
 from services.api.http.answers import Accept, json_answer, rows_answer
 from services.api.http.cursors import Cursor
@@ -117,7 +117,7 @@ async def get_alert(context: InContext, who: Reader, alert: AlertId) -> Response
     responses=documented(NotFound),
 )
 async def post_ack(
-    context: InContext, who: Writer, alert: AlertId, body: AckBody | None = None
+    context: InContext, who: Operator, alert: AlertId, body: AckBody | None = None
 ) -> Response:
     """Acknowledge an alert. The first acknowledgement is kept, and so is every comment.
 

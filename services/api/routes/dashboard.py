@@ -46,22 +46,23 @@ class _Asset:
     cache_control: str
 
 
-@router.get("/")
+#: Addresses of the pages, and their files.
+_PAGES = {
+    "/": "index.html",
+    "/pathway": "pathway.html",
+    "/facilities": "facilities.html",
+    "/audit": "audit.html",
+    "/login": "login.html",
+}
+
+
 async def page(request: Request) -> Response:
-    """Serve the page."""
-    return _answer(request, await run_in_threadpool(_dashboard_file, "index.html"))
+    """Serve a page."""
+    return _answer(request, await run_in_threadpool(_dashboard_file, _PAGES[request.url.path]))
 
 
-@router.get("/pathway")
-async def pathway_page(request: Request) -> Response:
-    """Serve the page of paths to net zero."""
-    return _answer(request, await run_in_threadpool(_dashboard_file, "pathway.html"))
-
-
-@router.get("/facilities")
-async def facilities_page(request: Request) -> Response:
-    """Serve the page of all facilities."""
-    return _answer(request, await run_in_threadpool(_dashboard_file, "facilities.html"))
+for _address in _PAGES:
+    router.add_api_route(_address, page)
 
 
 @router.get("/assets/{name}")
@@ -101,6 +102,8 @@ def _names() -> frozenset[str]:
 def _dashboard_file(name: str) -> _Asset:
     plain = (files("services.api") / "dashboard" / name).read_bytes()
     if name.endswith(".html"):
+        head = (files("services.api") / "dashboard" / "head.html").read_bytes().strip()
+        plain = plain.replace(b"PAGE_HEAD", head)
         plain = plain.replace(b"PLOTLY_VERSION", version("plotly").encode())
     return _asset(plain, name=name, cache_control=_REVALIDATE)
 

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from services.api.auth import Reader, Writer, no_facility, visible_facilities
+from services.api.auth import Engineer, Reader, no_facility, visible_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, json_answer, rows_answer
 from services.api.http.cursors import Cursor
@@ -134,7 +134,7 @@ class ApplyQuery(Query):
         200: {"content": {"application/yaml": {"schema": {"type": "string"}}}},
     },
 )
-async def get_facility(context: InContext, who: Writer, facility: str) -> Response:
+async def get_facility(context: InContext, who: Engineer, facility: str) -> Response:
     """Return the file as it was applied, with its comments; applying it again changes nothing.
 
     The file names the recipients of alerts, so this needs a key with the scope `write`.
@@ -166,7 +166,7 @@ async def get_facility(context: InContext, who: Writer, facility: str) -> Respon
 )
 async def put_facility(
     context: InContext,
-    who: Writer,
+    who: Engineer,
     request: Request,
     facility: str,
     query: Annotated[ApplyQuery, FromQuery()],
@@ -230,7 +230,7 @@ _RETIRED = Shape(Retired)
     responses=documented(Forbidden, NotFound),
 )
 async def delete_facility(
-    context: InContext, who: Writer, facility: str, query: Annotated[RetireQuery, FromQuery()]
+    context: InContext, who: Engineer, facility: str, query: Annotated[RetireQuery, FromQuery()]
 ) -> Response:
     """Take a facility out of force; its history is kept and can be queried as before.
 

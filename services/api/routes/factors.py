@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from services.api.auth import Reader, Writer, no_facility
+from services.api.auth import Engineer, Reader, no_facility
 from services.api.context import InContext
 from services.api.http.answers import Accept, json_answer, rows_answer
 from services.api.http.cursors import Cursor
@@ -174,7 +174,7 @@ class ValuesQuery(Query):
 )
 async def post_values(
     context: InContext,
-    who: Writer,
+    who: Engineer,
     request: Request,
     factor: str,
     query: Annotated[ValuesQuery, FromQuery()],

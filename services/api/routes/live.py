@@ -176,7 +176,7 @@ async def get_stream(
             query.facility,
             deflated=deflated,
             after=_sequence_of(last_event_id),
-            key_id=who.key_id,
+            credential=who.credential,
         ),
         accept_encoding=accept_encoding,
     )

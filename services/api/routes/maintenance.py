@@ -9,7 +9,7 @@ from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import Field
 
-from services.api.auth import Reader, Writer, visible_facilities
+from services.api.auth import Operator, Reader, visible_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, rows_answer
 from services.api.http.entries import Entry, EntryId
@@ -75,7 +75,7 @@ async def get_maintenance(
 @_put
 async def put_maintenance(
     context: InContext,
-    who: Writer,
+    who: Operator,
     request: Request,
     maintenance: EntryId,
     query: Annotated[FacilityQuery, FromQuery()],
@@ -87,7 +87,7 @@ async def put_maintenance(
 @_delete
 async def delete_maintenance(
     context: InContext,
-    who: Writer,
+    who: Operator,
     maintenance: EntryId,
     query: Annotated[FacilityQuery, FromQuery()],
 ) -> Response:

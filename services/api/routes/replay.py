@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from pydantic import Field
 from sqlalchemy import Connection
 
-from services.api.auth import Principal, Reader, Writer, no_facility
+from services.api.auth import Operator, Principal, Reader, no_facility
 from services.api.context import Context, InContext
 from services.api.http.answers import json_answer
 from services.api.http.parameters import End, Instant, Query, ReasonList, SlugList
@@ -65,7 +65,7 @@ class ReplayBody(Query):
         **documented(NotFound),
     },
 )
-async def post_replay(context: InContext, who: Writer, body: ReplayBody) -> Response:
+async def post_replay(context: InContext, who: Operator, body: ReplayBody) -> Response:
     """Process open entries again, in the order of arrival.
 
     Entries that pass leave quarantine; the others stay, with their present reason. Ingest does the

@@ -10,7 +10,7 @@ from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import ValidationError
 
-from services.api.auth import Reader, Writer, visible_facilities
+from services.api.auth import Engineer, Reader, visible_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, rows_answer
 from services.api.http.entries import Body, Entry, EntryId
@@ -99,7 +99,7 @@ async def get_thresholds(
 @_put
 async def put_threshold(
     context: InContext,
-    who: Writer,
+    who: Engineer,
     request: Request,
     threshold: EntryId,
     query: Annotated[FacilityQuery, FromQuery()],
@@ -114,7 +114,7 @@ async def put_threshold(
 @_delete
 async def delete_threshold(
     context: InContext,
-    who: Writer,
+    who: Engineer,
     threshold: EntryId,
     query: Annotated[FacilityQuery, FromQuery()],
 ) -> Response:

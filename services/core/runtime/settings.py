@@ -99,6 +99,9 @@ class Settings(BaseSettings):
     api_wrong_keys_per_minute: int = Field(
         60, ge=1, description="of one address; above, only keys that were right are looked at"
     )
+    api_sign_ins_per_minute: int = Field(
+        10, ge=1, description="wrong passwords of one account, and of one address; above: 429"
+    )
     api_reads_at_once: int = Field(
         12, ge=2, le=60, description="requests that the API's database connections serve at once"
     )

@@ -28,6 +28,14 @@ Action = Literal[
     "activity.withdraw",
     "hours.recompute",
     "report.export",
+    "user.create",
+    "user.role",
+    "user.password",
+    "user.disable",
+    "user.enable",
+    "session.begin",
+    "session.refuse",
+    "session.end",
 ]
 
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
@@ -57,4 +65,12 @@ MEANINGS: Final[dict[Action, str]] = {
     "activity.withdraw": "an imported activity was withdrawn; subject: its id",
     "hours.recompute": "hours were asked to be computed again; subject: the sources' ids",
     "report.export": "a report for an authority was written; subject: its kind and source",
+    "user.create": "an account was made; subject: its name",
+    "user.role": "an account's roles changed; subject: its name",
+    "user.password": "a password was set or changed; subject: the account's name",
+    "user.disable": "an account was disabled; subject: its name",
+    "user.enable": "a disabled account was let in again; subject: its name",
+    "session.begin": "somebody signed in; subject: the account's name",
+    "session.refuse": "a wrong name or password was sent; subject: the name",
+    "session.end": "somebody signed out; subject: the account's name",
 }

@@ -27,15 +27,29 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 _PREFIX = "tonne_"
 
-_COLUMNS: Final[LiteralString] = "id, name, scopes, facilities, created_at, expires_at, revoked_at"
+_COLUMNS: Final[LiteralString] = (
+    "id, name, scopes, facilities, created_at, expires_at, revoked_at, person_id"
+)
 _IN_FORCE: Final[LiteralString] = (
     "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())"
+    " AND NOT EXISTS (SELECT FROM person p WHERE p.id = person_id AND p.disabled_at IS NOT NULL)"
 )
 _FIND: Final[LiteralString] = (
     f"SELECT {_COLUMNS} FROM api_key WHERE digest = %(digest)s AND {_IN_FORCE}"  # noqa: S608 - constants
 )
 
 _STANDING: Final[LiteralString] = f"SELECT id FROM api_key WHERE id = ANY(%(ids)s) AND {_IN_FORCE}"  # noqa: S608 - constants
+
+
+_OWNER: Final[LiteralString] = "SELECT id FROM person WHERE name = %s AND disabled_at IS NULL"
+
+_LISTED: Final[LiteralString] = f"""
+SELECT {", ".join(f"k.{name}" for name in _COLUMNS.split(", "))},
+       p.name AS owner, u.used_at, u.address
+FROM api_key k LEFT JOIN person p ON p.id = k.person_id
+LEFT JOIN api_key_use u ON u.key_id = k.id
+ORDER BY k.id
+"""  # noqa: S608 - constants
 
 
 class KeyRequestError(ValueError):
@@ -54,6 +68,20 @@ class ApiKey:
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    #: None: a machine's
+    person_id: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ListedKey(ApiKey):
+    """A key, whose it is, and when it was used last."""
+
+    #: name of the person; None: a machine's
+    owner: str | None
+    #: last, to a minute; None: never
+    used_at: datetime | None
+    #: from where it was used last
+    address: str | None
 
 
 def digest(key: str) -> bytes:
@@ -68,11 +96,14 @@ def create(
     scopes: Sequence[str] = ("read",),
     facilities: Sequence[str] | None = None,
     expires_at: datetime | None = None,
+    owner: str | None = None,
     by: str | None = None,
 ) -> str:
     """Store a new key and return it; it cannot be read again.
 
-    :raises KeyRequestError: an unknown scope, an unknown facility or an expiry without time zone.
+    ``owner``: name of the person whose it is, and with whom it ends; None: a machine's.
+
+    :raises KeyRequestError: an unknown scope, facility or owner, or an expiry without time zone.
     """
     unknown = sorted(set(scopes) - set(SCOPES))
     if unknown or not scopes:
@@ -95,24 +126,33 @@ def create(
             "scopes": sorted(set(scopes)),
             "facilities": None if facilities is None else sorted(set(facilities)),
             "expires_at": expires_at,
+            "owner": owner,
         }
         row = connection.execute(
-            "INSERT INTO api_key (name, digest, scopes, facilities, expires_at) VALUES"
-            " (%(name)s, %(digest)s, %(scopes)s, %(facilities)s, %(expires_at)s) RETURNING id",
-            {**stored, "digest": digest(key)},
+            "INSERT INTO api_key (name, digest, scopes, facilities, expires_at, person_id) VALUES"
+            " (%(name)s, %(digest)s, %(scopes)s, %(facilities)s, %(expires_at)s, %(person)s)"
+            " RETURNING id",
+            {**stored, "digest": digest(key), "person": _person_id(connection, owner)},
         ).fetchone()
         assert row is not None  # noqa: S101 - an inserted row
         record(connection, "key.create", by=by, subject=row[0], after=stored)
     return key
 
 
-def list_keys(connection: psycopg.Connection[Any]) -> list[ApiKey]:
+def list_keys(connection: psycopg.Connection[Any]) -> list[ListedKey]:
     """Read every key ever made, oldest first, without its digest."""
     with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
-        cursor.execute(
-            f"SELECT {_COLUMNS} FROM api_key ORDER BY id"  # noqa: S608 - constants
-        )
-        return [_key(row) for row in cursor]
+        cursor.execute(_LISTED)
+        return [ListedKey(**_record(row)) for row in cursor]
+
+
+def _person_id(connection: psycopg.Connection[Any], owner: str | None) -> int | None:
+    if owner is None:
+        return None
+    row = connection.execute(_OWNER, (owner.strip().lower(),)).fetchone()
+    if row is None:
+        raise KeyRequestError(f"there is no account {owner}; `tonne users list` shows all")
+    return int(row[0])
 
 
 def revoke(connection: psycopg.Connection[Any], key_id: int, *, by: str | None = None) -> None:
@@ -135,7 +175,7 @@ def revoke(connection: psycopg.Connection[Any], key_id: int, *, by: str | None =
 async def find(connection: AsyncConnection, key: str) -> ApiKey | None:
     """Read a key that is in force; None if it is unknown, expired or revoked."""
     row = await binary_row(connection, _FIND, {"digest": digest(key)})
-    return _key(dict(zip(_COLUMNS.split(", "), row, strict=True))) if row else None
+    return ApiKey(**_record(dict(zip(_COLUMNS.split(", "), row, strict=True)))) if row else None
 
 
 async def lapsed(connection: AsyncConnection, ids: Collection[int]) -> set[int]:
@@ -144,10 +184,10 @@ async def lapsed(connection: AsyncConnection, ids: Collection[int]) -> set[int]:
     return set(ids) - set(standing.scalars())
 
 
-def _key(row: dict[str, Any]) -> ApiKey:
-    facilities = row.pop("facilities")
-    return ApiKey(
-        facilities=None if facilities is None else tuple(facilities),
-        scopes=tuple(row.pop("scopes")),
+def _record(row: dict[str, Any]) -> dict[str, Any]:
+    facilities = row["facilities"]
+    return {
         **row,
-    )
+        "facilities": None if facilities is None else tuple(facilities),
+        "scopes": tuple(row["scopes"]),
+    }

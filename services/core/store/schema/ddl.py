@@ -19,6 +19,7 @@ from services.core.store.schema import (
     organisation_tables,
     packing,
     pathway_tables,
+    people_tables,
     pollutant_tables,
     product_tables,
     removal_tables,
@@ -121,13 +122,23 @@ WRITES: dict[str, dict[str, tuple[str, ...]]] = {
         "process_progress": ("INSERT", "UPDATE", "DELETE"),
     },
     "tonne_read": {},
-    "tonne_api": _CONFIGURE,
+    "tonne_api": {
+        **_CONFIGURE,
+        # people sign in, and change their password; who they are and may do is not the API's to say
+        people_tables.person_password.name: ("SELECT", "UPDATE"),
+        people_tables.person_session.name: ("INSERT", "UPDATE"),
+        people_tables.api_key_use.name: ("INSERT", "UPDATE"),
+    },
     "tonne_admin": {
         **_CONFIGURE,
         organisation_tables.organisation.name: ("INSERT",),
         organisation_tables.organisation_revision.name: ("INSERT", "UPDATE"),
         # grants, keys, readings and messages are given, taken and tried by people alone
         "api_key": ("SELECT", "INSERT", "UPDATE"),
+        people_tables.person.name: ("INSERT", "UPDATE"),
+        people_tables.person_password.name: ("SELECT", "INSERT", "UPDATE"),
+        people_tables.person_role.name: ("INSERT", "UPDATE", "DELETE"),
+        people_tables.person_session.name: ("UPDATE",),
         alert_tables.outbox.name: ("INSERT", "UPDATE"),
         "quarantine": ("UPDATE",),
         "touched": ("INSERT",),
@@ -148,7 +159,14 @@ _VIEWS = (
 )
 
 #: Tables that the API alone reads, to answer.
-_ANSWERED = ("api_key", audit_tables.audit_entry.name)
+_ANSWERED = (
+    "api_key",
+    audit_tables.audit_entry.name,
+    people_tables.person.name,
+    people_tables.person_role.name,
+    people_tables.person_session.name,
+    people_tables.api_key_use.name,
+)
 
 #: Roles that processes log in as, once they have a password (:mod:`.logins`).
 LOGINS = ("tonne_ingest", "tonne_aggregate", "tonne_notify", "tonne_api", "tonne_admin")
@@ -469,7 +487,7 @@ def create_roles(connection: Connection) -> None:
         )
         # the API authenticates before it reads: of the roles only its own sees the keys and who did
         # what; whoever knows the client id can take ingest's session over
-        hidden = {*_ANSWERED, "broker_session"}
+        hidden = {*_ANSWERED, people_tables.person_password.name, "broker_session"}
         readable = [table.name for table in metadata.sorted_tables if table.name not in hidden]
         rights = [(name, "SELECT") for name in readable]
         rights += [(view, "SELECT") for view in _VIEWS]

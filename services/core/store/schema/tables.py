@@ -844,4 +844,5 @@ api_key = Table(
     Column("created_at", _instant, nullable=False, server_default=func.now()),
     Column("expires_at", _instant),
     Column("revoked_at", _instant),
+    Column("person_id", ForeignKey("person.id"), comment="whose it is; null: a machine's"),
 )

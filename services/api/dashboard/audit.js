@@ -1,0 +1,88 @@
+// The page of the audit log: newest entries first, older ones on demand.
+
+import { ApiError, page } from "./api.js";
+import { node } from "./dom.js";
+import { signIn } from "./sign-in.js";
+
+const $ = (id) => document.getElementById(id);
+const PAGE = 100;
+let next = null;
+
+const filters = $("filters");
+for (const [name, value] of new URLSearchParams(location.search)) {
+  if (filters.elements[name]) filters.elements[name].value = value;
+}
+filters.onsubmit = (event) => {
+  event.preventDefault();
+  const chosen = choice();
+  history.replaceState(null, "", chosen.size ? `?${chosen}` : location.pathname);
+  start();
+};
+$("older").onclick = () => read(next);
+start();
+
+function choice() {
+  return new URLSearchParams([...new FormData(filters)].filter(([, value]) => value.trim()));
+}
+
+function start() {
+  $("rows").replaceChildren();
+  const chosen = choice();
+  $("csv").href = `/v1/audit.csv?${chosen}`;
+  chosen.set("limit", PAGE);
+  read(`/v1/audit?${chosen}`);
+}
+
+async function read(address) {
+  try {
+    const read = await page(address);
+    next = read.next;
+    $("rows").append(...read.rows.map(row));
+    $("older").hidden = next === null;
+    const isEmpty = $("rows").childElementCount === 0;
+    $("empty").hidden = !isEmpty;
+    $("log").toggleAttribute("data-empty", isEmpty);
+    say("");
+  } catch (error) {
+    if (error.status === 401) return signIn(error);
+    say(error instanceof ApiError ? error.message : "The API cannot be reached; try again.");
+  }
+}
+
+function row(entry) {
+  const time = entry.time.replace("T", " ").slice(0, 19);
+  const cells = {
+    Who: entry.by, From: entry.address, Action: entry.action, Facility: entry.facility ?? "all", "Of what": entry.subject || "–",
+  };
+  return node("tr", {},
+    node("th", { scope: "row", textContent: time }),
+    ...Object.entries(cells).map(([name, text]) => labelled(name, text)),
+    labelled("Before and after", ...states(entry)));
+}
+
+/** A cell that says its column where the head is not shown. */
+function labelled(name, ...content) {
+  const cell = node("td", {}, ...content);
+  cell.dataset.label = name;
+  return cell;
+}
+
+/** What was there and what is there now, on demand: a facility file is long. */
+function states({ before, after, reason }) {
+  const shown = [
+    ...(reason ? [node("p", { textContent: reason })] : []),
+    ...[["Before", before], ["After", after]].filter(([, state]) => state !== null).map(([name, state]) =>
+      node("details", {}, node("summary", { textContent: name }), node("pre", { textContent: written(JSON.parse(state)) }))),
+  ];
+  return shown.length ? shown : ["–"];
+}
+
+function written({ difference, ...state }) {
+  const rest = Object.keys(state).length ? JSON.stringify(state, null, 2) : "";
+  return difference === undefined ? rest : `${rest}\n${difference}`;
+}
+
+function say(text) {
+  $("notice").textContent = text;
+  $("notice").hidden = text === "";
+}

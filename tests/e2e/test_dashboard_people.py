@@ -1,0 +1,115 @@
+"""People sign in, go on where they were, and see who did what."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from playwright.async_api import Page, expect
+from pydantic import SecretStr
+
+from deploy.site.pictures import CHROMIUM
+from services.api.app import create_app
+from services.core.runtime.settings import Settings
+from tests.e2e.test_dashboard import browser, connection, page, wait_for
+from tests.integration.aggregator.plant import apply_text
+from tests.integration.api.server import serving
+from tests.integration.api.test_people import FILE, PASSWORD, user
+from tests.services import as_login
+
+__all__ = ["browser", "connection", "page"]
+
+Connection = psycopg.Connection[Any]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
+]
+
+
+@pytest.fixture
+async def guarded(database_url: str) -> AsyncIterator[str]:
+    async with serving(
+        create_app(Settings(database_url=SecretStr(as_login(database_url, "tonne_api"))))
+    ) as address:
+        yield address
+
+
+async def _sign_in(page: Page, name: str, password: str) -> None:
+    await page.fill("#name", name)
+    await page.fill("#password", password)
+    await page.keyboard.press("Enter")
+
+
+async def _fits(page: Page, name: str) -> None:
+    """Look at a page as a phone and a desk show it, in both schemes."""
+    for width in (390, 1440):
+        await page.set_viewport_size({"width": width, "height": 900})
+        assert await page.evaluate("document.documentElement.scrollWidth") == width
+        for scheme in ("light", "dark"):
+            await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            if directory := os.environ.get("SCREENSHOTS"):
+                await page.screenshot(path=Path(directory) / f"{name}-{width}-{scheme}.png")
+
+
+async def test_one_signs_in_is_told_why_not_and_goes_on_where_one_was(
+    guarded: str, page: Page, connection: Connection, database_url: str
+) -> None:
+    apply_text(database_url, FILE.format(id="linz"))
+    user(database_url, "anna", "--role", "viewer", "--full-name", "Anna Berger")
+    await page.goto(f"{guarded}/facilities?search=linz", wait_until="commit")
+    await expect(page).to_have_url(f"{guarded}/login?next=%2Ffacilities%3Fsearch%3Dlinz")
+    await expect(page.locator("#name")).to_be_focused()
+    await _sign_in(page, "anna", "wrong")
+    await wait_for(page, "#notice", "The name or the password is wrong.")
+    await _fits(page, "login")
+    await _sign_in(page, "anna", PASSWORD)
+    await expect(page).to_have_url(f"{guarded}/facilities?search=linz")
+    await wait_for(page, ".account", "Anna Berger")
+    await expect(page.locator("#rows .name")).to_have_text(["linz"])
+
+    await page.goto("about:blank")
+    connection.execute("UPDATE person_session SET expires_at = now()")
+    await page.goto(f"{guarded}/facilities?search=linz", wait_until="commit")
+    await wait_for(page, "#notice", "Your session ended; sign in again.")
+    await _sign_in(page, "anna", PASSWORD)
+    await expect(page).to_have_url(f"{guarded}/facilities?search=linz")
+    await page.click(".account")
+    await wait_for(page, "#allowed", "May read in all facilities.")
+    await _fits(page, "account")
+    await page.click("#sign-out")
+    await expect(page.locator("#name")).to_be_focused()
+    await page.goto(f"{guarded}/login?next=https://elsewhere.example/")
+    await _sign_in(page, "anna", PASSWORD)
+    await expect(page).to_have_url(f"{guarded}/")
+
+
+async def test_an_admin_reads_who_did_what(
+    guarded: str, page: Page, connection: Connection, database_url: str
+) -> None:
+    user(database_url, "chief", "--role", "admin")
+    for i in range(105):
+        connection.execute(
+            "INSERT INTO audit_entry (made_by, action, facility, subject, after) VALUES"
+            " ('key works', 'facility.apply', 'linz', 'linz', %s)",
+            (f'{{"changes": ["~ source {i}"], "difference": "-a\\n+b"}}',),
+        )
+    await page.goto(f"{guarded}/audit?action=facility.apply", wait_until="commit")
+    await _sign_in(page, "chief", PASSWORD)
+    rows = page.locator("#rows tr")
+    await expect(rows).to_have_count(100)
+    await rows.first.locator("summary").click()
+    await expect(rows.first.locator("pre")).to_contain_text("~ source 104")
+    await expect(rows.first.locator("pre")).to_contain_text("-a\n+b")
+    await _fits(page, "audit")
+    await page.click("#older")
+    await expect(rows).to_have_count(105)
+    await expect(page.locator("#older")).to_be_hidden()
+    await page.fill("[name=action]", "session.begin")
+    await page.keyboard.press("Enter")
+    await expect(rows).to_have_count(1)
+    await expect(rows.locator("td").first).to_have_text("person chief")
