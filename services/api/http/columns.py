@@ -98,6 +98,8 @@ class Numbers:
         """Return the cells."""
         if self.known is None or self.known.all():
             return list(self.values.tolist())
+        if not self.known.any():
+            return [None] * len(self)
         cells = self.values.astype(np.object_)
         cells[~self.known] = None
         return list(cells)

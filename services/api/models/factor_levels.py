@@ -50,9 +50,15 @@ def level_columns(
     shares = np.zeros((len(LEVELS), rows))
     known: Booleans = np.zeros(rows, dtype=np.bool_)
     if levels is not None:
-        masses = [sums(np.where(levels.counts, m, 0)) for m in levels.masses_ug.values()]
-        for row, of_row in enumerate(zip(*(mass.tolist() for mass in masses), strict=True)):
-            share = level_shares(of_row)
+        masses = np.array(
+            [sums(np.where(levels.counts, mass, 0)) for mass in levels.masses_ug.values()]
+        )
+        is_any = masses != 0
+        # most rows are of hours, each of which counted by one thing
+        is_one = (is_any.sum(axis=0) == 1) & (masses.max(axis=0) > 0)
+        shares[:, is_one], known[is_one] = is_any[:, is_one], True
+        for row in np.flatnonzero(is_any.any(axis=0) & ~is_one).tolist():
+            share = level_shares(masses[:, row].tolist())
             if share is not None:
                 shares[:, row], known[row] = share, True
     return {name: Numbers(shares[index], known) for index, name in enumerate(COLUMNS)}
