@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from services.core.store.database import schema_version
 from services.core.store.schema import migrations
 
 _VERSIONS = Path(next(iter(migrations.__path__))) / "versions"
@@ -26,3 +27,13 @@ def test_each_migration_follows_one_other() -> None:
     assert [revision for revision, count in Counter(revisions).items() if count > 1] == []
     assert [revision for revision, count in Counter(before).items() if count > 1] == []
     assert len(set(revisions) - set(before)) == 1
+
+
+def test_the_schema_that_the_code_asks_for_is_the_end_of_the_chain() -> None:
+    """Also where a step of a lower number comes after one of a higher."""
+    texts = [path.read_text() for path in _VERSIONS.glob("[0-9]*.py")]
+    before = {match[1] for text in texts if (match := _DOWN_REVISION.search(text))}
+    last = [match[1] for text in texts if (match := _REVISION.search(text))]
+    assert [revision for revision in last if revision not in before] == [
+        schema_version.newest_revision()
+    ]

@@ -6,6 +6,7 @@ can a server be worked with that leaves rows out of its answers.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,16 +26,24 @@ class SchemaError(RuntimeError):
     """The database is not one that this code can work with; the message says what to do."""
 
 
+_AFTER = re.compile(r'^down_revision = "(\w+)"$', re.MULTILINE)
+
+
 @cache
 def _known() -> frozenset[str]:
     # a step's file begins with its number; the tools that run steps take far longer to load
-    return frozenset(step.name[:4] for step in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+    return frozenset(step.name[:4] for step in _steps())
 
 
 @cache
 def newest_revision() -> str:
-    """Return the migration that this code is written for: that with the highest number."""
-    return max(_known())
+    """Return the migration that this code is written for: the one that none comes after."""
+    followed = {match[1] for step in _steps() if (match := _AFTER.search(step.read_text()))}
+    return max(_known() - followed)
+
+
+def _steps() -> list[Path]:
+    return list((MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
 def is_known(revision: str) -> bool:
