@@ -9,9 +9,9 @@ rounding, and the same code makes masses of them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,8 @@ from services.aggregator.alerts.changed_ranges import ChangedRanges
 from services.core.accounting.methods import ActivityMethod
 from services.core.accounting.minute_rounding import billionths, holdable, multipliable
 from services.core.store.emissions import (
-    cold_minutes,
     deferred_minutes,
     factor_restatement,
-    minute_rows,
     window_changes,
 )
 from services.core.store.emissions.deferred_minutes import DeferredMinutes
@@ -34,24 +32,17 @@ from services.core.store.factor_series.methods import with_hours
 from services.core.store.registry.plan import FacilityPlan
 from services.core.store.schema.figures import MASSES, names
 from services.core.timeline.instants import DAY_MINUTES
-from services.core.timeline.intervals import Interval, bounds
+from services.core.timeline.intervals import Interval
 
 #: Minutes of all sources in one step: about half a second's work, so that live data come between.
 #: Four weeks of twenty sources, which is a chunk of them, are fewer, and so is a month of them.
 _STEP_MINUTES = 900_000
 
-#: The same where a factor changes by the hour: its minutes follow in the step, for a row of what is
-#: to follow for each hour of years would be read by every tick.
-_STEP_HOURLY_MINUTES = 40_000
-
-#: Packed days of a source follow in the step too where more than so many hours of it change; until
-#: they are opened a few hours are told by what is noted of them.
-_NOTED_HOURS = 24
-
 #: Sources lie this far apart in what orders minutes by source: more than minutes since the epoch.
 _SOURCE_KEY = 1 << 32
 
 Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
 def step(
@@ -89,8 +80,6 @@ def step(
     else:
         # a packed month is restated as a whole: it would be packed anew for each part of it
         max_sources = max(1, _STEP_MINUTES // (stop - first))
-    if any(methods[source_id].series for source_id in oldest):
-        stop = min(stop, first + max(1, _STEP_HOURLY_MINUTES // 60 // len(oldest)) * 60)
     # a source's own requests come one after the other, in the order in which they were made
     chosen = [q for q in sorted(oldest.values(), key=_begin)[:max_sources] if q.first < stop]
     source_ids = [q.source_id for q in chosen]
@@ -104,17 +93,16 @@ def step(
     if unknown:
         factor_restatement.from_readings(connection, unknown)
         return 0
-    windows = [(q, q.first // 60 * 60, min(-(-q.stop // 60) * 60, stop)) for q in chosen]
-    pieces = [
-        piece for q, begin, end in windows for piece in _pieces(q, methods[q.source_id], begin, end)
-    ]
+    pieces = _Pieces.joined(
+        _pieces(q, methods[q.source_id], q.first // 60 * 60, min(-(-q.stop // 60) * 60, stop))
+        for q in sorted(chosen, key=lambda q: q.source_id)
+    )
     masses = _masses(amounts, pieces)
     if masses.beyond:
         factor_restatement.from_readings(connection, masses.beyond)
         return 0
     restated = _restate(connection, masses.minutes, amounts, chosen, changed)
-    deferred_minutes.add(connection, plan.id, pieces)
-    _follow_by_hour(connection, plan, [p for p in pieces if methods[p.source_id].series])
+    deferred_minutes.add(connection, plan.id, pieces.deferred())
     factor_restatement.end(connection, [q.id for q in chosen if q.stop <= stop])
     factor_restatement.advance(connection, {q.id: stop for q in chosen if q.stop > stop})
     return restated
@@ -122,33 +110,6 @@ def step(
 
 def _begin(q: Queued) -> tuple[int, int]:
     return q.first, q.source_id
-
-
-def _follow_by_hour(
-    connection: psycopg.Connection[Any], plan: FacilityPlan, pieces: Sequence[DeferredMinutes]
-) -> None:
-    """Let minutes follow factors by the hour that were noted for them."""
-    by_source = {
-        source_id: list(of_source)
-        for source_id, of_source in groupby(pieces, lambda piece: piece.source_id)
-    }
-    intervals = {i: [bounds(p.interval for p in part)] for i, part in by_source.items()}
-    deferred_minutes.settle(connection, plan.id, intervals)
-    many = [i for i, of_source in by_source.items() if len(of_source) > _NOTED_HOURS]
-    if not many:
-        return
-    keys = np.concatenate(
-        [minute_rows.key(np.array([i]), _each_day(intervals[i][0])) for i in sorted(many)]
-    )
-    cold = cold_minutes.read(connection, keys)
-    if cold is not None and cold.follow:
-        cold_minutes.write(connection, cold, cold.rows(), plan)
-
-
-def _each_day(interval: Interval) -> Integers:
-    """Return a minute of each day of an interval, ascending."""
-    days = np.arange(interval.start // DAY_MINUTES, -(-interval.end // DAY_MINUTES))
-    return np.maximum(days * DAY_MINUTES, interval.start)
 
 
 def _stop(connection: psycopg.Connection[Any], first: int, sources: int) -> int:
@@ -159,19 +120,67 @@ def _stop(connection: psycopg.Connection[Any], first: int, sources: int) -> int:
     return stop if chunk_ends is None else min(stop, -(-chunk_ends // 60) * 60)
 
 
-def _pieces(q: Queued, method: ActivityMethod, first: int, stop: int) -> list[DeferredMinutes]:
-    """Return the factors of a source, each with its minutes, from ``first`` to ``stop``."""
-    cuts = [first, *(cut for cut in method.changes() if first < cut < stop), stop]
-    per_unit = method.per_unit(np.array(cuts[:-1], dtype=np.int64))
-    columns = [multipliable(getattr(per_unit, mass.in_kg)) for mass in MASSES]
-    return [
-        DeferredMinutes(
-            source_id=q.source_id,
-            interval=Interval(start=begin, end=end),
-            per_unit_kg=tuple(float(column[i]) for column in columns),
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Pieces:
+    """Minutes of sources that have one factor each, ascending by source and time."""
+
+    source: Integers
+    #: first minute
+    begin: Integers
+    #: exclusive
+    end: Integers
+    #: of each mass, in rows, the kg per unit of each piece
+    per_unit_kg: Floats
+
+    @classmethod
+    def joined(cls, parts: Iterable[_Pieces]) -> _Pieces:
+        """Return the pieces of ascending sources, of which there is one at least."""
+        every = list(parts)
+        return cls(
+            source=np.concatenate([part.source for part in every]),
+            begin=np.concatenate([part.begin for part in every]),
+            end=np.concatenate([part.end for part in every]),
+            per_unit_kg=np.concatenate([part.per_unit_kg for part in every], axis=1),
         )
-        for i, (begin, end) in enumerate(pairwise(cuts))
-    ]
+
+    def deferred(self) -> list[DeferredMinutes]:
+        """Return them to be followed: those of one day that change on the hour as one."""
+        days, last_days = self.begin // DAY_MINUTES, (self.end - 1) // DAY_MINUTES
+        joins = np.zeros(self.begin.size, dtype=bool)
+        joins[1:] = (
+            (self.source[1:] == self.source[:-1])
+            & (days[1:] == days[:-1])
+            & (last_days[1:] == days[1:])
+            & (self.begin[1:] % 60 == 0)
+        )
+        hours = (self.end - 1) // 60 - self.begin // 60 + 1
+        bounds = np.append(np.flatnonzero(~joins), joins.size).tolist()
+        return [
+            DeferredMinutes(
+                source_id=int(self.source[first]),
+                interval=Interval(start=int(self.begin[first]), end=int(self.end[stop - 1])),
+                per_unit_kg=tuple(
+                    tuple(np.repeat(kg[first:stop], hours[first:stop]).tolist())
+                    if stop - first > 1
+                    else (float(kg[first]),)
+                    for kg in self.per_unit_kg
+                ),
+            )
+            for first, stop in pairwise(bounds)
+        ]
+
+
+def _pieces(q: Queued, method: ActivityMethod, first: int, stop: int) -> _Pieces:
+    """Return the factors of a source, each with its minutes, from ``first`` to ``stop``."""
+    changes = np.array(method.changes(), dtype=np.int64)
+    begin = np.append(first, changes[(changes > first) & (changes < stop)])
+    per_unit = method.per_unit(begin)
+    return _Pieces(
+        source=np.full(begin.size, q.source_id),
+        begin=begin,
+        end=np.append(begin[1:], stop),
+        per_unit_kg=np.stack([multipliable(getattr(per_unit, mass.in_kg)) for mass in MASSES]),
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -182,15 +191,14 @@ class _Computed:
     beyond: set[int]
 
 
-def _masses(amounts: Amounts, pieces: Sequence[DeferredMinutes]) -> _Computed:
+def _masses(amounts: Amounts, pieces: _Pieces) -> _Computed:
     """Masses of the minutes in the pieces, by source and minute."""
     key = amounts.source * _SOURCE_KEY + amounts.minute
     order = np.argsort(key, kind="stable")
     key = key[order]
     # every minute's piece: the last one of its source that begins before
-    ordered = sorted(pieces, key=lambda piece: (piece.source_id, piece.interval.start))
-    begins = np.array([piece.source_id * _SOURCE_KEY + piece.interval.start for piece in ordered])
-    ends = np.array([piece.source_id * _SOURCE_KEY + piece.interval.end for piece in ordered])
+    begins = pieces.source * _SOURCE_KEY + pieces.begin
+    ends = pieces.source * _SOURCE_KEY + pieces.end
     piece = np.searchsorted(begins, key, side="right") - 1
     inside = (piece >= 0) & (key < ends[np.maximum(piece, 0)])
     order, piece = order[inside], piece[inside]
@@ -199,14 +207,13 @@ def _masses(amounts: Amounts, pieces: Sequence[DeferredMinutes]) -> _Computed:
     known = np.ones(minute.size, dtype=bool)
     masses: dict[str, Integers] = {}
     beyond: set[int] = set()
-    factors: dict[str, NDArray[np.float64]] = {}
-    for i, name in enumerate(names(MASSES)):
-        factors[name] = np.array([piece.per_unit_kg[i] for piece in ordered])
-        same = next((n for n in masses if np.array_equal(factors[n], factors[name])), None)
+    factors = dict(zip(names(MASSES), pieces.per_unit_kg, strict=True))
+    for name, per_unit_kg in factors.items():
+        same = next((n for n in masses if np.array_equal(factors[n], per_unit_kg)), None)
         if same is not None:
             masses[name] = masses[same]
             continue
-        kg = activity * factors[name][piece]
+        kg = activity * per_unit_kg[piece]
         storable = holdable(kg)
         beyond.update(source[~storable].tolist())
         masses[name] = billionths(minute, known & storable, kg)

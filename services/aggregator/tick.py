@@ -14,6 +14,7 @@ from services.aggregator import (
     close_hours,
     close_pollutants,
     due,
+    follow_factor,
     impossible,
     minute_rollover,
     restate_factor,
@@ -48,9 +49,6 @@ from services.core.store.emissions.queued_minutes import QueuedMinutes
 from services.core.store.registry.plan import FacilityPlan
 from services.core.store.schema import restatement_reasons as why
 from services.core.timeline.instants import DAY_MINUTES
-
-#: Minutes that follow a new factor in one tick, a fraction of a second's work.
-_FOLLOW_MINUTES = 20_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -377,9 +375,7 @@ def _new_factor(context: _TickContext, progress: Progress) -> tuple[int | None, 
             context.connection, context.plan, context.changed_ranges, noted
         )
     if refactored is None and progress.has_deferred:
-        return None, deferred_minutes.step(
-            context.connection, context.plan.id, _FOLLOW_MINUTES, context.plan.set_aside
-        )
+        return None, follow_factor.step(context.connection, context.plan)
     return refactored, False
 
 

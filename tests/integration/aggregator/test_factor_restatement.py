@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from services.aggregator import restate_factor, tick
+from services.aggregator import follow_factor, restate_factor
 from services.core.store.emissions import deferred_minutes, minute_history
 from services.core.timeline.intervals import Interval
 from tests.integration.aggregator.plant import Plant, Reading, apply_text, instant, some_readings
@@ -80,7 +80,7 @@ WHERE (r.co2_ug, r.co2e_ug, r.market_ug) IS DISTINCT FROM (m.co2_ug, m.co2e_ug, 
 def plant(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plant]:
     # small steps, so that there are many
     monkeypatch.setattr(restate_factor, "_STEP_MINUTES", 900)
-    monkeypatch.setattr(tick, "_FOLLOW_MINUTES", 301)
+    monkeypatch.setattr(follow_factor, "_MINUTES", 301)
     plant = Plant(database_url, FILE)
     yield plant
     plant.close()
@@ -89,7 +89,7 @@ def plant(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plant]
 @pytest.fixture
 def packed(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[PackedPlant]:
     monkeypatch.setattr(restate_factor, "_STEP_MINUTES", 900)
-    monkeypatch.setattr(tick, "_FOLLOW_MINUTES", 301)
+    monkeypatch.setattr(follow_factor, "_MINUTES", 301)
     plant = PackedPlant(database_url, FILE)
     yield plant
     assert plant.packed_minutes > 20
@@ -155,7 +155,7 @@ def test_stored_amounts_give_what_readings_give_whatever_comes_between(
     before = totals(plant)
 
     monkeypatch.undo()
-    monkeypatch.setattr(tick, "_FOLLOW_MINUTES", 301)
+    monkeypatch.setattr(follow_factor, "_MINUTES", 301)
     # those of packed days do when they are opened
     unpack_all_minutes(plant.connection)
     plant.tick(NOW + timedelta(minutes=6))

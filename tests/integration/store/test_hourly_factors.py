@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from services.aggregator import follow_factor
 from services.aggregator.audit import verify
 from services.core.accounting.hourly_factors import HOURLY
 from services.core.facility.errors import ApplyError
@@ -19,7 +20,7 @@ from services.core.store.answers.facility_queries import FacilityRow
 from services.core.store.answers.factor_shares import factor_shares
 from services.core.store.computation import minutes_as_known
 from services.core.store.database.connect import connect, engine
-from services.core.store.emissions import final_hours
+from services.core.store.emissions import final_hours, recompute_request
 from services.core.store.factor_series import names
 from services.core.store.factor_series.record import (
     FutureValueError,
@@ -354,29 +355,52 @@ def test_shares_say_what_hours_counted_by(plant: Plant, database_url: str) -> No
     ]
 
 
-def test_days_of_revised_values_leave_nothing_to_follow(plant: Plant, database_url: str) -> None:
+def test_days_of_revised_values_follow_as_if_computed_from_readings(
+    plant: Plant, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hours = 50
-    plant.store([Reading("m.e", START + i * HOUR, 3.0 * i) for i in range(hours + 1)])
-    bring(database_url, [100.0] * hours)
-    now = START + (hours + 1) * HOUR
+    # it begins and ends within a day, in the middle of an hour; 7 kWh a minute and a third of one
+    begin = START + timedelta(hours=5, minutes=30)
+    readings = [Reading("m.e", begin + i * HOUR, 0.42 * i + i % 3 / 3000) for i in range(hours + 1)]
+    plant.store(readings)
+    bring(database_url, [100.0] * 60)
+    now = START + 57 * HOUR
     close_all(plant, now)
     pack_some_minutes(plant.connection, random.Random(1), 0.5)
     assert 0 < plant.rows("SELECT count(*) FROM packed_minutes")[0][0] < 3
-    revised = [200.0 + i for i in range(hours)]
+    # some hours have a value in common, and one has none
+    revised = [200.0 + i // 2 / 7 for i in range(55)]
     bring(database_url, revised)
     with plant.connection.transaction(force_rollback=True):
         unpack_all_minutes(plant.connection)
+        first = hour(START) * 60
+        source = [(plant.facility_id, plant.sources["bought"])]
+        plant.connection.execute("TRUNCATE recompute")
+        recompute_request.submit(plant.connection, source, first, first + 57 * 60, "again")
         plant.tick(now)
         right = in_force(plant)
     plant.restart()
-    plant.tick(now)
+    with monkeypatch.context() as patch:
+        patch.setattr(follow_factor, "step", lambda *_: False)
+        plant.tick(now)
+    # a row for each day, but for the one in which hours are not revised
+    assert plant.rows(
+        "SELECT count(*), count(DISTINCT minute_of(begins) / 1440) FROM following_minutes"
+        " WHERE cardinality(co2_kg) > 1"
+    ) == [(6, 5)]
     assert in_force(plant) == right
-    assert right[1] == pytest.approx([0.003 * kg for kg in revised[:6]], abs=1e-12)
-    assert plant.rows("SELECT count(*) FROM following_minutes WHERE NOT packed") == [(0,)]
-    noted = plant.rows(
-        "SELECT sum(extract(epoch FROM ends - begins) / 3600) FROM following_minutes"
-    )
-    assert (noted[0][0] or 0) < 25
+    # one of these hours is revised once more before they follow
+    bring(database_url, [77.0], first=START + 20 * HOUR)
+    with plant.connection.transaction(force_rollback=True):
+        with monkeypatch.context() as patch:
+            patch.setattr(follow_factor, "step", lambda *_: False)
+            plant.tick(now)
+        again = in_force(plant)
+    assert [a == b for a, b in zip(again[0], right[0], strict=True)].count(False) == 60
+    plant.restart()
+    plant.tick(now)
+    assert plant.rows("SELECT 1 FROM following_minutes WHERE cardinality(co2_kg) > 1") == []
+    assert in_force(plant) == again
 
 
 def test_a_series_of_every_facility_counts_where_no_own_factor_hides_it(

@@ -285,7 +285,7 @@ def test_a_packed_day_tells_the_masses_of_a_new_factor_as_its_rows_do(plant: Pla
     source_id = plant.sources["by-gauge"]
     first, stop = FIRST + DAY_MINUTES + 100, FIRST + DAY_MINUTES + 900
     # other masses in each of the columns that were equal, or all 0, when the day was packed
-    per_unit = ", ".join(str(0.5 + n) for n in range(len(MASSES)))
+    per_unit = ", ".join(f"'{{{0.5 + n}}}'::float8[]" for n in range(len(MASSES)))
     plant.connection.execute(
         "INSERT INTO following_minutes (facility_id, source_id, begins, ends, packed,"
         f" {per_figure(MASSES, '{f.in_kg}')})"

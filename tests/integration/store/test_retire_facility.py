@@ -86,7 +86,7 @@ ARRAY[%(channel)s], ARRAY[1]);
 INSERT INTO recompute (facility_id, source_id, from_minute, to_minute, reason) VALUES
 (%(facility)s, %(source)s, 1, 2, 'a');
 INSERT INTO following_minutes (facility_id, source_id, begins, ends, co2_kg, co2e_kg, market_kg)
-VALUES (%(facility)s, %(source)s, now(), now(), 0, 0, 0);
+VALUES (%(facility)s, %(source)s, now(), now(), '{0}', '{0}', '{0}');
 INSERT INTO set_aside (service, facility_id, kind, name, reason) VALUES ('notify', %(facility)s,
 'x', 'y', 'z');
 INSERT INTO facility_grant (facility_id, kind, name, granted_by) VALUES (%(facility)s, 'topic',

@@ -135,7 +135,7 @@ MASS = Trial(
         ("emission_day", "sa.BigInteger()", "trial_ug"),
         ("emission_month", "sa.BigInteger()", "trial_ug"),
         ("rolling_total", "sa.Numeric(30, 0)", "trial_ug"),
-        ("following_minutes", "sa.Double()", "trial_kg"),
+        ("following_minutes", "sa.ARRAY(sa.Double())", "trial_kg"),
     ),
 )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any, LiteralString
 
 import psycopg
@@ -15,24 +16,48 @@ import psycopg
 from services.core.store.emissions import minute_history
 from services.core.store.schema.figures import MASSES, per_figure
 from services.core.store.schema.minute_mass import minute_mass
+from services.core.timeline.instants import DAY_MINUTES
 from services.core.timeline.intervals import Interval, bounds
 
 _PER_UNIT: LiteralString = per_figure(MASSES, "{f.in_kg}")
 
+#: Of a row of ``following_minutes``: something is to be done for it. Packed days that are told by
+#: one figure stay as they are; a figure for each hour would be looked up by whoever reads them.
+TO_FOLLOW: LiteralString = f"(NOT packed OR cardinality({MASSES[0].in_kg}) > 1)"
+
 _STORED: LiteralString = f"""
 SELECT id, source_id, minute_of(begins), minute_of(ends), packed, {_PER_UNIT}
 FROM following_minutes
-WHERE facility_id = %s AND (%s::int4[] IS NULL OR source_id = ANY(%s))
+WHERE facility_id = %(facility)s AND source_id = ANY(%(sources)s)
+  AND begins <= minute_start(%(end)s) AND ends >= minute_start(%(start)s)
 ORDER BY ends DESC, id
 """  # noqa: S608 - constants
 
 _INSERT: LiteralString = f"""
 INSERT INTO following_minutes (facility_id, source_id, begins, ends, packed, {_PER_UNIT})
-SELECT %s, source_id, minute_start(starts), minute_start(ends), packed, {_PER_UNIT}
-FROM unnest(%s::int4[], %s::int8[], %s::int8[], %s::bool[], {per_figure(MASSES, "%s::float8[]")})
-    AS x(source_id, starts, ends, packed, {_PER_UNIT})
+SELECT %(facility)s, source_id, minute_start(starts), minute_start(ends), packed,
+       {per_figure(MASSES, "(%({f.in_kg})s::float8[])[place:place + figures - 1]")}
+FROM unnest(%(sources)s::int4[], %(starts)s::int8[], %(ends)s::int8[], %(packed)s::bool[],
+            %(places)s::int4[], %(figures)s::int4[])
+    AS x(source_id, starts, ends, packed, place, figures)
 """  # noqa: S608 - constants
 
+_WAITING: LiteralString = f"""
+SELECT id, source_id, minute_of(begins), minute_of(ends), packed, {_PER_UNIT}
+FROM following_minutes
+WHERE facility_id = %(facility)s AND NOT packed AND source_id <> ALL(%(but)s)
+  AND ends > (SELECT max(ends) FROM following_minutes
+              WHERE facility_id = %(facility)s AND NOT packed AND source_id <> ALL(%(but)s))
+             - make_interval(mins => %(minutes)s)
+ORDER BY ends DESC, id
+"""  # noqa: S608 - constants
+
+_PACKED_BY_HOUR: LiteralString = f"""
+SELECT DISTINCT source_id, minute_of(begins) / {DAY_MINUTES} AS day
+FROM following_minutes
+WHERE facility_id = %s AND packed AND {TO_FOLLOW} AND source_id <> ALL(%s)
+ORDER BY day DESC, source_id LIMIT %s
+"""  # noqa: S608 - constants
 
 # With the outer bounds as constants only the chunks concerned are opened.
 _FOLLOW: LiteralString = f"""
@@ -54,10 +79,33 @@ class DeferredMinutes:
 
     source_id: int
     interval: Interval
-    #: of each mass
-    per_unit_kg: tuple[float, ...]
-    #: of packed days: nothing is done until those are opened
+    #: of each mass: one figure for all of the minutes, or one for each hour that has one of them,
+    #: and then they are of one day
+    per_unit_kg: tuple[tuple[float, ...], ...]
+    #: of packed days: their rows stay as they are
     packed: bool = False
+
+    @property
+    def by_hour(self) -> bool:
+        """Whether there is a figure for each hour."""
+        return len(self.per_unit_kg[0]) > 1
+
+    def within(self, interval: Interval) -> DeferredMinutes:
+        """Return those of its minutes that lie in an interval."""
+        inside = self.interval.within(interval)
+        if not self.by_hour:
+            return replace(self, interval=inside)
+        first = inside.start // 60 - self.interval.start // 60
+        chosen = slice(first, first + len(inside.hours))
+        per_unit_kg = tuple(figures[chosen] for figures in self.per_unit_kg)
+        return replace(self, interval=inside, per_unit_kg=per_unit_kg)
+
+    def hours(self) -> list[DeferredMinutes]:
+        """Return parts that have one figure each."""
+        if not self.by_hour:
+            return [self]
+        begins = (60 * hour for hour in self.interval.hours)
+        return [self.within(Interval(start=begin, end=begin + 60)) for begin in begins]
 
 
 Intervals = Mapping[int, Iterable[Interval]]
@@ -75,7 +123,8 @@ def add(
     deferred = _split(connection, deferred)
     ending = {
         _starting(minutes, minutes.interval.end): (row_id, minutes.interval.start)
-        for row_id, minutes in _stored(connection, facility_id, [d.source_id for d in deferred])
+        for row_id, minutes in _stored(connection, facility_id, _by_source(deferred))
+        if not minutes.by_hour
     }
     joined: list[int] = []
     longer = []
@@ -102,10 +151,9 @@ def _split(
         rest = [minutes.interval]
         for days in packed.get(minutes.source_id, ()):
             if minutes.interval.overlaps(days):
-                within = minutes.interval.within(days)
-                parts.append(replace(minutes, interval=within, packed=True))
+                parts.append(replace(minutes.within(days), packed=True))
                 rest = [left for piece in rest for left in piece.without(days)]
-        parts += [replace(minutes, interval=piece) for piece in rest]
+        parts += [minutes.within(piece) for piece in rest]
     return sorted(parts, key=lambda part: (part.source_id, part.interval.start))
 
 
@@ -125,40 +173,50 @@ def step(
     max_minutes: int,
     but: Collection[int] = (),
 ) -> bool:
-    """Let the newest minutes follow that wait, about ``max_minutes``; return whether any did.
+    """Let the newest rows follow that wait, about ``max_minutes``; return whether any did.
 
     ``but``: sources that are left alone.
 
     Those of all sources together: rows of one time mostly lie together.
     """
-    waiting = [
-        d
-        for _, d in _stored(connection, facility_id, None)
-        if d.source_id not in but and not d.packed
-    ]
+    waiting = _records(
+        connection.execute(
+            _WAITING, {"facility": facility_id, "but": list(but), "minutes": max_minutes}
+        )
+    )
     if not waiting:
         return False
-    length = max(1, max_minutes // len({minutes.source_id for minutes in waiting}))
-    end = waiting[0].interval.end
+    length = max(1, max_minutes // len({minutes.source_id for _, minutes in waiting}))
+    end = waiting[0][1].interval.end
     newest = Interval(start=end - length, end=end)
     _reprice(
         connection,
         facility_id,
         _by_source(
-            replace(minutes, interval=minutes.interval.within(newest))
-            for minutes in waiting
-            if minutes.interval.overlaps(newest)
+            minutes.within(newest) for _, minutes in waiting if minutes.interval.overlaps(newest)
         ),
     )
     return True
 
 
+def packed_by_hour(
+    connection: psycopg.Connection[Any], facility_id: int, max_days: int, but: Collection[int] = ()
+) -> list[tuple[int, int]]:
+    """Return packed days, each with its source first, that have a figure for each hour to follow.
+
+    The newest ones; ``but``: not of these sources.
+    """
+    key = (facility_id, list(but), max_days)
+    return connection.execute(_PACKED_BY_HOUR, key).fetchall()
+
+
 def _reprice(connection: psycopg.Connection[Any], facility_id: int, intervals: Intervals) -> None:
     parts = [
-        replace(minutes, interval=minutes.interval.within(interval))
-        for _, minutes in _stored(connection, facility_id, list(intervals))
+        part
+        for _, minutes in _stored(connection, facility_id, intervals)
         for interval in intervals[minutes.source_id]
         if minutes.interval.overlaps(interval) and not minutes.packed
+        for part in minutes.within(interval).hours()
     ]
     if not parts:
         return
@@ -170,7 +228,8 @@ def _reprice(connection: psycopg.Connection[Any], facility_id: int, intervals: I
             "starts": [part.interval.start for part in parts],
             "ends": [part.interval.end for part in parts],
             **{
-                mass.in_kg: [part.per_unit_kg[i] for part in parts] for i, mass in enumerate(MASSES)
+                mass.in_kg: [part.per_unit_kg[i][0] for part in parts]
+                for i, mass in enumerate(MASSES)
             },
             "outer_start": outer.start,
             "outer_end": outer.end,
@@ -189,7 +248,7 @@ def _take(
     """Take the intervals out of what is stored; ``but_packed``: out of that of open days."""
     gone: list[int] = []
     rest: list[DeferredMinutes] = []
-    for row_id, minutes in _stored(connection, facility_id, list(intervals)):
+    for row_id, minutes in _stored(connection, facility_id, intervals):
         if but_packed and minutes.packed:
             continue
         pieces = [minutes.interval]
@@ -197,15 +256,24 @@ def _take(
             pieces = [left for piece in pieces for left in piece.without(interval)]
         if pieces != [minutes.interval]:
             gone.append(row_id)
-            rest += [replace(minutes, interval=piece) for piece in pieces]
+            rest += [minutes.within(piece) for piece in pieces]
     _delete(connection, gone)
     _insert(connection, facility_id, rest)
 
 
 def _stored(
-    connection: psycopg.Connection[Any], facility_id: int, source_ids: list[int] | None
+    connection: psycopg.Connection[Any], facility_id: int, intervals: Intervals
 ) -> list[tuple[int, DeferredMinutes]]:
-    rows = connection.execute(_STORED, (facility_id, source_ids, source_ids)).fetchall()
+    """Read what is stored of the sources that may touch the intervals, each with its row's id."""
+    of_all = [interval for of_source in intervals.values() for interval in of_source]
+    if not of_all:
+        return []
+    outer = bounds(of_all)
+    key = {"facility": facility_id, "sources": list(intervals), "start": outer.start}
+    return _records(connection.execute(_STORED, {**key, "end": outer.end}))
+
+
+def _records(rows: Iterable[tuple[Any, ...]]) -> list[tuple[int, DeferredMinutes]]:
     return [
         (
             row[0],
@@ -213,7 +281,7 @@ def _stored(
                 source_id=row[1],
                 interval=Interval(start=row[2], end=row[3]),
                 packed=row[4],
-                per_unit_kg=row[5:],
+                per_unit_kg=tuple(map(tuple, row[5:])),
             ),
         )
         for row in rows
@@ -228,15 +296,25 @@ def _delete(connection: psycopg.Connection[Any], ids: list[int]) -> None:
 def _insert(
     connection: psycopg.Connection[Any], facility_id: int, deferred: Sequence[DeferredMinutes]
 ) -> None:
-    if deferred:
-        columns = zip(
-            *(
-                (d.source_id, d.interval.start, d.interval.end, d.packed, *d.per_unit_kg)
-                for d in deferred
-            ),
-            strict=True,
-        )
-        connection.execute(_INSERT, (facility_id, *map(list, columns)))
+    if not deferred:
+        return
+    counts = [len(d.per_unit_kg[0]) for d in deferred]
+    connection.execute(
+        _INSERT,
+        {
+            "facility": facility_id,
+            "sources": [d.source_id for d in deferred],
+            "starts": [d.interval.start for d in deferred],
+            "ends": [d.interval.end for d in deferred],
+            "packed": [d.packed for d in deferred],
+            "places": list(accumulate(counts[:-1], initial=1)),
+            "figures": counts,
+            **{
+                mass.in_kg: [kg for d in deferred for kg in d.per_unit_kg[i]]
+                for i, mass in enumerate(MASSES)
+            },
+        },
+    )
 
 
 def _by_source(deferred: Iterable[DeferredMinutes]) -> dict[int, list[Interval]]:

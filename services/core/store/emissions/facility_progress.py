@@ -14,6 +14,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from services.core.store.database import notify
+from services.core.store.emissions.deferred_minutes import TO_FOLLOW
 from services.core.store.packing import opened
 from services.core.timeline.instants import EPOCH
 
@@ -32,7 +33,7 @@ FROM facility_progress p JOIN facility f ON f.id = p.facility_id
 WHERE EXISTS (SELECT FROM touched t WHERE t.facility_id = p.facility_id)
    OR EXISTS (SELECT FROM recompute r WHERE r.facility_id = p.facility_id)
    OR EXISTS (SELECT FROM following_minutes m
-              WHERE m.facility_id = p.facility_id AND NOT m.packed)
+              WHERE m.facility_id = p.facility_id AND {TO_FOLLOW})
    OR NOT coalesce(p.settled_at >= f.retired_at, false) AND (
       p.hours_wait OR p.carried_to IS NULL
       OR p.carried_to < date_trunc('minute', %(now)s::timestamptz)
@@ -49,7 +50,7 @@ SELECT minute_of(carried_to) AS carried_to,
        ARRAY(SELECT DISTINCT step FROM recompute r
              WHERE r.facility_id = p.facility_id) AS queued,
        EXISTS (SELECT FROM following_minutes f
-               WHERE f.facility_id = p.facility_id AND NOT f.packed) AS has_deferred,
+               WHERE f.facility_id = p.facility_id AND {TO_FOLLOW}) AS has_deferred,
        EXISTS (SELECT FROM set_aside a WHERE a.facility_id = p.facility_id
                AND a.service = 'aggregator' AND a.kind = 'masses') AS noted,
        {_IS_AHEAD} AS ahead, minute_of(judged_to) AS evaluated_to,

@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.core.accounting.minute_rounding import billionths
 from services.core.store.emissions.packing.columns import COLUMNS, NULLABLE, MinuteColumns
@@ -269,25 +270,32 @@ def in_force(connection: AnyConnection, packed: PackedMinutes) -> PackedMinutes:
         "first": int(minutes.minute.min()),
         "stop": int(minutes.minute.max()) + 1,
     }
-    for source_id, begins, ends, *per_unit_kg in execute(connection, _NEW_FACTORS, key).fetchall():
+    rows = execute(connection, _NEW_FACTORS, key).fetchall()
+    if not rows:
+        return packed
+    changed = np.zeros(len(minutes), dtype=bool)
+    per_unit_kg = np.zeros((len(MASSES), len(minutes)))
+    for source_id, begins, ends, *figures in rows:
         # of one source they lie together, in order of time
         low, high = np.searchsorted(source, (source_id, source_id + 1))
         low, high = low + np.searchsorted(minutes.minute[low:high], (begins, ends))
-        if low < high:
-            minutes = _with_new_masses(minutes, slice(int(low), int(high)), per_unit_kg)
-    return packed if minutes is packed.minutes else replace(packed, minutes=minutes)
+        here = slice(int(low), int(high))
+        hour = minutes.minute[here] // 60 - begins // 60
+        of_hours = np.array(figures)
+        per_unit_kg[:, here] = of_hours[:, np.minimum(hour, of_hours.shape[1] - 1)]
+        changed[here] = True
+    if not changed.any():
+        return packed
+    return replace(packed, minutes=_with_new_masses(minutes, changed, per_unit_kg))
 
 
 def _with_new_masses(
-    minutes: MinuteColumns, here: slice, per_unit_kg: Sequence[float]
+    minutes: MinuteColumns, changed: NDArray[np.bool_], per_unit_kg: NDArray[np.float64]
 ) -> MinuteColumns:
     """Give minutes the masses of a new factor that they follow, as the view does."""
-    known = ~minutes.without_activity[here]
+    known = changed & ~minutes.without_activity
     figures = dict(minutes.figures)
-    for mass, kg in zip(MASSES, per_unit_kg, strict=True):
-        ug = billionths(minutes.minute[here], known, minutes.activity[here] * kg)
-        # columns that are equal may be one array
-        column = figures[mass.name].copy()
-        column[here] = np.where(known, ug, column[here])
-        figures[mass.name] = column
+    for mass, factor in zip(MASSES, per_unit_kg, strict=True):
+        ug = billionths(minutes.minute, known, minutes.activity * factor)
+        figures[mass.name] = np.where(known, ug, figures[mass.name])
     return replace(minutes, figures=figures)

@@ -15,7 +15,7 @@ from services.core.store.schema.figures import (
     names,
     per_figure,
 )
-from services.core.store.schema.minute_mass import minute_mass
+from services.core.store.schema.minute_mass import followed_factor, minute_mass
 
 _COLUMNS: Final = (*FIGURES, *CLOSING_SHARES)
 _NULLABLE: Final = tuple(figure for figure in _COLUMNS if figure.nullable)
@@ -217,7 +217,7 @@ def minute_in_force(schema: LiteralString) -> LiteralString:
     masses = per_figure(
         MASSES,
         "CASE WHEN f.id IS NULL OR m.activity IS NULL THEN m.{f}"
-        " ELSE " + minute_mass("f.{f.in_kg}") + " END AS {f}",
+        " ELSE " + minute_mass(followed_factor("{f.in_kg}")) + " END AS {f}",
     )
     return (
         f"CREATE OR REPLACE VIEW {schema}.minute_in_force AS"  # noqa: S608

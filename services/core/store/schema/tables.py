@@ -395,10 +395,13 @@ following_minutes = Table(
     *(
         Column(
             mass.in_kg,
-            Double,
+            ARRAY(Double),
             nullable=False,
-            server_default="0" if mass.later else None,
-            comment="per unit of activity, as the others" if mass is MASSES[0] else None,
+            server_default="{0}" if mass.later else None,
+            comment="per unit of activity: one for all minutes,"
+            " or one for each hour from the first minute's on, of one UTC day; as the others"
+            if mass is MASSES[0]
+            else None,
         )
         for mass in MASSES
     ),
