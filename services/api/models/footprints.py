@@ -98,6 +98,12 @@ class MissingFootprint(BaseModel):
     product: str = Field(examples=["billets"])
     code: str = Field(examples=["no-production"])
     reason: str = Field(examples=["nothing was produced: emissions cannot be divided by it"])
+    coverage: float | None = Field(
+        None, examples=[0.62], description="share of the period for which its emissions are known"
+    )
+    production_coverage: float | None = Field(
+        None, examples=[1.0], description="the same of what was produced"
+    )
 
 
 class Footprints(BaseModel):

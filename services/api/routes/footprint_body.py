@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -81,6 +82,27 @@ def footprint_of(
     return body.model_copy(update={"id": str(uuid5(_NAMESPACE, name))})
 
 
+def check_coverage(product_sum: ProductSum, least: float) -> None:
+    """Refuse the footprint of a period of which too little is known: a share, from 0 to 1.
+
+    The data model's ``Active`` says that it may be used, and has no field for how much is known.
+
+    :raises FootprintError: less is known of its emissions or of what was produced.
+    """
+    shares = {
+        "emissions": product_sum.coverage or 0.0,
+        "production": product_sum.production_coverage,
+    }
+    for name, share in shares.items():
+        if share < least:
+            raise FootprintError(
+                "coverage-too-low",
+                f"{name} known for {_percent(share)} % of the period, {100 * least:g} % are asked"
+                " for: choose a period that is known by `from` and `to`, send what is missing, or"
+                " accept less by `min_coverage`",
+            )
+
+
 def _figures(
     product: Product,
     stated: Footprint,
@@ -151,13 +173,18 @@ def _carbon(
 
 
 def _comment(facility: FacilityRow, product_sum: ProductSum) -> str:
-    known = 100 * (product_sum.coverage or 0.0)
-    made = 100 * product_sum.production_coverage
+    known = _percent(product_sum.coverage or 0.0)
+    made = _percent(product_sum.production_coverage)
     state = "all hours are final" if product_sum.final else "some hours are still provisional"
     return (
-        f"facility {facility.slug}; emissions known for {known:.4g} % of the time, production for"
-        f" {made:.4g} %; {state}; electricity location-based"
+        f"facility {facility.slug}; emissions known for {known} % of the time, production for"
+        f" {made} %; {state}; electricity location-based"
     )
+
+
+def _percent(share: float) -> str:
+    """Write a share in percent, rounded down: what is not whole never looks so."""
+    return f"{math.floor(share * 10_000) / 100:g}"
 
 
 def _decimal(value: Fraction) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Final
@@ -22,9 +23,11 @@ from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
 from services.api.models.footprints import Footprints, MissingFootprint, ProductFootprint
 from services.api.routes.answer_validators import emissions_validator
 from services.api.routes.asked import asked
-from services.api.routes.footprint_body import FootprintError, footprint_of
+from services.api.routes.footprint_body import FootprintError, check_coverage, footprint_of
+from services.api.routes.intensity_reading import ProductSum
 from services.api.routes.product_sums import product_sums
 from services.core.accounting.intensity.ratio import REASONS
+from services.core.accounting.pathway.peak import LEAST_COVERAGE
 from services.core.facility.model import Product
 from services.core.store.answers.buckets import Bucket
 from services.core.store.answers.facility_queries import FacilityRow
@@ -49,6 +52,14 @@ class FootprintsQuery(TimeSpan):
     )
     facility: FacilityList = Field([])
     product: SlugList = Field([], description="product ids; none: all", examples=[["billets"]])
+    min_coverage: float = Field(
+        LEAST_COVERAGE,
+        ge=0,
+        le=1,
+        description="share of the period for which emissions, and production, have to be known; a"
+        " product of less is among `missing`",
+        examples=[0.9],
+    )
 
     def period(self, now: datetime) -> tuple[datetime, datetime]:
         """Return the reference period that is asked for; by default the newest 365 days."""
@@ -62,6 +73,15 @@ class FootprintsQuery(TimeSpan):
         return begins, ends
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Parts:
+    """What an answer consists of, and how much has to be known of a footprint."""
+
+    footprints: list[ProductFootprint]
+    missing: list[MissingFootprint]
+    min_coverage: float
+
+
 @router.get(
     "/v1/footprints",
     summary="Export footprints of products",
@@ -72,7 +92,8 @@ class FootprintsQuery(TimeSpan):
             "description": "A footprint of each product with `footprint` in its facility file, over"
             " the whole days of local time that share time with the span, in the form of the PACT"
             " data model 3.0: `data` is what a host system sends as the answer of `/3/footprints`."
-            " `missing` are products of which none can be told."
+            " `missing` are products of which none can be told, or of whose period too little is"
+            " known."
         }
     }
     | documented(NotFound)
@@ -112,7 +133,8 @@ async def get_footprints(
             for product in named.get(facility.id, ())
             if product.footprint is not None and (not query.product or product.id in query.product)
         ]
-        await _add(context, facility, chosen, (begins, ends), now, footprints, missing)
+        parts = _Parts(footprints=footprints, missing=missing, min_coverage=query.min_coverage)
+        await _add(context, facility, chosen, (begins, ends), now, parts)
     body = Footprints(data=footprints, missing=missing)
     return Response(
         body.model_dump_json(by_alias=True, exclude_none=True),
@@ -127,8 +149,7 @@ async def _add(
     chosen: Sequence[Product],
     between: tuple[datetime, datetime],
     now: datetime,
-    footprints: list[ProductFootprint],
-    missing: list[MissingFootprint],
+    parts: _Parts,
 ) -> None:
     """Add the footprints of a facility's products."""
     days = cut(DAILY, *between, timezone=facility.timezone, limit=_MAX_DAYS + 2)
@@ -139,7 +160,8 @@ async def _add(
     period = Bucket(begins=days[0].begins, ends=days[-1].ends)
     for product in chosen:
         if sums is None:
-            missing.append(_missing(facility, product, "no-sources", REASONS["no-sources"]))
+            error = FootprintError("no-sources", REASONS["no-sources"])
+            parts.missing.append(_missing(facility, product, error, None))
             continue
         product_sum = sums.sum_of(product, period)
         sources = [listed.source.id for listed, _ in product_sum.shared]
@@ -152,10 +174,24 @@ async def _add(
             )
         )
         try:
-            footprints.append(footprint_of(facility, product, period, sums, product_sum, used, now))
+            footprint = footprint_of(facility, product, period, sums, product_sum, used, now)
+            check_coverage(product_sum, parts.min_coverage)
+            parts.footprints.append(footprint)
         except FootprintError as error:
-            missing.append(_missing(facility, product, error.code, str(error)))
+            parts.missing.append(_missing(facility, product, error, product_sum))
 
 
-def _missing(facility: FacilityRow, product: Product, code: str, reason: str) -> MissingFootprint:
-    return MissingFootprint(facility=facility.slug, product=product.id, code=code, reason=reason)
+def _missing(
+    facility: FacilityRow,
+    product: Product,
+    error: FootprintError,
+    product_sum: ProductSum | None,
+) -> MissingFootprint:
+    return MissingFootprint(
+        facility=facility.slug,
+        product=product.id,
+        code=error.code,
+        reason=str(error),
+        coverage=None if product_sum is None else product_sum.coverage,
+        production_coverage=None if product_sum is None else product_sum.production_coverage,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import random
 import re
 from collections.abc import Iterator
@@ -305,10 +306,22 @@ async def test_a_footprint_is_of_the_public_data_model(
     asked = {"from": "2026-11-22T00:00:00+01:00", "to": "2026-11-24T00:00:00+01:00"}
     response = await client.get("/v1/footprints", params=asked)
     assert response.status_code == 200, response.text
+    refused = response.json()
+    assert refused["data"] == []
+    (billets,) = (one for one in refused["missing"] if one["product"] == "billets")
+    assert billets["code"] == "coverage-too-low"
+    assert 0 < billets["coverage"] < 0.9
+    percent = math.floor(billets["coverage"] * 10_000) / 100
+    assert billets["reason"].startswith(
+        f"emissions known for {percent:g} % of the period, 90 % are asked for: "
+    )
+    asked["min_coverage"] = str(billets["coverage"])
+    response = await client.get("/v1/footprints", params=asked)
     body = response.json()
     (told,) = body["data"]
     conforms(told, _REQUIRED)
     conforms(told["pcf"], _REQUIRED_OF_PCF)
+    assert f"emissions known for {percent:g} %" in told["comment"]
     pcf = told["pcf"]
     assert (pcf["declaredUnitOfMeasurement"], pcf["productMassPerDeclaredUnit"]) == (
         "kilogram",
