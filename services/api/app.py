@@ -56,6 +56,7 @@ from services.api.routes import (
     live,
     maintenance,
     operation,
+    organisations,
     overview,
     pathway,
     people,
@@ -166,6 +167,7 @@ def create_app(
     for module in (
         facilities,
         live,
+        organisations,
         overview,
         emissions,
         readings,

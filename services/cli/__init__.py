@@ -70,6 +70,9 @@ PARTS: Final = {
         "remove",
         "Retire a facility: its history stays readable, and applying its file brings it back.",
     ),
+    "organisations": Part(
+        "services.cli.organisations", "app", "List, show and remove organisations."
+    ),
     "removed": Part("services.cli.remove", "removed", "List retired and purged facilities."),
     "alerts": Part("services.cli.alerts", "app", "Check whether alerts reach their recipients."),
     "keys": Part("services.cli.keys", "app", "Manage API keys."),

@@ -19,6 +19,7 @@ from services.core.store.database.connect import engine
 from services.core.store.operations.purge_facility import (
     NotRetiredError,
     PurgeCandidate,
+    StillNamedError,
     candidate,
     purge,
     stored_by_table,
@@ -74,7 +75,7 @@ def remove(
                 _purge(facility, reason=reason, confirm=confirm, dry_run=dry_run)
             else:
                 _retire(facility, reason=reason, dry_run=dry_run)
-        except (UnknownFacilityError, NotRetiredError) as error:
+        except (UnknownFacilityError, NotRetiredError, StillNamedError) as error:
             raise failure(str(error)) from None
 
 

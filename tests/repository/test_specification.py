@@ -64,6 +64,7 @@ def test_the_calls_of_the_contract_are_there_and_those_with_data_want_a_key() ->
         ("get", "/v1/electricity/contracts"),
         ("get", "/v1/electricity/storage"),
         ("get", "/v1/forecast"),
+        ("get", "/v1/organisations"),
         ("get", "/v1/overview"),
         ("get", "/v1/footprints"),
         ("get", "/v1/intensity"),

@@ -36,9 +36,11 @@ class Member(Part):
 
     def belongs(self, day: date) -> bool:
         """Return whether it belongs to the organisation on a day."""
-        return (self.joined is None or self.joined <= day) and (
-            self.left is None or day < self.left
-        )
+        return (self.joined is None or self.joined <= day) and not self.has_left(day)
+
+    def has_left(self, day: date) -> bool:
+        """Return whether it belonged to the organisation before a day, and no longer does."""
+        return self.left is not None and self.left <= day
 
     def was_there(self, year: int) -> bool:
         """Return whether it can have emitted anything in a year."""

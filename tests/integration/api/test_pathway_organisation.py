@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from services.core.runtime.clock import FixedClock
 from services.core.store.database.connect import engine
 from services.core.store.emissions.organisation_base_years import recalculate_organisations
 from services.core.store.operations import keys
-from services.core.store.registry.organisations import apply_organisation
+from services.core.store.registry.organisations import apply_organisation, remove_organisation
 from tests.command import tonne
 from tests.integration.aggregator.plant import Plant, apply_text, instant
 from tests.integration.api.test_auth import bearer, guarded
@@ -234,3 +234,43 @@ def test_files_of_organisations_are_applied_with_those_of_facilities(
     assert "+ organisation cli: 1 facility" in tried.stdout
     assert "+ organisation cli" in tonne(people, "apply", group, site).stdout
     assert "unchanged" in tonne(people, "apply", group).stdout
+
+
+async def test_organisations_in_force_are_listed_to_who_sees_all_of_them(
+    works: tuple[Plant, str],
+    client: httpx.AsyncClient,
+    guarded: httpx.AsyncClient,
+    clock: FixedClock,
+) -> None:
+    plant, url = works
+    clock.instant = NOW
+    members = (
+        "  - {id: works}\n  - {id: other, left: 2025-07-01}\n  - {id: tiny, joined: 2026-03-01}\n"
+    )
+    state(url, GROUP.replace("id: group", "id: listed").replace("  - {id: works}\n", members))
+
+    async def listed(client: httpx.AsyncClient, **asked: Any) -> list[dict[str, Any]]:
+        response = await client.get("/v1/organisations", **asked)
+        assert response.status_code == 200, response.text
+        return [row for row in response.json() if row["id"] == "listed"]
+
+    (row,) = await listed(client)
+    row.pop("since")
+    assert row == {
+        "id": "listed",
+        "name": "Group",
+        "facilities": "works",
+        "left": "other",
+        "joining": "tiny",
+        "scopes": "2",
+    }
+    key = keys.create(plant.connection, name="k", scopes=["read"], facilities=["works"])
+    assert await listed(guarded, headers=bearer(key)) == []
+    bind = engine(url, process="test")
+    with bind.begin() as connection:
+        remove_organisation(connection, "listed", by="user berta", reason=None)
+    bind.dispose()
+    clock.instant = datetime.now(UTC)
+    assert await listed(client) == []
+    refused = await client.get("/v1/pathway", params={"organisation": "listed"})
+    assert refused.status_code == 404

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -23,11 +24,11 @@ class Operator:
     """Somebody at a command line, with one login or another."""
 
     def __init__(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._url, self._monkeypatch = url, monkeypatch
+        self.url, self._monkeypatch = url, monkeypatch
         monkeypatch.setenv("COLUMNS", "200")
 
     def said(self, *words: str, login: str | None = "tonne_admin", code: int = 0) -> str:
-        url = self._url if login is None else as_login(self._url, login)
+        url = self.url if login is None else as_login(self.url, login)
         self._monkeypatch.setenv("TONNE_DATABASE_URL", url)
         result = CliRunner().invoke(app, list(words))
         assert result.exit_code == code, result.output
@@ -122,3 +123,55 @@ def test_it_is_deleted_only_when_it_is_meant(operator: Operator, database_url: s
     assert row["by"].startswith("user ")
     assert ", login " in row["by"]
     assert row["rows_deleted"] > 20
+
+
+GROUP = """
+organisation: {id: group, name: Group}
+facilities: [{id: works}]
+pathway: [{scope: 1, base: {year: 2025}, policy: sbti-1.5c-2019}]
+"""
+
+
+def test_an_organisation_is_listed_shown_removed_and_brought_back(
+    operator: Operator, tmp_path: Path
+) -> None:
+    file, again = tmp_path / "group.yaml", tmp_path / "again.json"
+    file.write_text(GROUP, encoding="utf-8")
+    operator.said("apply", str(file))
+    (listed,) = json.loads(operator.said("organisations", "list", "--json"))
+    assert (listed["organisation"], listed["facilities"]) == ("group", "works")
+    again.write_text(operator.said("organisations", "show", "group"), encoding="utf-8")
+    assert "unchanged" in operator.said("apply", str(again))
+
+    # its base year would lose what the facility emitted
+    operator.said("remove", "works", "--reason", "sold")
+    purge = ("remove", "works", "--purge", "--confirm", "works", "--reason", "sold")
+    refused = operator.said(*purge, login=None, code=1)
+    assert "organisation group counts with facility works" in refused
+    assert "`left`" in refused
+    left = "{id: works, left: 2026-01-01}"
+    file.write_text(GROUP.replace("{id: works}", left), encoding="utf-8")
+    operator.said("apply", str(file))
+    assert "works" in operator.said(*purge, "--dry-run", login=None)
+
+    assert "no longer in force" in operator.said(
+        "organisations", "remove", "group", "--reason", "merged"
+    )
+    assert operator.said("organisations", "list").strip() == "none"
+    gone = operator.said("organisations", "remove", "group", code=1)
+    assert "there is no organisation group" in gone
+    assert "there is no organisation group" in operator.said(
+        "organisations", "show", "group", code=1
+    )
+    assert "+ organisation group" in operator.said("apply", str(file))
+    with psycopg.connect(operator.url) as connection:
+        entries = connection.execute(
+            "SELECT action, reason FROM audit_entry WHERE subject = 'group' ORDER BY id"
+        ).fetchall()
+    assert [action.removeprefix("organisation.") for action, _ in entries] == [
+        "apply",
+        "apply",
+        "remove",
+        "apply",
+    ]
+    assert entries[2][1] == "merged"

@@ -22,6 +22,7 @@ from services.core.store.audit.record import record
 from services.core.store.database import locks
 from services.core.store.operations.retire_facility import look_up
 from services.core.store.registry.apply import lock, raise_revision
+from services.core.store.registry.organisations import organisations_with
 from services.core.store.registry.retirements import Retirement
 from services.core.store.schema import tables as t
 from services.core.store.schema.activity_tables import activity_entry, activity_withdrawal
@@ -141,6 +142,10 @@ WHERE id = :purge
 )
 
 
+class StillNamedError(ValueError):
+    """An organisation counts with a facility; the text says what to do first."""
+
+
 class NotRetiredError(ValueError):
     """Only a retired facility is purged; the text says what to do first."""
 
@@ -171,6 +176,7 @@ def candidate(connection: Connection, slug: str) -> PurgeCandidate:
 
     :raises UnknownFacilityError: there is no such facility.
     :raises NotRetiredError: it is in force.
+    :raises StillNamedError: an organisation counts with it, and no purge of it has begun.
     """
     facility = look_up(connection, slug)
     if facility.retirement is None:
@@ -179,13 +185,22 @@ def candidate(connection: Connection, slug: str) -> PurgeCandidate:
             " nobody misses it, and purge it then"
         )
     p = t.facility_purge.c
+    begun_at = connection.scalar(
+        select(p.begun_at).where(p.facility == slug, p.finished_at.is_(None))
+    )
+    today = connection.execute(select(func.current_date())).scalar_one()
+    naming = organisations_with(connection, slug, today) if begun_at is None else []
+    if naming:
+        raise StillNamedError(
+            f"organisation {naming[0]} counts with facility {slug}, and its base year would lose"
+            f" what {slug} emitted: state in its file when it left (`left`), or leave it out, apply"
+            " that with `tonne apply`, and purge it then"
+        )
     return PurgeCandidate(
         slug=slug,
         name=facility.name,
         retirement=facility.retirement,
-        begun_at=connection.scalar(
-            select(p.begun_at).where(p.facility == slug, p.finished_at.is_(None))
-        ),
+        begun_at=begun_at,
         login=str(connection.scalar(text("SELECT session_user"))),
     )
 
@@ -215,7 +230,7 @@ def purge(
     Durable piece by piece: killed, it goes on when it is called again. ``rest`` is given the
     seconds that a piece took, so that at most half of the time is taken from others.
 
-    :raises UnknownFacilityError, NotRetiredError: as :func:`candidate`.
+    :raises UnknownFacilityError, NotRetiredError, StillNamedError: as :func:`candidate`.
     """
     begun = _begin(bind, slug, by=by, reason=reason)
     for name, where in _DATA.items():

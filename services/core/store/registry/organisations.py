@@ -1,14 +1,18 @@
-"""Organisations: kept with every change, and read as they were known."""
+"""Organisations: kept with every change, and read as they were known.
+
+A revision whose file is JSON null says that the organisation was removed: what was known before
+stays, and applying its file brings it back.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 import psycopg
-from sqlalchemy import Connection, select
+from sqlalchemy import JSON, Connection, Select, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from services.core.facility.model import ScopePath
@@ -19,7 +23,7 @@ from services.core.store.registry import revisions
 from services.core.store.registry.apply import lock
 from services.core.store.registry.pathways import STATED, BaseFigure
 from services.core.store.schema.organisation_tables import organisation, organisation_revision
-from services.core.store.schema.tables import facility
+from services.core.store.schema.tables import facility, facility_purge
 
 _UG_PER_KG: Final = 1e9
 
@@ -31,6 +35,14 @@ WHERE (%(slug)s::text IS NULL OR o.slug = %(slug)s)
 ORDER BY o.id, r.known_at
 """
 
+_IN_FORCE: Final = text(
+    """
+SELECT DISTINCT ON (o.id) o.slug, r.spec FROM organisation o
+JOIN organisation_revision r ON r.organisation_id = o.id
+ORDER BY o.id, r.known_at DESC
+"""
+)
+
 _FIGURES: Final = """
 SELECT scope, figure, year, known_at, ug, facilities, cause FROM organisation_base_figure
 WHERE organisation_id = %(organisation)s
@@ -41,6 +53,10 @@ ORDER BY known_at
 
 class UnknownFacilityError(ValueError):
     """An organisation names a facility that there is not; the message names it."""
+
+
+class UnknownOrganisationError(ValueError):
+    """There is no such organisation; the message says what to do."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +72,9 @@ class StatedOrganisation:
 
     id: int
     file: OrganisationFile
-    #: figures that files stated, oldest first
+    #: when this file came into force
+    since: datetime
+    #: files that it ever had, oldest first
     history: tuple[tuple[datetime, OrganisationFile], ...]
     measured: Mapping[tuple[int, str, int], SummedFigure]
 
@@ -90,7 +108,10 @@ def apply_organisation(
     :raises UnknownFacilityError: it names a facility that is not registered.
     """
     lock(connection)
-    known = set(connection.scalars(select(facility.c.slug)))
+    being_purged = select(facility_purge.c.facility).where(facility_purge.c.finished_at.is_(None))
+    known = set(
+        connection.scalars(select(facility.c.slug).where(~facility.c.slug.in_(being_purged)))
+    )
     unknown = [member.id for member in file.facilities if member.id not in known]
     if unknown:
         raise UnknownFacilityError(
@@ -102,13 +123,8 @@ def apply_organisation(
         select(organisation.c.id).where(organisation.c.slug == slug)
     )
     assert organisation_id is not None  # noqa: S101 - it is inserted above
-    after = file.model_dump(mode="json", by_alias=True, exclude_none=True)
-    before = connection.scalar(
-        select(organisation_revision.c.spec)
-        .where(organisation_revision.c.organisation_id == organisation_id)
-        .order_by(organisation_revision.c.known_at.desc())
-        .limit(1)
-    )
+    after = document(file)
+    before = connection.scalar(_newest(organisation_id))
     if before == after:
         return []
     revisions.keep(connection, organisation_revision, organisation_id, after)
@@ -125,24 +141,88 @@ def apply_organisation(
     ]
 
 
+def document(file: OrganisationFile) -> dict[str, Any]:
+    """Return an organisation's file as it is kept; applying it again changes nothing."""
+    return file.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def remove_organisation(
+    connection: Connection, slug: str, *, by: str | None, reason: str | None
+) -> None:
+    """Take an organisation out of force; its facilities, and all that was known of it, stay.
+
+    :raises UnknownOrganisationError: there is none in force.
+    """
+    lock(connection)
+    organisation_id = connection.scalar(
+        select(organisation.c.id).where(organisation.c.slug == slug)
+    )
+    before = None if organisation_id is None else connection.scalar(_newest(organisation_id))
+    if organisation_id is None or before is None:
+        raise no_organisation(slug)
+    revisions.keep(connection, organisation_revision, organisation_id, JSON.NULL)
+    record(connection, "organisation.remove", by=by, subject=slug, before=before, reason=reason)
+
+
+def no_organisation(slug: str) -> UnknownOrganisationError:
+    """Return the error that says that there is no such organisation in force."""
+    return UnknownOrganisationError(
+        f"there is no organisation {slug}; `tonne organisations list` names those there are, and"
+        " `tonne apply` brings one in"
+    )
+
+
+def organisations_with(connection: Connection, facility_slug: str, day: date) -> list[str]:
+    """Return the organisations in force that a facility has not left on a day."""
+    files = {
+        slug: OrganisationFile.model_validate(spec)
+        for slug, spec in connection.execute(_IN_FORCE)
+        if spec is not None
+    }
+    return sorted(
+        slug
+        for slug, file in files.items()
+        for member in file.facilities
+        if member.id == facility_slug and not member.has_left(day)
+    )
+
+
+def _newest(organisation_id: int) -> Select[Any]:
+    return (
+        select(organisation_revision.c.spec)
+        .where(organisation_revision.c.organisation_id == organisation_id)
+        .order_by(organisation_revision.c.known_at.desc())
+        .limit(1)
+    )
+
+
 def stated_organisations(
     connection: psycopg.Connection[Any], slug: str | None, as_of: datetime | None
 ) -> list[StatedOrganisation]:
-    """Read organisations (``slug`` None: all); ``as_of``: as they were known then, None: now."""
+    """Read organisations that are in force (``slug`` None: all).
+
+    ``as_of``: those that were in force then, as they were known; None: now.
+    """
     history: dict[int, list[tuple[datetime, OrganisationFile]]] = {}
+    in_force: set[int] = set()
     for organisation_id, _, known_at, spec in connection.execute(
         _REVISIONS, {"slug": slug, "as_of": as_of}
     ):
-        file = OrganisationFile.model_validate(spec)
-        history.setdefault(organisation_id, []).append((known_at, file))
+        in_force.discard(organisation_id)
+        if spec is not None:
+            in_force.add(organisation_id)
+            file = OrganisationFile.model_validate(spec)
+            history.setdefault(organisation_id, []).append((known_at, file))
     return [
         StatedOrganisation(
             id=organisation_id,
             file=files[-1][1],
+            since=files[-1][0],
             history=tuple(files),
             measured=_measured(connection, organisation_id, as_of),
         )
         for organisation_id, files in history.items()
+        if organisation_id in in_force
     ]
 
 
