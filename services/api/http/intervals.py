@@ -11,9 +11,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.core.store.answers.buckets import Buckets
 from services.core.timeline.instants import DAY_MINUTES, EPOCH, MICROSECOND, to_us
@@ -113,6 +115,7 @@ DAILY = IntervalLength(_DAY)
 INTERVALS: tuple[IntervalLength, ...] = tuple(map(parse, ("1m", "5m", "15m", "1h", "1d", "1mo")))
 
 _MINUTE = timedelta(minutes=1)
+_TWO_DAYS = timedelta(days=2)
 #: A Monday: weeks, and spans of several days, are counted from here.
 _FIRST_DAY = datetime(1970, 1, 5)  # noqa: DTZ001 - a local date
 
@@ -138,6 +141,8 @@ def cut(
         return Buckets.between([])
     if interval.in_hour or interval == HOURLY:
         return _cut_evenly(interval.mean, begins, ends, limit=limit)
+    if interval == DAILY:
+        return _cut_at(_midnights_us(timezone, begins, ends), begins, ends, limit=limit)
     if not interval.months and interval.minutes < _HOUR:
         return _cut_days(interval, begins, ends, timezone=timezone, limit=limit)
     return _cut_by_calendar(interval, begins, ends, zone=ZoneInfo(timezone), limit=limit)
@@ -153,13 +158,40 @@ def _cut_days(
     interval: IntervalLength, begins: datetime, ends: datetime, *, timezone: str, limit: int
 ) -> Buckets:
     """Cut each local day evenly, from its midnight on; its last interval may be shorter."""
-    days = _cut_by_calendar(DAILY, begins, ends, zone=ZoneInfo(timezone), limit=limit)
+    days = cut(DAILY, begins, ends, timezone=timezone, limit=limit)
     step_us = interval.minutes * _MINUTE // MICROSECOND
     pairs = zip(days.begins_us.tolist(), days.ends_us.tolist(), strict=True)
     boundaries = np.concatenate([np.arange(*day, step_us) for day in pairs] + [days.ends_us[-1:]])
-    first = int(np.searchsorted(boundaries, to_us(begins), side="right")) - 1
-    last = min(first + limit, int(np.searchsorted(boundaries, to_us(ends))))
-    return Buckets.between_us(boundaries[first : last + 1])
+    return _cut_at(boundaries, begins, ends, limit=limit)
+
+
+def _cut_at(
+    boundaries_us: NDArray[np.int64], begins: datetime, ends: datetime, *, limit: int
+) -> Buckets:
+    """Cut at ascending boundaries, some of which lie at both ends of the span or beyond."""
+    first = int(np.searchsorted(boundaries_us, to_us(begins), side="right")) - 1
+    last = min(first + limit, int(np.searchsorted(boundaries_us, to_us(ends))))
+    return Buckets.between_us(boundaries_us[first : last + 1])
+
+
+def _midnights_us(timezone: str, begins: datetime, ends: datetime) -> NDArray[np.int64]:
+    """Return the starts of local days, from one before ``begins`` to one after ``ends`` at least.
+
+    A date that the clock skipped has no start of its own.
+    """
+    # where it is another year than in UTC
+    years = range((begins - _TWO_DAYS).year, (ends + _TWO_DAYS).year + 1)
+    return np.unique(np.concatenate([_midnights_of_year(timezone, year) for year in years]))
+
+
+@lru_cache(maxsize=256)
+def _midnights_of_year(timezone: str, year: int) -> NDArray[np.int64]:
+    # one by one they take a third of an answer by day
+    zone = ZoneInfo(timezone)
+    first = datetime(year, 1, 1)  # noqa: DTZ001 - a local date
+    days = (datetime(year + 1, 1, 1) - first).days  # noqa: DTZ001 - a local date
+    starts = [to_us(_instant(first + timedelta(days=day), zone)) for day in range(days)]
+    return np.array(starts, dtype=np.int64)
 
 
 def _cut_by_calendar(

@@ -99,9 +99,14 @@ class StoredSums:
 
         Each source for itself: of one that began late, the others would be read anew.
         """
-        change = np.diff((~self._is_summed).view(np.int8), prepend=0, append=0)
-        source, first = np.nonzero(change > 0)
-        return source, first, np.nonzero(change < 0)[1] - 1
+        # sources one after the other, a day that is not absent before and after each
+        width = len(self._days) + 2
+        is_absent = np.zeros((self._ids.size, width), dtype=np.bool_)
+        np.logical_not(self._is_summed, out=is_absent[:, 1:-1])
+        is_of_one = is_absent.reshape(-1)
+        before = np.flatnonzero(is_of_one[1:] != is_of_one[:-1])
+        source, first = np.divmod(before[::2], width)
+        return source, first, before[1::2] % width - 1
 
     async def add(
         self,
@@ -142,10 +147,7 @@ class StoredSums:
             & (bucket == buckets.index_of(ends_us - 1))
             & ~self._is_summed[source, first]
         )
-        change = np.zeros((self._ids.size, len(self._days) + 1), dtype=np.int8)
-        np.add.at(change, (source[fits], first[fits]), 1)
-        np.add.at(change, (source[fits], last[fits] + 1), -1)
-        self._is_summed |= np.cumsum(change, axis=1, dtype=np.int8)[:, :-1] > 0
+        self._note_days(source[fits], first[fits], last[fits])
         whole = columns if fits.all() else {name: c[fits] for name, c in columns.items()}
         chosen = {name: column.astype(np.int64, copy=False) for name, column in whole.items()}
         # all hours of a stored sum are final
@@ -162,6 +164,18 @@ class StoredSums:
                 version=chosen["version"],
             )
         )
+
+    def _note_days(self, source: Integers, first: Integers, last: Integers) -> None:
+        """Note that days of sources, both inclusive, are summed."""
+        if (first == last).all():
+            self._is_summed[source, first] = True
+            return
+        width = len(self._days) + 1
+        change = np.zeros(self._ids.size * width, dtype=np.int8)
+        np.add.at(change, source * width + first, np.int8(1))
+        np.add.at(change, source * width + last + 1, np.int8(-1))
+        is_within = np.cumsum(change.reshape(-1, width), axis=1, dtype=np.int8)[:, :-1] > 0
+        self._is_summed |= is_within
 
     def _index(self, source_id: Integers) -> Integers:
         return self._order[np.searchsorted(self._ids, source_id)]
