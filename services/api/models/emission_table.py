@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -29,9 +29,8 @@ _EPOCH_ORDINAL: Final = EPOCH.toordinal()
 STATES: Final = ("provisional", "final")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ListedSource:
-    """A source, and what is known of it beside what it emitted."""
+class ListedSource(NamedTuple):
+    """A source, and what is known of it beside what it emitted; each answer makes thousands."""
 
     #: slug
     facility: str

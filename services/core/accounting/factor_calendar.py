@@ -62,8 +62,8 @@ class StaleFactor:
 
 def stale_factor(ages: Iterable[FactorAge], on: date) -> StaleFactor | None:
     """Return what is stale among the factors of one source, as known on a day; None: nothing."""
-    stated = [(age.stale(on), age.first_day) for age in ages]
-    stale = [(why, since) for why, since in stated if why is not None and since is not None]
+    stated = [(why, age.first_day) for age in ages if (why := age.stale(on)) is not None]
+    stale = [(why, since) for why, since in stated if since is not None]
     if not stale:
         return None
     return StaleFactor(
