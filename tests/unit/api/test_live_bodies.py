@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,11 +27,20 @@ STATE = LiveState(
 )
 
 
+async def _no_figures(
+    connection: AsyncConnection,  # noqa: ARG001
+    facility: str,  # noqa: ARG001
+    at: datetime,  # noqa: ARG001
+) -> dict[str, Any]:
+    """Read what none of these facilities has."""
+    return {}
+
+
 class Bodies(LiveBodies):
     """Builds a body when it is let."""
 
     def __init__(self) -> None:
-        super().__init__(KnownAccounts())
+        super().__init__(KnownAccounts(), _no_figures)
         self.built: list[str] = []
         self.let: dict[str, asyncio.Event] = {}
 
