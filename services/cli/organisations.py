@@ -23,7 +23,7 @@ from services.core.store.registry.organisations import (
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="List, show and remove organisations; `tonne apply` brings one in or changes it.",
+    help="List, show and remove organisations.\n\n`tonne apply` brings one in or changes it.",
 )
 
 _Organisation = Annotated[str, typer.Argument(help="organisation id")]
