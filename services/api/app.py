@@ -26,6 +26,7 @@ from services.api.http import errors
 from services.api.http.formats import NameFormat
 from services.api.http.middleware import CountRequests, LimitBody
 from services.api.http.parameters import TellTime
+from services.api.http.prometheus_errors import PrometheusErrors
 from services.api.http.same_site import SameSiteOnly, no_form
 from services.api.http.validation import no_unknown_parameter
 from services.api.http.well_formed import WellFormedOnly
@@ -61,6 +62,7 @@ from services.api.routes import (
     pathway,
     people,
     pollutants,
+    prometheus,
     quarantine,
     readings,
     removals,
@@ -196,6 +198,7 @@ def create_app(
         audit,
         people,
         operation,
+        prometheus,
         dashboard,
         documentation,
     ):
@@ -215,6 +218,7 @@ def create_app(
     app.add_middleware(Admission, gate=gate)
     app.add_middleware(TellTime, clock=clock)
     app.add_middleware(NameFormat)
+    app.add_middleware(PrometheusErrors)
     app.add_middleware(CountRequests)
     return app
 

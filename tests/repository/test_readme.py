@@ -9,6 +9,7 @@ import pytest
 
 from deploy.reference.database import page_of_tables
 from deploy.reference.metrics import page_of_metrics
+from services.api.prometheus.metrics import METRICS
 from services.core.runtime.settings import Settings
 from tests.examples import PAGES
 from tests.repository.files import ROOT
@@ -16,7 +17,10 @@ from tests.repository.files import ROOT
 _KNOWN = {f"TONNE_{name.upper()}" for name in Settings.model_fields}
 
 _SERIES_OR_ROLE = re.compile(r"`(tonne_\w+)`")
-_SERIES_AND_ROLES = set(_SERIES_OR_ROLE.findall(page_of_metrics() + page_of_tables()))
+_SERIES_AND_ROLES = {
+    *_SERIES_OR_ROLE.findall(page_of_metrics() + page_of_tables()),
+    *(metric.name for metric in METRICS),
+}
 
 
 def _id(page: Path) -> str:

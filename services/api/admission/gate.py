@@ -6,6 +6,7 @@ sent it, so that nobody gets a second budget by inventing keys.
 
 from __future__ import annotations
 
+import base64
 from collections import Counter, OrderedDict
 from typing import Final
 
@@ -18,6 +19,8 @@ from services.api.http.problems import TooManyRequests, TooManyStreamsOfOne
 from services.core.runtime.settings import Settings
 from services.core.store.operations import keys
 
+#: Below it is what Prometheus' clients ask.
+PROMETHEUS: Final = "/prometheus/"
 #: Keys that were valid lately; one that is forgotten counts for its address once.
 _MAX_KEYS: Final = 10_000
 
@@ -144,9 +147,15 @@ class Gate:
 
 
 def key_of(scope: Scope) -> str | None:
-    """Return the API key that a request sends; None: it sends none."""
+    """Return the API key that a request sends; None: it sends none.
+
+    Below ``/prometheus/``, where nothing can be changed, it may be the password of HTTP's basic
+    authentication, with any user name: a browser adds that by itself to what other sites send.
+    """
     sent = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
     scheme, _, key = sent.decode("latin-1").partition(" ")
+    if scheme.lower() == "basic" and scope["path"].startswith(PROMETHEUS):
+        return _password(key)
     return key.strip() or None if scheme.lower() == "bearer" else None
 
 
@@ -172,6 +181,14 @@ def session_of(scope: Scope, cookie: str) -> str | None:
                 if sent == cookie and token:
                     return str(token)
     return None
+
+
+def _password(credentials: str) -> str | None:
+    try:
+        decoded = base64.b64decode(credentials.strip(), validate=True).decode()
+    except ValueError:
+        return None
+    return decoded.partition(":")[2] or None
 
 
 def address_of(scope: Scope) -> str:

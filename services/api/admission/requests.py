@@ -12,7 +12,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.api.admission import spending
-from services.api.admission.gate import Gate
+from services.api.admission.gate import PROMETHEUS, Gate
 from services.api.admission.spending import Spending
 from services.api.http.problems import Problem, TooSlow
 
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 #: Health checks are counted apart, so that a busy client cannot make them fail.
 _HEALTH: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 #: Calls that read the database are below these paths.
-_READING: Final = ("/v1/", "/prometheus/")
+_READING: Final = ("/v1/", PROMETHEUS)
 #: An answer of more rows stays in memory until it is fetched, and keeps its place as long.
 _LARGE_ROWS: Final = 10_000
 

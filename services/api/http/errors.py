@@ -32,6 +32,8 @@ from services.api.http.problems import (
     ProblemDetails,
     TooSlow,
 )
+from services.api.http.prometheus_errors import BadQuery, Unexecutable
+from services.api.prometheus.refusals import BadQueryError, ExecutionError
 from services.core.accounting.hj212.frames import FrameError
 from services.core.facility.errors import ApplyError, FacilityFileError
 from services.core.store.alerts.threshold_changes import UnusableError
@@ -61,6 +63,8 @@ _REFUSALS: Final[dict[type[Exception], type[Problem]]] = {
     FutureValueError: InvalidRequest,
     PasswordError: InvalidRequest,
     FrameError: InvalidRequest,
+    BadQueryError: BadQuery,
+    ExecutionError: Unexecutable,
 }
 
 #: PostgreSQL's SQLSTATE for a statement that ran into statement_timeout

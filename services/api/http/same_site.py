@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.api.admission.gate import key_of
+from services.api.admission.gate import PROMETHEUS, key_of
 from services.api.http.problems import CrossSite, MisdirectedHost, Problem
 
 #: Any value is accepted: another website cannot send the header without a preflight request.
@@ -32,11 +32,12 @@ async def no_form(request: Request) -> None:
     """Refuse a change that a form of another website could have sent.
 
     A form cannot send an API key, a media type such as JSON's, a header of our own or a method such
-    as PUT: for those the browser first sends a preflight request, which the API refuses.
+    as PUT: for those the browser first sends a preflight request, which the API refuses. Queries of
+    Prometheus' clients are forms that change nothing.
 
     :raises CrossSite: another website could have sent it.
     """
-    if request.method not in _CHANGES:
+    if request.method not in _CHANGES or request.url.path.startswith(PROMETHEUS):
         return
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if (

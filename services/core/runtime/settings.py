@@ -123,6 +123,19 @@ class Settings(BaseSettings):
     api_answer_timeout_s: float = Field(
         300, gt=0, description="how long an answer may take to be fetched; streams excepted"
     )
+    api_prometheus_lookback_s: int = Field(
+        300,
+        ge=60,
+        le=86_400,
+        description="how old a sample may be that still counts in queries below `/prometheus/`",
+    )
+    api_prometheus_minutes_days: int = Field(
+        7,
+        ge=1,
+        le=366,
+        description="days that queries below `/prometheus/` read by the minute; earlier ones are"
+        " means of hours",
+    )
     api_streams: int = Field(10_000, ge=1, description="open live streams of all; above: 503")
     api_streams_per_key: int = Field(
         100, ge=1, description="open live streams of one key or address; above: 429"

@@ -98,7 +98,7 @@ def address(database_url: str) -> Iterator[str]:
 
 def test_every_answer_is_one_that_the_specification_names(address: str) -> None:
     schema = schemathesis.openapi.from_url(
-        f"{address}/v1/openapi.json", config=SchemathesisConfig()
+        f"{address}/v1/openapi.json", config=SchemathesisConfig(), timeout=PATIENCE_S
     )
     failures: dict[str, str] = {}
     calls = [result.ok() for result in schema.get_all_operations()]
