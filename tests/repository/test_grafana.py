@@ -32,7 +32,7 @@ def _queries(path: Path) -> Iterator[dict[str, Any]]:
         yield from panel["targets"]
     for variable in dashboard["templating"]["list"]:
         if variable["type"] == "query":
-            yield variable["query"]["infinityQuery"]
+            yield variable["query"].get("infinityQuery", variable)
     for annotation in dashboard["annotations"]["list"]:
         yield annotation["target"]
 
