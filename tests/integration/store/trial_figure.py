@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.core.store.database.schema_version import newest_revision
 from tests.repository.files import ROOT
 
-_VERSIONS = ROOT / "services/core/store/schema/migrations/versions"
 
 #: By file: what stands there, and what is put before it.
 Edits = dict[str, list[tuple[str, str]]]
@@ -202,7 +202,7 @@ def copy_with(target: Path, trials: Sequence[Trial]) -> None:
     shutil.copytree(
         ROOT / "services", target / "services", ignore=shutil.ignore_patterns("__pycache__")
     )
-    before = max(path.name[:4] for path in _VERSIONS.glob("[0-9]*.py"))
+    before = newest_revision()
     for trial in trials:
         for name, edits in trial.edits.items():
             path = target / "services" / name
