@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from psycopg import sql
 
 from services.core.store.answers import answer_states, newest_hours
 from services.core.store.readings import history_arrays
@@ -27,20 +25,8 @@ def plant(database_url: str) -> Iterator[Plant]:
     plant.close()
 
 
-def plan(plant: Plant, question: str, **parameters: Any) -> str:
-    """Return the plan that is made once and serves all values, as whoever reads for answers has."""
-    names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", question)))
-
-    def numbered(name: re.Match[str]) -> str:
-        is_length = isinstance(parameters[name[1]], timedelta)
-        return f"${names.index(name[1]) + 1}" + ("::interval" if is_length else "")
-
-    values = sql.SQL(", ").join(sql.Literal(parameters[name]) for name in names)
-    plant.connection.execute("SET plan_cache_mode = force_generic_plan")
-    statement = re.sub(r"%\((\w+)\)s", numbered, question)
-    plant.connection.execute(f"PREPARE asked AS {statement}".encode())
-    cursor = plant.connection.execute(sql.SQL("EXPLAIN EXECUTE asked({})").format(values))
-    plant.connection.execute("DEALLOCATE asked")
+def plan(plant: Plant, sql: str, **parameters: Any) -> str:
+    cursor = plant.connection.execute(f"EXPLAIN {sql}".encode(), parameters, prepare=False)
     return "\n".join(line for (line,) in cursor.fetchall())
 
 

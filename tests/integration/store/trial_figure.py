@@ -15,7 +15,6 @@ from pathlib import Path
 from services.core.store.database.schema_version import newest_revision
 from tests.repository.files import ROOT
 
-
 #: By file: what stands there, and what is put before it.
 Edits = dict[str, list[tuple[str, str]]]
 

@@ -83,8 +83,7 @@ def _parameters(process: ProcessName, role: RoleName | None) -> dict[str, Any]:
     # JIT compilation costs more than it saves on queries this short
     options = "-c TimeZone=UTC -c jit=off" + (f" -c role={role}" if role else "")
     if role == "tonne_read":
-        # the same few questions again and again: to plan one anew takes as long as to answer it
-        options += f" -c statement_timeout={_READ_TIMEOUT_MS} -c plan_cache_mode=force_generic_plan"
+        options += f" -c statement_timeout={_READ_TIMEOUT_MS}"
     if process == "aggregator":
         options += _HOLDS_A_FACILITY
     return {"application_name": f"tonne.{process}", "options": options, **_KEEPALIVE}
