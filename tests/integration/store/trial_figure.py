@@ -171,7 +171,7 @@ def upgrade() -> None:
 
 _COLUMN = """\
     op.add_column(
-        "{table}", sa.Column("{name}", {type}, nullable=False, server_default="0")
+        "{table}", sa.Column("{name}", {type}, nullable=False, server_default="{none}")
     )
 """
 
@@ -215,7 +215,13 @@ def copy_with(target: Path, trials: Sequence[Trial]) -> None:
             number=trial.number,
             before=before,
             columns="".join(
-                _COLUMN.format(table=table, type=type_, name=column)
+                _COLUMN.format(
+                    table=table,
+                    type=type_,
+                    name=column,
+                    # of what minutes follow there is a list
+                    none="{0}" if type_.startswith("sa.ARRAY") else "0",
+                )
                 for table, type_, column in trial.columns
             ),
             view=_VIEW if is_last else "",
