@@ -12,7 +12,6 @@ import random
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,7 +23,7 @@ from services.api.prometheus.labels import are_taken, labels_of
 from services.api.prometheus.query import QueryRange, instant_query, range_query
 from services.api.prometheus.refusals import BadQueryError, QueryError
 from services.api.prometheus.values import Samples
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, until
 from tests.properties.promql_queries import Queries
 
 QUERIES = int(os.environ.get("PROMQL_QUERIES", "1500"))
@@ -120,16 +119,14 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Clien
 
 
 def _wait_for(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + PATIENCE_S
-    while time.monotonic() < until:
+    def is_ready() -> bool:
         assert process.poll() is None, "prometheus ended"
         try:
-            if client.get("/-/ready").status_code == 200:
-                return
+            return client.get("/-/ready").status_code == 200
         except httpx.TransportError:
-            pass
-        time.sleep(0.05)
-    pytest.fail("prometheus is not ready")
+            return False
+
+    until(is_ready, "prometheus is ready")
 
 
 def _select(selector: Any) -> list[Samples]:

@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, create_model
 
 from services.api.models.answer import Answer, QualityWord
+
+# Rows and groups tell alike by which level of a series their mass counted.
+_FactorMonth = Annotated[
+    float | None,
+    Field(ge=0, le=1, examples=[0.08], description="the same by the mean of the zone's month"),
+]
+_FactorYear = Annotated[
+    float | None,
+    Field(ge=0, le=1, examples=[0.0], description="the same by the mean of the zone's year"),
+]
+_FactorOther = Annotated[
+    float | None,
+    Field(
+        ge=0, le=1, examples=[0.0], description="the same by a factor that the series falls back to"
+    ),
+]
+_FactorFigures = Annotated[
+    float | None,
+    Field(
+        ge=0, le=1, examples=[0.0], description="the same before or after the factor was a series"
+    ),
+]
 
 
 class Emission(Answer):
@@ -119,18 +141,10 @@ class Emission(Answer):
         " of its hour; this and the next four add up to 1; `null`: nothing counted by a series, or"
         " days and longer intervals do not begin on a whole UTC hour",
     )
-    factor_month: float | None = Field(
-        ge=0, le=1, examples=[0.08], description="the same by the mean of the zone's month"
-    )
-    factor_year: float | None = Field(
-        ge=0, le=1, examples=[0.0], description="the same by the mean of the zone's year"
-    )
-    factor_other: float | None = Field(
-        ge=0, le=1, examples=[0.0], description="the same by a factor that the series falls back to"
-    )
-    factor_figures: float | None = Field(
-        ge=0, le=1, examples=[0.0], description="the same before or after the factor was a series"
-    )
+    factor_month: _FactorMonth
+    factor_year: _FactorYear
+    factor_other: _FactorOther
+    factor_figures: _FactorFigures
 
 
 class EmissionGroup(Answer):
@@ -216,18 +230,10 @@ class EmissionGroup(Answer):
         " value of its hour; this and the next four add up to 1; `null`: nothing counted by a"
         " series, or days and longer intervals do not begin on a whole UTC hour",
     )
-    factor_month: float | None = Field(
-        ge=0, le=1, examples=[0.08], description="the same by the mean of the zone's month"
-    )
-    factor_year: float | None = Field(
-        ge=0, le=1, examples=[0.0], description="the same by the mean of the zone's year"
-    )
-    factor_other: float | None = Field(
-        ge=0, le=1, examples=[0.0], description="the same by a factor that the series falls back to"
-    )
-    factor_figures: float | None = Field(
-        ge=0, le=1, examples=[0.0], description="the same before or after the factor was a series"
-    )
+    factor_month: _FactorMonth
+    factor_year: _FactorYear
+    factor_other: _FactorOther
+    factor_figures: _FactorFigures
 
 
 _CHOSEN: dict[str, Any] = {
