@@ -141,9 +141,15 @@ class Notifier:
             if target in self._workers:
                 self._workers[target].wake()
             elif self._suspended.may_try(target) and await outbox.take(target):
-                await self._begin(target, outbox, group)
+                await self._begin(target, connection, outbox, group)
 
-    async def _begin(self, target: str, outbox: Outbox, group: asyncio.TaskGroup) -> None:
+    async def _begin(
+        self,
+        target: str,
+        connection: psycopg.AsyncConnection[Any],
+        outbox: Outbox,
+        group: asyncio.TaskGroup,
+    ) -> None:
         try:
             worker = Worker(
                 target,
@@ -152,6 +158,7 @@ class Notifier:
                 pulse=self._pulse,
                 clock=self._clock,
                 recipients=lambda: self._recipients,
+                follow_registry=lambda: self._follow_registry(connection),
                 link=self._link,
             )
         except Exception as error:  # noqa: BLE001 - it is logged there, and others go on

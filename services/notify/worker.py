@@ -51,9 +51,14 @@ class Worker:
         pulse: Pulse,
         clock: Clock,
         recipients: Callable[[], Recipients],
+        follow_registry: Callable[[], Awaitable[None]],
         link: Callable[[str], str | None],
     ) -> None:
-        """Create it; ``link``: from a facility's id to the page that shows it."""
+        """Create it.
+
+        ``follow_registry``: brings ``recipients`` up to date; ``link``: from a facility's id to the
+        page that shows it.
+        """
         self._target = target
         self._link = link
         self._kind = kind_of(target)
@@ -62,6 +67,7 @@ class Worker:
         self._pulse = pulse
         self._clock = clock
         self._recipients = recipients
+        self._follow_registry = follow_registry
         self._pace = Pace(channel.max_at_once)
         #: messages that wait because the recipient was away
         self._postponed: set[int] = set()
@@ -121,7 +127,12 @@ class Worker:
         busy = [row.id for row in self._in_flight.values()]
         # a test is sent at once, also to a recipient that is paused
         only = TEST if self._paused else None
-        for row in await self._outbox.due(self._target, limit=room, busy=busy, only=only):
+        due = await self._outbox.due(self._target, limit=room, busy=busy, only=only)
+        if due:
+            # a grant or a recipient that was taken back before a message was written is not used
+            # for it
+            await self._follow_registry()
+        for row in due:
             self._active_at_s = time.monotonic()
             message = self._message_of(row)
             if message is not None:
