@@ -135,6 +135,24 @@ def test_a_revised_hour_restates_what_used_it_and_nothing_else(
     assert now_held[series_id].kg[HOURLY].tolist() == [350.0]
 
 
+def test_a_revised_hour_is_restated_before_what_counts_by_its_means(
+    plant: Plant, database_url: str
+) -> None:
+    # an hour of two months before, which counts by the mean of the year so far
+    january = START - 59 * 24 * HOUR
+    plant.store([Reading("m.e", january + i * HOUR, value) for i, value in enumerate((-10, 0))])
+    now = metered(plant)
+    bring(database_url, [1000 * t for t in GRID])
+    close_all(plant, now)
+    bring(database_url, [350.0], first=START + 3 * HOUR)
+    revised = "SELECT hour FROM emission_hour WHERE version > 1 AND co2_ug > 0 ORDER BY hour"
+    while not plant.rows(revised):
+        assert plant.tick_once(now).worked
+    assert plant.rows(revised) == [(START + 3 * HOUR,)]
+    plant.tick(now)
+    assert plant.rows(revised) == [(january,), (START + 3 * HOUR,)]
+
+
 def test_hours_without_a_value_fall_back_in_the_stated_order(
     plant: Plant, database_url: str
 ) -> None:

@@ -31,6 +31,8 @@ WHERE (s.spec ->> 'factor' = %(slug)s OR s.spec ->> 'market_factor' = %(slug)s)
 ORDER BY s.id
 """
 
+# The newest hours first: a value of today may change the mean of its year so far, and what all
+# months without values count by. A source's requests are met in the order of their ids.
 _QUEUE: LiteralString = """
 INSERT INTO recompute (facility_id, source_id, from_minute, to_minute, reason, step)
 SELECT s.facility_id, s.source_id, greatest(r.begins, s.first), least(r.ends, s.stop),
@@ -39,7 +41,7 @@ FROM unnest(%(facilities)s::int4[], %(sources)s::int4[], %(firsts)s::int4[], %(s
     AS s(facility_id, source_id, first, stop)
 CROSS JOIN unnest(%(begins)s::int4[], %(ends)s::int4[], %(steps)s::text[]) AS r(begins, ends, step)
 WHERE greatest(r.begins, s.first) < least(r.ends, s.stop)
-ORDER BY s.source_id, r.begins
+ORDER BY s.source_id, r.begins DESC
 """
 
 # Of minutes that no factor was known for there are readings, or a log of events, and no hours.
