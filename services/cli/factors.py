@@ -21,6 +21,7 @@ from services.core.accounting.builtin_factors import builtin_factors, versions_o
 from services.core.accounting.factor_search import search, unknown_words
 from services.core.accounting.factors import Factor, FactorError, version_in_force
 from services.core.facility import factor_file, value_file
+from services.core.facility.value_plausibility import ImplausibleValueError
 from services.core.runtime.clock import SystemClock
 from services.core.store.answers.factor_versions import factor_versions
 from services.core.store.factor_series.bring import bring
@@ -180,7 +181,10 @@ def import_values(
     )
     if values is None:
         raise failure("nothing was imported; correct the lines above and import again")
-    with clear_errors(UnknownSeriesError, FutureValueError), process.transaction() as connection:
+    with (
+        clear_errors(UnknownSeriesError, FutureValueError, ImplausibleValueError),
+        process.transaction() as connection,
+    ):
         recorded = bring(connection, values, facility=facility, by=process.operator())
     parts = (
         (recorded.added, "added"),

@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 
 from services.core.store.factor_series.inbox import SentValues
+from services.core.store.factor_series.names import Series
 from services.core.store.readings.quarantine import QuarantineEntry
 from services.core.store.readings.writer import ReadingRow
 from services.core.timeline.instants import from_us, to_us
@@ -205,8 +206,8 @@ class _Preparation:
         elif destination.reason is not None:
             problem = Problem(reason=destination.reason, detail=destination.detail)
             self._refuse(message, destination, publishers, problem)
-        elif destination.series_id is not None:
-            self._values(message, destination, destination.series_id)
+        elif destination.series is not None:
+            self._values(message, destination, destination.series)
         elif destination.kind is Kind.STATUS:
             for publisher in publishers:
                 self._status(message, destination, publisher)
@@ -235,9 +236,9 @@ class _Preparation:
         before = self._statuses.get(publisher.device_id)
         self._statuses[publisher.device_id] = before.followed_by(status) if before else status
 
-    def _values(self, message: Message, destination: Destination, series_id: int) -> None:
+    def _values(self, message: Message, destination: Destination, series: Series) -> None:
         try:
-            values = factor_values.read(message, destination.series, series_id)
+            values = factor_values.read(message, series)
         except UndecodableError as error:
             problem = Problem(reason=error.reason, detail=error.detail)
             self._refuse(message, destination, (), problem)

@@ -112,9 +112,8 @@ class Destination:
     detail: str = ""
     facility: str | None = None
     device: str | None = None
-    #: with VALUES: the factor by the hour that they are of, by its slug and id
-    series: str = ""
-    series_id: int | None = None
+    #: with VALUES: the factor by the hour that they are of
+    series: names.Series | None = None
 
 
 class Directory:
@@ -186,17 +185,16 @@ class Directory:
 
     def _values(self, address: route.Address) -> Destination:
         facility = address.facility or None
-        series_id = self._series.get((facility, address.series))
+        series = self._series.get((facility, address.series))
         reason, detail = None, ""
-        if series_id is None:
+        if series is None:
             reason, detail = self._unknown_series(facility, address.series)
         return Destination(
             kind=address.kind,
             reason=reason,
             detail=detail,
             facility=facility,
-            series=address.series,
-            series_id=series_id,
+            series=series,
         )
 
     def _unknown_series(self, facility: str | None, series: str) -> tuple[Reason, str]:

@@ -36,6 +36,7 @@ from services.api.http.prometheus_errors import BadQuery, Unexecutable
 from services.api.prometheus.refusals import BadQueryError, ExecutionError
 from services.core.accounting.hj212.frames import FrameError
 from services.core.facility.errors import ApplyError, FacilityFileError
+from services.core.facility.value_plausibility import ImplausibleValueError
 from services.core.store.alerts.threshold_changes import UnusableError
 from services.core.store.answers.explain import NothingKnownError
 from services.core.store.factor_series.names import UnknownSeriesError
@@ -61,6 +62,7 @@ _REFUSALS: Final[dict[type[Exception], type[Problem]]] = {
     ArchivedDayError: Archived,
     UnknownSeriesError: NotFound,
     FutureValueError: InvalidRequest,
+    ImplausibleValueError: InvalidRequest,
     PasswordError: InvalidRequest,
     FrameError: InvalidRequest,
     BadQueryError: BadQuery,

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from typing import Final
+from zoneinfo import ZoneInfo
 
 from services.core.accounting.activity import co2_per_unit
 from services.core.accounting.factors import ConfigurationError, Factor
 from services.core.accounting.spelling import did_you_mean
 from services.core.accounting.units import UnitError, unit
 from services.core.facility import model
+from services.core.facility.assemble_electricity import is_in_force
 from services.core.facility.product_checks import why_not_counted
 
 _Path = tuple[str | int, ...]
 _Finding = tuple[_Path, str]
+
+_WHOLE_PERCENT: Final = 100
 
 #: Finds the versions of a factor in force.
 Versions = Callable[[str], Sequence[Factor]]
@@ -78,11 +85,53 @@ def warnings(file: model.FacilityFile) -> Iterator[str]:
                 f"contract {contract.id}: certificates of a month have no hour, and count for"
                 f" nothing while match is {by_hour[0]}"
             )
+    yield from _warnings_of_terms(file, electricity)
+    yield from _warnings_of_shares(electricity)
     for source in loads(file):
         if electricity.contracts and source.market_factor is None:
             yield (
                 f"{source.id} has no market_factor: what no contract supplies counts by"
                 f" {source.factor}, not by a residual mix"
+            )
+
+
+def _warnings_of_terms(file: model.FacilityFile, electricity: model.Electricity) -> Iterator[str]:
+    contracts = {contract.id: contract for contract in electricity.contracts}
+    zone = ZoneInfo(file.facility.timezone)
+    for certificate in electricity.certificates:
+        contract = contracts.get(certificate.contract)
+        first, last = _days_made(certificate, zone)
+        if contract is not None and not (
+            (contract.from_ or date.min) <= last and first < (contract.to or date.max)
+        ):
+            yield (
+                f"certificate {certificate.id} was made on days on which contract {contract.id} is"
+                " not in force, and counts for nothing: correct its time or contract, or the days"
+                " of the contract"
+            )
+
+
+def _days_made(certificate: model.Certificate, zone: ZoneInfo) -> tuple[date, date]:
+    """Return the first and the last local day on which what it is for can have been made."""
+    if certificate.month is None:
+        assert certificate.hour is not None  # noqa: S101 - it has one of both
+        day = certificate.hour.astimezone(zone).date()
+        return day, day
+    days = monthrange(certificate.month.year, certificate.month.month)[1]
+    return certificate.month, certificate.month.replace(day=days)
+
+
+def _warnings_of_shares(electricity: model.Electricity) -> Iterator[str]:
+    shared = [contract for contract in electricity.contracts if contract.share is not None]
+    for day in sorted({contract.from_ or date.min for contract in shared}):
+        meanwhile = [contract for contract in shared if is_in_force(contract, day)]
+        percent = sum(contract.share or 0.0 for contract in meanwhile)
+        if percent > _WHOLE_PERCENT:
+            since = "" if day == date.min else f" from {day} on"
+            names = ", ".join(contract.id for contract in meanwhile)
+            yield (
+                f"contracts {names} have {percent:g} % of the load{since}: no more than the load"
+                " counts, of those that stand first"
             )
 
 

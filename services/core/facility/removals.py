@@ -119,6 +119,20 @@ class Credit(Part):
         examples=["https://example.org/retirement-2026"], description=_DOCUMENT
     )
 
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Credit:
+        if self.vintage > self.retired_on.year:
+            raise ValueError(
+                f"credit {self.id} of vintage {self.vintage} cannot be retired on"
+                f" {self.retired_on}: what they are for had not happened yet"
+            )
+        if self.units is not None and self.tonnes > self.units.last - self.units.first + 1:
+            raise ValueError(
+                f"credit {self.id}: {self.tonnes:g} t are more than units {self.units.first} to"
+                f" {self.units.last}, of which each is one tonne of CO2e"
+            )
+        return self
+
     @property
     def unit_range(self) -> tuple[int, int]:
         """First and last unit."""

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from services.core.accounting.spelling import did_you_mean
 from services.core.facility.errors import FacilityFileError, Problem
-from services.core.timeline.instants import EPOCH, HOUR, to_us
+from services.core.timeline.instants import EPOCH, HOUR, HOUR_US, from_us, rfc3339, to_us
 from services.core.timeline.relative import NEWEST, OLDEST
 
 #: What a row may have: the factor, the hour's first instant, kg per unit, and since when it could
@@ -54,6 +54,7 @@ class _Rows:
     hours: dict[str, list[int]] = field(default_factory=dict)
     kg: dict[str, list[float]] = field(default_factory=dict)
     known_at_us: dict[str, list[int]] = field(default_factory=dict)
+    lines: dict[str, list[int]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     known_hours: dict[str, int] = field(default_factory=dict)
     known_instants: dict[str, int] = field(default_factory=lambda: {"": 0})
@@ -77,9 +78,11 @@ class _Rows:
             return
         if name not in self.hours:
             self.hours[name], self.kg[name], self.known_at_us[name] = [], [], []
+            self.lines[name] = []
         self.hours[name].append(number)
         self.kg[name].append(figure)
         self.known_at_us[name].append(since_us)
+        self.lines[name].append(line)
 
     def values(self) -> dict[str, FactorValues]:
         """Return what was taken, by factor.
@@ -88,6 +91,16 @@ class _Rows:
         """
         if not self.hours and not self.problems:
             self.problems.append(Problem(line=1, message="there is no value in this file"))
+        result = {
+            name: FactorValues(
+                hours=np.array(self.hours[name], dtype=np.int64),
+                kg=np.array(self.kg[name], dtype=np.float64),
+                known_at_us=np.array(self.known_at_us[name], dtype=np.int64),
+            )
+            for name in self.hours
+        }
+        for name, values in result.items():
+            self.problems += _contradictions(values, self.lines[name])
         if len(self.problems) > _MAX_PROBLEMS:
             more = len(self.problems) - _MAX_PROBLEMS
             last = self.problems[_MAX_PROBLEMS].line
@@ -97,20 +110,28 @@ class _Rows:
             ]
         if self.problems:
             raise FacilityFileError(self.problems)
-        return {
-            name: FactorValues(
-                hours=np.array(self.hours[name], dtype=np.int64),
-                kg=np.array(self.kg[name], dtype=np.float64),
-                known_at_us=np.array(self.known_at_us[name], dtype=np.int64),
-            )
-            for name in self.hours
-        }
+        return result
 
     def _known_at_us(self, text: str) -> int:
         instant = _instant("known_at", text)
         if instant > self.now + _NOT_AHEAD:
             raise ValueError(f"known_at: {text} lies in the future: give when it was published")
         return to_us(instant)
+
+
+def _contradictions(values: FactorValues, lines: Sequence[int]) -> Iterator[Problem]:
+    """Yield what is wrong where an hour has two values that could be known since the same time."""
+    order = np.lexsort((values.known_at_us, values.hours))
+    hours, known_at_us, kg = values.hours[order], values.known_at_us[order], values.kg[order]
+    same_kg = (kg[1:] == kg[:-1]) | (np.isnan(kg[1:]) & np.isnan(kg[:-1]))
+    twice = (hours[1:] == hours[:-1]) & (known_at_us[1:] == known_at_us[:-1]) & ~same_kg
+    for place in np.flatnonzero(twice).tolist():
+        hour = rfc3339(from_us(int(hours[place]) * HOUR_US), timespec="minutes")
+        yield Problem(
+            line=lines[order[place + 1]],
+            message=f"hour: {hour} has another value at {lines[order[place]]} already: leave one"
+            " out, or give both their known_at",
+        )
 
 
 def read_csv(text: str, now: datetime, factor: str | None = None) -> dict[str, FactorValues]:

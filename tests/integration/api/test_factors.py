@@ -122,6 +122,14 @@ _REFUSED: tuple[tuple[object, str], ...] = (
         {"values": [{**_ONE["values"][0], "known_at": "2027-01-01T00:00:00Z"}]},
         "lies in the future",
     ),
+    (
+        {"values": [*_ONE["values"], {"hour": "2026-11-23T06:00:00+01:00", "co2_kg": 2}]},
+        "line 2: hour: 2026-11-23T05:00Z has another value at 1 already: leave one out",
+    ),
+    (
+        {"values": [{"hour": "2026-11-23T05:00:00Z", "co2_kg": 212}]},
+        "grid, value of 2026-11-23T05:00Z: 212 kg of CO2 per kWh is more than any plant emits",
+    ),
 )
 
 

@@ -326,6 +326,8 @@ def test_a_category_or_evidence_computes_nothing_again(plant: FieldBench) -> Non
             "a credit is retired once",
         ),
         ("vintage: 2024", "vintage: 24", "1990"),
+        ("vintage: 2024", "vintage: 2034", "of vintage 2034 cannot be retired on"),
+        ("tonnes: 0.5, kind", "tonnes: 501, kind", "501 t are more than units 1001 to 1500"),
     ],
 )
 def test_a_file_says_what_is_wrong_with_removals(was: str, becomes: str, sentence: str) -> None:

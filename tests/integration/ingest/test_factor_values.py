@@ -95,9 +95,10 @@ def test_what_cannot_be_a_value_goes_to_quarantine_whole_with_the_words_of_http(
         (shared, VALUE % "0.04"),
         (values_topic("graz", "grid-at"), VALUE % "0.2"),
         (values_topic("linz", "none"), VALUE % "0.2"),
+        (TOPIC, VALUE % "212"),
     ):
         plant.publish(payload, topic=topic)
-    plant.holds(quarantine=5)
+    plant.holds(quarantine=6)
     entries = plant.quarantine()
     assert [(entry["reason"], entry["facility"]) for entry in entries] == [
         ("bad_factor_values", "linz"),
@@ -105,9 +106,11 @@ def test_what_cannot_be_a_value_goes_to_quarantine_whole_with_the_words_of_http(
         ("unknown_series", None),
         ("unknown_facility", "graz"),
         ("unknown_series", "linz"),
+        ("bad_factor_values", "linz"),
     ]
     assert "value 1: hour: 2026-03-01T00:30:00Z is no full hour of UTC" in entries[0]["detail"]
     assert "value 2: co2_kg is missing" in entries[0]["detail"]
+    assert "values are kilograms: divide grams by 1000" in entries[5]["detail"]
     assert "kind: series in its file" in entries[4]["detail"]
     assert not plant.count("factor_inbox")
     # once the series is there, what waited for it counts

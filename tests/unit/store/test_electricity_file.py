@@ -140,6 +140,28 @@ def test_what_may_surprise_is_told() -> None:
     assert "grid has no market_factor: what no contract supplies counts by grid-gb" in told
 
 
+def test_certificates_and_shares_that_count_for_less_than_they_say_are_told() -> None:
+    file = parse(
+        FILE
+        % (
+            "{zone: AT, contracts: ["
+            "{id: park, technology: wind, from: 2026-01-01, to: 2026-04-01},"
+            "{id: a, technology: hydro, share: 60},"
+            "{id: b, technology: hydro, share: 70, from: 2026-03-01, certified: true}],"
+            " certificates: ["
+            # the first hour of the first day in Vienna, and the one before
+            "{id: first, contract: park, hour: '2025-12-31T23:00:00Z', mwh: 1},"
+            "{id: early, contract: park, hour: '2025-12-31T22:00:00Z', mwh: 1},"
+            "{id: last, contract: park, month: 2026-03, mwh: 1},"
+            "{id: late, contract: park, month: 2026-04, mwh: 1}]}"
+        )
+    )
+    told = list(warnings(file))
+    outside = [text.split()[1] for text in told if "contract park is not in force" in text]
+    assert outside == ["early", "late"]
+    assert any("contracts a, b have 130 % of the load from 2026-03-01 on" in text for text in told)
+
+
 def test_what_is_stored_is_read_as_it_was_written() -> None:
     file = parse(
         FILE

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection
 
+from services.core.facility import value_plausibility
 from services.core.facility.value_file import FactorValues
 from services.core.store.audit.record import record as record_deed
 from services.core.store.factor_series import names
@@ -26,9 +27,12 @@ def bring(
 
     :raises UnknownSeriesError: a facility or a series is not there.
     :raises FutureValueError: a value is said to be known only in the future.
+    :raises ImplausibleValueError: a value cannot be kilograms per unit.
     """
     owner = None if facility is None else names.facility_id(connection, facility)
     series = names.series(connection, owner, list(values))
+    for name, of_factor in values.items():
+        value_plausibility.check(name, series[name].unit, of_factor)
     batch = [
         NewValues(
             series=series[name],

@@ -12,6 +12,7 @@ from psycopg.rows import dict_row
 
 from services.core.facility.in_force import InForce, in_force
 from services.core.facility.model import own_topic
+from services.core.store.factor_series.names import Series
 
 _RETIRED_TOPICS = """
 SELECT DISTINCT f.slug AS facility, d.slug AS device, d.topic AS device_topic,
@@ -22,7 +23,7 @@ ORDER BY 1, 2
 """
 
 _SERIES = """
-SELECT s.id, s.slug, f.slug AS facility
+SELECT s.id, s.slug, s.unit, s.facility_id, f.slug AS facility
 FROM factor_series s LEFT JOIN facility f ON f.id = s.facility_id
 WHERE f.retired_at IS NULL
 """
@@ -118,7 +119,7 @@ class Devices:
     retired: Mapping[str, datetime] = field(default_factory=dict)
     retired_topics: tuple[RetiredTopic, ...] = ()
     #: ids of factors by the hour, by their facility (None: of every facility) and slug
-    series: Mapping[tuple[str | None, str], int] = field(default_factory=dict)
+    series: Mapping[tuple[str | None, str], Series] = field(default_factory=dict)
 
 
 def revision(connection: psycopg.Connection[Any]) -> int:
@@ -169,7 +170,12 @@ def devices(connection: psycopg.Connection[Any]) -> Devices:
             if (topic := own_topic(r["device_topic"], r["channel_topic"])) is not None
         )
         cursor.execute(_SERIES)
-        series = {(r["facility"], r["slug"]): int(r["id"]) for r in cursor}
+        series = {
+            (r["facility"], r["slug"]): Series(
+                id=r["id"], facility_id=r["facility_id"], slug=r["slug"], unit=r["unit"]
+            )
+            for r in cursor
+        }
     return Devices(
         revision=found_revision,
         facilities=frozenset(retired_at),
