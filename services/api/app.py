@@ -13,6 +13,7 @@ from importlib.metadata import version
 
 import psycopg
 import structlog
+import uvloop
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
@@ -255,8 +256,9 @@ def run(settings: Settings) -> int:
     gc.freeze()
     config = server_config(app, settings)
     log.info("serving", host=settings.api_host, port=settings.api_port, auth=settings.api_auth)
-    with listener:
-        asyncio.run(Server(config, app.state.context.feed).serve(sockets=[listener]))
+    server = Server(config, app.state.context.feed)
+    with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(server.serve(sockets=[listener]))
     log.info("stopped")
     return 0
 
