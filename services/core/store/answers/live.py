@@ -112,12 +112,14 @@ WITH f AS (
     UNION
     SELECT source_id, begins, at FROM r WHERE NOT same_period
 ), sums AS (
-    SELECT ranges.source_id, ranges.lo, ranges.hi, x.*
-    FROM ranges, LATERAL (
-        SELECT {per_figure(IN_WINDOWS, "sum({f.closed}) AS {f}")}
+    -- sources share their ranges, and to look which chunks have one takes longer than to sum it
+    SELECT x.source_id, shared.lo, shared.hi, {per_figure(IN_WINDOWS, "x.{f}")}
+    FROM (SELECT lo, hi, array_agg(source_id) AS source_ids FROM ranges GROUP BY lo, hi) shared,
+    LATERAL (
+        SELECT m.source_id, {per_figure(IN_WINDOWS, "sum({f.closed}) AS {f}")}
         FROM minute_in_force m
-        WHERE m.source_id = ranges.source_id AND m.minute BETWEEN ranges.lo AND ranges.hi
-        HAVING count(*) > 0
+        WHERE m.source_id = ANY(shared.source_ids) AND m.minute BETWEEN shared.lo AND shared.hi
+        GROUP BY m.source_id
     ) x
 ), packed AS (
     -- what is read here are rows: days in which windows begin are opened ahead

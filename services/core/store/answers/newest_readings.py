@@ -30,7 +30,8 @@ _COLUMNS: LiteralString = (
 )
 
 #: SQL of one row of arrays: of thousands of channels the driver would take longer than the
-#: database. What is packed is older. It is of the sources of the facilities ``f``, a table.
+#: database. What is packed is older. It is of the sources of the facilities ``f``, a table. Without
+#: the OFFSET each use of the times would be a plan of its own, with all chunks of readings in it.
 NEWEST: Final[LiteralString] = f"""
 SELECT array_agg(source_id) AS input_source_id, array_agg(kind) AS input_kind,
        array_agg(max_gap_s) AS input_max_gap_s, array_agg(newest) AS input_newest,
@@ -42,7 +43,7 @@ FROM (
         SELECT ts FROM public.reading
         WHERE channel_id = c.id AND value IS NOT NULL AND quality <= 1
           AND ts <= %(now)s AND ts > %(oldest)s
-        ORDER BY ts DESC LIMIT 2) AS times) r
+        ORDER BY ts DESC LIMIT 2) AS times OFFSET 0) r
     WHERE s.facility_id = (SELECT id FROM f) AND s.active AND r.times[1] IS NOT NULL
 ) x
 """  # noqa: S608 - constants
