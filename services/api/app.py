@@ -75,6 +75,7 @@ from services.api.routes import (
 from services.api.routes.live import live_reader
 from services.api.routes.live_hours import hours_reader
 from services.api.serving import Server, server_config
+from services.api.states import AnswerStates
 from services.core.runtime import logging
 from services.core.runtime.clock import Clock
 from services.core.runtime.settings import Settings
@@ -114,7 +115,8 @@ def create_app(
     # streams go on whatever requests do
     feeding = Database(settings.database, connections=_FEED_CONNECTIONS)
     known, accounts = KnownFacilities(), KnownAccounts()
-    bodies = LiveBodies(accounts, hours_reader(feeding, known, accounts))
+    states = AnswerStates(settings.database)
+    bodies = LiveBodies(states, accounts, hours_reader(feeding, known, accounts))
     feed = LiveFeed(
         live_reader(feeding, clock, bodies), pace=pace or Pace(max_streams=settings.api_streams)
     )
@@ -139,6 +141,7 @@ def create_app(
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
+            await states.close()
             await database.close()
             await feeding.close()
 
@@ -159,6 +162,7 @@ def create_app(
         database=database,
         clock=clock,
         feed=feed,
+        states=states,
         live=bodies,
         facilities=known,
         accounts=accounts,

@@ -13,6 +13,7 @@ from services.api.health import Health
 from services.api.live.bodies import LiveBodies
 from services.api.live.credentials import Uses
 from services.api.live.feed import LiveFeed
+from services.api.states import AnswerStates
 from services.core.runtime.clock import Clock
 from services.core.runtime.settings import Settings
 from services.core.store.answers.known_facilities import KnownFacilities
@@ -27,6 +28,8 @@ class Context:
     database: Database
     clock: Clock
     feed: LiveFeed
+    #: what answers follow from
+    states: AnswerStates
     #: what polls and streams are sent
     live: LiveBodies
     #: which facilities and sources there are

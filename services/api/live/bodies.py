@@ -14,12 +14,14 @@ from typing import Final
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.api.database import Database
 from services.api.http.validators import Validator
 from services.api.live.body import live_body
 from services.api.live.by_minute import ByMinute, ReadHours
 from services.api.live.overview import Summary, summary
-from services.core.store.alerts.queries import ALERTS_SHOWN_FOR, is_open, live_alerts
-from services.core.store.answers.answer_states import LiveState, live_state
+from services.api.states import AnswerStates
+from services.core.store.alerts.queries import is_open, live_alerts
+from services.core.store.answers.answer_states import LiveState
 from services.core.store.answers.balances import KnownBalances
 from services.core.store.answers.live import facility_live
 from services.core.store.answers.source_uncertainty import KnownAccounts
@@ -56,7 +58,10 @@ class LiveBytes:
 class LiveBodies:
     """Reads and keeps the newest body of each facility that is asked for."""
 
-    def __init__(self, accounts: KnownAccounts, read_hours: ReadHours) -> None:
+    def __init__(
+        self, states: AnswerStates, accounts: KnownAccounts, read_hours: ReadHours
+    ) -> None:
+        self._states = states
         self._newest: OrderedDict[str, LiveBytes] = OrderedDict()
         #: who asks for what is being built waits for it
         self._building: dict[str, asyncio.Lock] = {}
@@ -64,33 +69,33 @@ class LiveBodies:
         self._balances = KnownBalances()
         self._by_minute = ByMinute(read_hours)
 
-    async def state(
-        self, connection: AsyncConnection, facility: str, now: datetime
-    ) -> Asked | None:
+    async def state(self, facility: str, now: datetime) -> Asked | None:
         """Read the state of the body at ``now``; None: the facility is not in force."""
-        state = await live_state(connection, facility, alerts_shown_for=ALERTS_SHOWN_FOR)
+        state = await self._states.live(facility)
         if state is None:
             return None
         # totals change as a minute begins, data or none
         minute = int(now.timestamp()) // 60
         return Asked(validator=Validator("live", facility, state.answer, minute), state=state)
 
-    async def read(
-        self, connection: AsyncConnection, facility: str, now: datetime
-    ) -> LiveBytes | None:
+    async def read(self, database: Database, facility: str, now: datetime) -> LiveBytes | None:
         """Read the body at ``now``, its current minute included; None: it is not in force."""
-        asked = await self.state(connection, facility, now)
-        return None if asked is None else await self.of_state(connection, facility, asked, now)
+        asked = await self.state(facility, now)
+        return None if asked is None else await self.of_state(database, facility, asked, now)
 
     async def of_state(
-        self, connection: AsyncConnection, facility: str, asked: Asked, now: datetime
+        self, database: Database, facility: str, asked: Asked, now: datetime
     ) -> LiveBytes | None:
-        """Return the body of a state that :meth:`state` read on this connection, or a newer one."""
+        """Return the body of a state that :meth:`state` read, or a newer one.
+
+        ``database``: that it is read from, unless it was read for somebody else.
+        """
         lock = self._building.setdefault(facility, asyncio.Lock())
         async with lock:
             newest = self._newest.get(facility)
             if newest is None or newest.validator.tag != asked.validator.tag:
-                newest = await self._build(connection, facility, asked, now)
+                async with database.read() as connection:
+                    newest = await self._build(connection, facility, asked, now)
         if newest is not None:
             self._newest[facility] = newest
             self._newest.move_to_end(facility)

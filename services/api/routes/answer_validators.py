@@ -14,8 +14,23 @@ from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.http.validators import Validator, minute_of
+from services.api.states import AnswerStates
 from services.core.store.answers.answer_states import AnswerState, totals_state
 from services.core.store.answers.facility_queries import FacilityRow
+
+
+async def totals_of(
+    states: AnswerStates, connection: AsyncConnection, facilities: Sequence[str] | None
+) -> AnswerState:
+    """Read what the totals of facilities follow from, named by their slugs; None: of all.
+
+    Of one, as most who ask want, together with others who ask now.
+    """
+    if facilities is not None and len(facilities) == 1:
+        state = await states.totals(facilities[0])
+        if state is not None:
+            return state
+    return await totals_state(connection, facilities)
 
 
 async def emissions_validator(

@@ -21,13 +21,12 @@ from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
 from services.api.models.emission_groups import groups_of
 from services.api.models.emissions import Emission, EmissionFields, EmissionGroup
 from services.api.models.factor_levels import asks_levels
-from services.api.routes.answer_validators import emissions_validator
+from services.api.routes.answer_validators import emissions_validator, totals_of
 from services.api.routes.asked import Asked, moment
 from services.api.routes.emission_rows import PAGES, ROWS, page_of, part_of, shape_of
 from services.api.routes.emission_series import columns_of, hours_then, is_of_hours, series_of
 from services.api.routes.emissions_query import EmissionsQuery
 from services.api.routes.factor_levels_reading import counts_by_series, read_levels
-from services.core.store.answers.answer_states import totals_state
 from services.core.store.answers.balances import balances
 from services.core.store.packing import opened
 from services.core.store.registry.stated_removals import StatedBalance
@@ -67,7 +66,7 @@ async def get_emissions(
     validator = None
     stated: dict[str, StatedBalance] = {}
     async with context.database.read() as connection:
-        state = await totals_state(connection, asked_slugs(who, query.facility))
+        state = await totals_of(context.states, connection, asked_slugs(who, query.facility))
         facilities = await seen_facilities(
             connection, context, who, query.facility, revision=state.revision
         )

@@ -93,15 +93,14 @@ async def get_live(
     now = context.clock.now()
     if query.as_of is not None:
         return await _live_as_of(context, who, query.facility, min(now, query.as_of), query.as_of)
-    async with context.database.read() as connection:
-        asked = await context.live.state(connection, query.facility, now)
-        if asked is not None and asked.validator.holds(if_none_match):
-            return asked.validator.not_modified()
-        live = (
-            None
-            if asked is None
-            else await context.live.of_state(connection, query.facility, asked, now)
-        )
+    asked = await context.live.state(query.facility, now)
+    if asked is not None and asked.validator.holds(if_none_match):
+        return asked.validator.not_modified()
+    live = (
+        None
+        if asked is None
+        else await context.live.of_state(context.database, query.facility, asked, now)
+    )
     if live is None:
         await in_force(context, who, query.facility)
         raise no_facility(query.facility)
@@ -194,8 +193,7 @@ def live_reader(database: Database, clock: Clock, bodies: LiveBodies) -> ReadLiv
     async def read(facility: str) -> LiveEvent | None:
         now = clock.now()
         try:
-            async with database.read() as connection:
-                live = await bodies.read(connection, facility, now)
+            live = await bodies.read(database, facility, now)
         except DATABASE_ERRORS as error:
             if isinstance(from_database(error), DatabaseAway | TooSlow):
                 raise FeedAwayError(str(error)) from error

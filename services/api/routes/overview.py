@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -9,7 +10,7 @@ from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import Field
 
-from services.api.auth import Reader, seen_facilities
+from services.api.auth import Reader, visible_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, rows_answer
 from services.api.http.parameters import FacilitiesQuery
@@ -48,21 +49,24 @@ async def get_overview(
 ) -> Response:
     """List rate, totals to date, coverage and alerts of facilities."""
     rows: list[Row] = []
-    async with context.database.read() as connection:
-        for facility in await seen_facilities(connection, context, who, query.facility):
-            now = context.clock.now()
-            live = await context.live.read(connection, facility.slug, now)
-            # it may be retired, now or by somebody meanwhile
-            if live is None:
-                continue
-            rows.append(
-                {
-                    "time": now,
-                    "facility": facility.slug,
-                    "name": facility.name,
-                    "timezone": facility.timezone,
-                    "figure": query.figure,
-                    **overview_row(live.summary, query.figure),
-                }
-            )
+    facilities = await visible_facilities(context, who, query.facility)
+    now = context.clock.now()
+    states = await asyncio.gather(*(context.live.state(f.slug, now) for f in facilities))
+    for facility, asked in zip(facilities, states, strict=True):
+        # it may be retired, now or by somebody meanwhile
+        if asked is None:
+            continue
+        live = await context.live.of_state(context.database, facility.slug, asked, now)
+        if live is None:
+            continue
+        rows.append(
+            {
+                "time": now,
+                "facility": facility.slug,
+                "name": facility.name,
+                "timezone": facility.timezone,
+                "figure": query.figure,
+                **overview_row(live.summary, query.figure),
+            }
+        )
     return rows_answer(rows, _ROWS, accept=accept, name=query.format)

@@ -5,12 +5,13 @@ import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.core.accounting.uncertainty import Part, band
 from services.core.facility.file import parse
-from services.core.store.answers.answer_states import LiveState, live_state
+from services.core.store.answers.answer_states import LiveState, live_states
 from services.core.store.answers.source_uncertainty import (
     KnownAccounts,
     SourceAccount,
@@ -94,9 +95,9 @@ async def read(
 
 
 async def state_of(connection: AsyncConnection, facility: str) -> LiveState:
-    state = await live_state(connection, facility, alerts_shown_for=timedelta(0))
-    assert state is not None
-    return state
+    raw = (await connection.get_raw_connection()).driver_connection
+    assert isinstance(raw, psycopg.AsyncConnection)
+    return (await live_states(raw, [facility], alerts_shown_for=timedelta(0)))[facility]
 
 
 async def test_they_are_read_again_once_the_registry_changed(

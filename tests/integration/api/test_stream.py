@@ -136,9 +136,11 @@ async def test_a_stream_ends_with_its_life_and_with_the_server(
         asyncio.timeout(PATIENCE_S),
         serving(short) as address,
         httpx.AsyncClient(base_url=address) as client,
-        client.stream("GET", "/v1/stream", params={"facility": "linz"}) as response,
     ):
-        kinds = {event["event"] async for event in events(response)}
+        # connections are open, and its life is not spent on them
+        (await client.get("/v1/live", params={"facility": "linz"})).raise_for_status()
+        async with client.stream("GET", "/v1/stream", params={"facility": "linz"}) as response:
+            kinds = {event["event"] async for event in events(response)}
         assert kinds == {"live"}
     app = create_app(settings)
     async with asyncio.timeout(PATIENCE_S), httpx.AsyncClient() as client:

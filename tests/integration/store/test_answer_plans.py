@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from services.core.store.answers import answer_states, newest_hours
+from services.core.store.answers import answer_states, live, newest_hours
+from services.core.store.answers.newest_readings import newest_keys
 from services.core.store.readings import history_arrays
 from tests.integration.aggregator.plant import Plant, Reading, instant
 
@@ -42,15 +43,23 @@ def test_readings_of_a_chart_come_by_index_from_the_chunks_of_the_span(plant: Pl
 
 
 def test_the_state_of_answers_is_found_by_index(plant: Plant) -> None:
-    live = plan(plant, answer_states._LIVE, facility="works", shown_for=timedelta(minutes=15))
+    live = plan(plant, answer_states._LIVE, facilities=["works"], shown_for=timedelta(minutes=15))
     totals = plan(plant, answer_states._TOTALS_OF_SOME, facilities=["works"])
-    for found in (live, totals):
+    of_one = plan(plant, answer_states._OF_FACILITY, facilities=["works"])
+    for found in (live, totals, of_one):
         assert found.count("touched_facility_id_live_id_idx") == 2, found
         assert "facility_progress_pkey" in found
         assert "Seq Scan on touched" not in found
     assert "alert_open_idx" in live
     assert "alert_comment_alert_id_idx" in live
     assert "alert_facility_id_changed_at_idx" in live
+
+
+def test_live_totals_look_for_newest_readings_once(plant: Plant) -> None:
+    plant.store([Reading("meter.power", START + k * 7 * DAY, 1.0) for k in range(-4, 1)])
+    asked = {"facility": "works", "minute": START, **newest_keys(START)}
+    found = plan(plant, live._LIVE, **asked)
+    assert found.count("Custom Scan (ChunkAppend) on reading") == 1, found
 
 
 def test_sums_and_newest_hours_are_found_by_source(plant: Plant) -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.api.database import Database
 from services.api.http.validators import Validator
 from services.api.live.bodies import Asked, LiveBodies, LiveBytes
 from services.api.live.overview import Summary
+from services.api.states import AnswerStates
 from services.core.store.answers.answer_states import AnswerState, LiveState
 from services.core.store.answers.source_uncertainty import KnownAccounts
 from services.core.timeline.instants import EPOCH
 
-CONNECTION = cast(AsyncConnection, None)
 SUMMARY = Summary(
     rates={}, totals={}, sources=0, sources_known=0, newest_minute=None, newest_reading=None,
     alerts={},
@@ -25,6 +27,13 @@ STATE = LiveState(
     bands_follow_readings=False,
     has_alerts=False,
 )
+
+
+class Unread:
+    """A database that nothing is asked of."""
+
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        return nullcontext(cast(AsyncConnection, None))
 
 
 async def _no_figures(
@@ -40,7 +49,7 @@ class Bodies(LiveBodies):
     """Builds a body when it is let."""
 
     def __init__(self) -> None:
-        super().__init__(KnownAccounts(), _no_figures)
+        super().__init__(AnswerStates("postgresql://"), KnownAccounts(), _no_figures)
         self.built: list[str] = []
         self.let: dict[str, asyncio.Event] = {}
 
@@ -63,9 +72,11 @@ async def test_who_comes_while_others_wait_waits_with_them() -> None:
     old, new = Validator("old"), Validator("new")
     bodies.let = {validator.tag: asyncio.Event() for validator in (old, new)}
 
+    database = cast(Database, Unread())
+
     def ask(validator: Validator) -> asyncio.Task[LiveBytes | None]:
         asked = Asked(validator=validator, state=STATE)
-        return asyncio.create_task(bodies.of_state(CONNECTION, "linz", asked, EPOCH))
+        return asyncio.create_task(bodies.of_state(database, "linz", asked, EPOCH))
 
     first, second = ask(old), ask(new)
     await asyncio.sleep(0)

@@ -9,11 +9,12 @@ old.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, LiteralString
 
+import psycopg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.core.store.database.arrays import binary_row
@@ -39,11 +40,12 @@ _FACILITY: Final[LiteralString] = f"""concat_ws(' ', f.id, coalesce(p.sequence, 
 
 #: Each change of an alert writes its row anew, by whomever; comments are only ever added.
 _LIVE: Final[LiteralString] = f"""
-SELECT r.revision, {_FACILITY} AS totals, alerts.state AS alerts, {BY_READINGS} AS by_readings,
+SELECT f.slug, r.revision, {_FACILITY} AS totals, alerts.state AS alerts,
+       {BY_READINGS} AS by_readings,
        EXISTS (SELECT FROM alert a WHERE a.facility_id = f.id
                  AND a.changed_at > now() - %(shown_for)s) AS alerts_changed
 FROM registry_revision r
-JOIN facility f ON f.slug = %(facility)s AND f.retired_at IS NULL
+JOIN facility f ON f.slug = ANY(%(facilities)s) AND f.retired_at IS NULL
 LEFT JOIN facility_progress p ON p.facility_id = f.id
 CROSS JOIN LATERAL (
     SELECT coalesce(string_agg(concat_ws(' ', a.id, a.xmin, (
@@ -53,6 +55,12 @@ CROSS JOIN LATERAL (
     WHERE a.facility_id = f.id AND a.resolved_at IS NULL AND a.undone_at IS NULL) alerts
 """  # noqa: S608 - constants
 
+#: Of those of the facilities that there are.
+_OF_FACILITY: Final[LiteralString] = f"""
+SELECT f.slug, r.revision, {_FACILITY} AS totals
+FROM registry_revision r JOIN facility f ON f.slug = ANY(%(facilities)s)
+LEFT JOIN facility_progress p ON p.facility_id = f.id
+"""  # noqa: S608 - constants
 _TOTALS: Final[LiteralString] = f"""
 SELECT r.revision, coalesce(string_agg({_FACILITY}, ',' ORDER BY f.id), '') AS totals, '' AS alerts
 FROM registry_revision r
@@ -93,24 +101,43 @@ class LiveState:
     has_alerts: bool
 
 
-async def live_state(
-    connection: AsyncConnection, facility: str, *, alerts_shown_for: timedelta
-) -> LiveState | None:
-    """Read what the live totals of a facility follow from; None: it is not in force.
+async def live_states(
+    connection: psycopg.AsyncConnection[Any],
+    facilities: Collection[str],
+    *,
+    alerts_shown_for: timedelta,
+) -> dict[str, LiveState]:
+    """Read what the live totals of facilities follow from, by slug, of those that are in force.
 
     ``alerts_shown_for``: how long an alert that changed is among them.
     """
-    keys = {"facility": facility, "shown_for": alerts_shown_for}
-    row = await binary_row(connection, _LIVE, keys)
-    if not row:
-        return None
-    *state, by_readings, alerts_changed = row
-    answer = _state(tuple(state))
+    keys = {"facilities": list(facilities), "shown_for": alerts_shown_for}
+    cursor = await connection.execute(_LIVE, keys, binary=True)
+    return {row[0]: _live_state(*row[1:]) for row in await cursor.fetchall()}
+
+
+def _live_state(
+    revision: int, totals: str, alerts: str, by_readings: bool, alerts_changed: bool
+) -> LiveState:
     return LiveState(
-        answer=answer,
+        answer=AnswerState(revision=revision, totals=totals, alerts=alerts),
         bands_follow_readings=by_readings,
-        has_alerts=alerts_changed or answer.alerts != "",
+        has_alerts=alerts_changed or alerts != "",
     )
+
+
+async def facility_states(
+    connection: psycopg.AsyncConnection[Any], facilities: Collection[str]
+) -> dict[str, AnswerState]:
+    """Read what the emissions of each of the facilities follow from, by slug.
+
+    Of one it is what :func:`totals_state` returns.
+    """
+    cursor = await connection.execute(_OF_FACILITY, {"facilities": list(facilities)}, binary=True)
+    return {
+        slug: AnswerState(revision=revision, totals=totals, alerts="")
+        for slug, revision, totals in await cursor.fetchall()
+    }
 
 
 async def totals_state(

@@ -79,13 +79,17 @@ _ANY_SCHEMA: frozenset[ProcessName] = frozenset({"migrate", "test"})
 _READ_TIMEOUT_MS = 15_000
 
 
-def _parameters(process: ProcessName, role: RoleName | None) -> dict[str, Any]:
+def _parameters(
+    process: ProcessName, role: RoleName | None, *, one_plan: bool = False
+) -> dict[str, Any]:
     # JIT compilation costs more than it saves on queries this short
     options = "-c TimeZone=UTC -c jit=off" + (f" -c role={role}" if role else "")
     if role == "tonne_read":
         options += f" -c statement_timeout={_READ_TIMEOUT_MS}"
     if process == "aggregator":
         options += _HOLDS_A_FACILITY
+    if one_plan:
+        options += " -c plan_cache_mode=force_generic_plan"
     return {"application_name": f"tonne.{process}", "options": options, **_KEEPALIVE}
 
 
@@ -128,11 +132,15 @@ async def connect_async(
     role: RoleName | None = None,
     autocommit: bool = False,
     any_schema: bool = False,
+    one_plan: bool = False,
 ) -> psycopg.AsyncConnection[Any]:
-    """Open an asyncio psycopg connection; see :func:`connect`."""
+    """Open an asyncio psycopg connection; see :func:`connect`.
+
+    ``one_plan``: a statement is planned once, whatever values come, and not for each set of them.
+    """
     with _without_roles():
         connection = await psycopg.AsyncConnection.connect(
-            check_url(url), autocommit=True, **_parameters(process, role)
+            check_url(url), autocommit=True, **_parameters(process, role, one_plan=one_plan)
         )
     try:
         if not any_schema and process not in _ANY_SCHEMA:
