@@ -14,7 +14,7 @@ from importlib.metadata import version
 import psycopg
 import structlog
 import uvloop
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Request
 from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -154,7 +154,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        dependencies=[Depends(no_form), Depends(no_unknown_parameter)],
+        dependencies=[Depends(_well_asked)],
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.state.context = Context(
@@ -270,6 +270,12 @@ def run(settings: Settings) -> int:
 def _refuse(reason: str) -> int:
     log.error("refused", reason=reason)
     return 1
+
+
+async def _well_asked(request: Request) -> None:
+    """Refuse what no call accepts; FastAPI takes longer to call a function than it takes itself."""
+    await no_form(request)
+    await no_unknown_parameter(request)
 
 
 def _operation_id(route: APIRoute) -> str:
