@@ -300,9 +300,31 @@ class Feeder:
         with self._connection.transaction():
             writer.write(self._connection, rows)
 
+    def begin_anew(self) -> None:
+        """Owe nothing of what was due before now."""
+        late_s = time.monotonic() - (self._begin_s + self._flush / FLUSHES_A_SECOND)
+        self._begin_s += max(0.0, late_s)
+        self._begin_us += round(max(0.0, late_s) * 1e6)
+        self.latest_s = 0.0
+
     def close(self) -> None:
         """End the session."""
         self._connection.close()
+
+
+def warm_up(feeder: Feeder, books: Books) -> None:
+    """Write until a total has spoken of each source, before anything is measured."""
+    began_s = time.monotonic()
+    while not all(books.seen_s.values()):
+        feeder.feed(0.5)
+        if time.monotonic() - began_s > PATIENCE_S:
+            unseen = sum(not seen for seen in books.seen_s.values())
+            raise SystemExit(
+                f"{unseen} of {len(books.seen_s)} sources are in no total after {PATIENCE_S:.0f} s"
+                f" of readings, with the writer {feeder.latest_s:.0f} s late. Let nothing else run."
+            )
+    print(f"warm after {time.monotonic() - began_s:.0f} s", flush=True)
+    feeder.begin_anew()
 
 
 def live(bench: Bench, seconds: int, a_second: int) -> dict[str, Any]:
@@ -318,17 +340,18 @@ def live(bench: Bench, seconds: int, a_second: int) -> dict[str, Any]:
         watcher.start()
         watcher.listens.wait(PATIENCE_S)
         processes: dict[str, list[Service]] = {"aggregator": services, "api": [api], "ingest": []}
-        # before anything is measured: until a total has spoken of each source
-        until_s = time.monotonic() + PATIENCE_S
-        while not all(books.seen_s.values()) and time.monotonic() < until_s:
-            feeder.feed(0.5)
-        feeder.latest_s = 0.0
+        warm_up(feeder, books)
         warm = {source: len(due) for source, due in books.due_s.items()}
         begin_s, events = time.monotonic(), watcher.events
         before = {name: bench.cpu_s(name, each) for name, each in processes.items()}
         own_s = time.thread_time()
         for _ in range(seconds * 2):
             feeder.feed(0.5)
+            if time.monotonic() - begin_s > 2 * seconds + PATIENCE_S:
+                raise SystemExit(
+                    f"The writer is {feeder.latest_s:.0f} s late: this machine stores fewer"
+                    " readings than are written. Let nothing else run."
+                )
             row = bench.connection.execute(_OLDEST).fetchone()
             lags.append(row[0] if row and row[0] is not None else 0.0)
         took_s = time.monotonic() - begin_s
@@ -422,8 +445,10 @@ def main() -> None:
     for name, a_second in (("live", 1), ("fast", 3)):
         for shape, each in (("meters", 500), ("sources", 1000)):
             if wanted(name) and arguments.shape in {None, shape}:
+                print(f"{name}, {shape}: configuring ten facilities", flush=True)
                 with plant(shape, 10, each) as bench:
-                    figures[f"{name}_{shape}"] = live(bench, arguments.seconds, a_second)
+                    figure = figures[f"{name}_{shape}"] = live(bench, arguments.seconds, a_second)
+                    print(json.dumps(figure), flush=True)
     if wanted("backlog"):
         with plant("sources", 1, 1000) as bench:
             figures["catching_up"] = backlog(bench, day, arguments.hours, 1)
