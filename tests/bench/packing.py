@@ -228,7 +228,7 @@ def codec_speed(
 ) -> dict[str, Any]:
     """Unpack and pack all again, without the database."""
     rows = connection.execute(
-        "SELECT channel_id, day, series, arrival FROM packed_readings", binary=True
+        "SELECT channel_id, day, days, series, arrival FROM packed_readings", binary=True
     ).fetchall()
     began = time.perf_counter()
     unpacked: list[ReadingColumns] = [days.unpacked(*row) for row in rows]
@@ -236,7 +236,7 @@ def codec_speed(
     began = time.perf_counter()
     blobs = [codec.pack(readings) for readings in unpacked]
     packed_s = time.perf_counter() - began
-    assert len(pairs) == len(blobs)
+    assert sum(map(len, unpacked)) == total and blobs
     return {
         "codec_packs_readings_s": round(total / packed_s),
         "codec_unpacks_readings_s": round(total / read_s),

@@ -25,13 +25,23 @@ WHERE ts < now() - interval '4 days' ORDER BY 1, 2
 """
 
 
-def pack_some(connection: psycopg.Connection[Any], rng: random.Random, share: float = 1.0) -> int:
-    """Pack about ``share`` of the days that are rows and old enough; return how many that were."""
+def pack_some(
+    connection: psycopg.Connection[Any],
+    rng: random.Random,
+    share: float = 1.0,
+    *,
+    together: int = 1,
+) -> int:
+    """Pack about ``share`` of the days that are rows and old enough; return how many that were.
+
+    As many as ``together`` at once: days of few readings are one row then.
+    """
     packed = 0
     with connection.transaction():
         for channel_id, day in connection.execute(_DAYS).fetchall():
             if rng.random() < share:
-                packed += days.pack(connection, channel_id, day).rows > 0
+                last = day + (rng.randrange(together) if together > 1 else 0)
+                packed += days.pack_days(connection, channel_id, day, last).days
     return packed
 
 
@@ -105,7 +115,7 @@ class PackedPlant(Plant):
         return done
 
     def _pack(self) -> None:
-        self.packed += pack_some(self.connection, self._rng, 0.5)
+        self.packed += pack_some(self.connection, self._rng, 0.5, together=3)
         self.packed_minutes += pack_some_minutes(self.connection, self._rng, 0.5)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:

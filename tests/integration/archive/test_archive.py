@@ -238,7 +238,7 @@ def test_a_note_locks_packed_days_in_the_order_of_whoever_opens_them(
         days.setdefault(channel_id, []).append(archived_day)
     file = {
         "facility": plant.facility_id, "month": date(2026, 2, 1), "place": "a", "path": "b",
-        "bytes": 1, "sha256": b"", "readings": 1, "tonne": "1",
+        "bytes": 1, "sha256": b"", "readings": 1, "days": 1, "tonne": "1",
     }  # fmt: skip
     with (
         connect(database_url, process="test", autocommit=True) as holder,

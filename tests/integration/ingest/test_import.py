@@ -392,15 +392,15 @@ def test_what_tonne_exports_comes_back(
     tonne(database_url, "import", write_csv(tmp_path / "rows.csv", rows))
     names = {i: slug for slug, i in connection.execute(CHANNELS, ("file",)).fetchall()}
     parts = []
-    for channel_id, day, series, arrival in connection.execute(
-        "SELECT channel_id, day, series, arrival FROM packed_readings ORDER BY 1, 2"
+    for channel_id, *row in connection.execute(
+        "SELECT channel_id, day, days, series, arrival FROM packed_readings ORDER BY 1, 2"
     ).fetchall():
         channel = ArchivedChannel(
             device="meter", channel=names[channel_id], unit="?", id=channel_id
         )
         units = {"energy": "kWh", "power": "kW"}
         channel = replace(channel, unit=units[channel.channel])
-        parts.append((channel, days.unpacked(channel_id, day, series, arrival)))
+        parts.append((channel, days.unpacked(channel_id, *row)))
     assert parts
     month_file.write(tmp_path / "wire.parquet", "wire", {}, parts)
     report = imported(database_url, tmp_path / "wire.parquet")

@@ -199,8 +199,10 @@ def test_every_reader_tells_the_same_whatever_is_packed(plant: Plant, database_u
     ((known,),) = plant.rows("SELECT max(received_at) + interval '3 seconds' FROM reading")
     connection, before = plant.connection, plant.rows("SELECT * FROM reading ORDER BY 4, 1")
     expected = _everything(plant, database_url, known)
-    for seed, share in ((1, 0.4), (2, 0.4), (3, 1.0)):
-        assert pack_some(connection, random.Random(seed), share) > 3
+    for seed, share, together in ((1, 0.4, 1), (2, 0.4, 3), (3, 1.0, 4)):
+        assert pack_some(connection, random.Random(seed), share, together=together) > 3
+        runs = plant.rows("SELECT count(*) FROM packed_readings WHERE days > 1")
+        assert (runs[0][0] > 3) == (together > 1)
         for told, right in zip(_everything(plant, database_url, known), expected, strict=True):
             assert told == right
         if share < 1:
@@ -339,7 +341,7 @@ def test_a_packed_span_is_found_by_index_and_only_in_its_chunks(plant: Plant) ->
     assert "Sort  (" not in plan
 
 
-_TAKE = "SELECT day, sent FROM take_readings(%s, %s, %s, 'infinity')"
+_TAKE = "SELECT day, days, sent FROM take_readings(%s, %s, %s, 'infinity')"
 _PACK = "SELECT pack_readings(%s, ARRAY[%s], ARRAY['a'::bytea], ARRAY['b'::bytea])"
 
 
@@ -390,8 +392,8 @@ def test_days_are_packed_together_as_one_by_one_but_those_that_are_too_fresh(pla
     left = plant.connection.execute(
         "SELECT count(*) FROM reading WHERE channel_id = %s", (channel,)
     ).fetchall()[0][0]
-    of_days = "SELECT day FROM packed_readings ORDER BY 1"
-    assert plant.rows(of_days) == [(first,), (first + 2,), (first + 3,)]
+    runs = "SELECT day, days FROM packed_readings ORDER BY 1"
+    assert plant.rows(runs) == [(first, 1), (first + 2, 2)]
     assert (packed.days, packed.rows + left) == (3, sum(row[3] == channel for row in stored))
     assert plant.rows("SELECT sum(readings) FROM packed_readings") == [(packed.rows,)]
     unpack_all(plant.connection)

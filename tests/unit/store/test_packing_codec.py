@@ -163,9 +163,10 @@ def test_what_is_damaged_is_told(which: int, data: st.DataObject) -> None:
 def test_damage_is_told_with_the_channel_and_the_day() -> None:
     series, arrival = pack(_register())
     with pytest.raises(DamagedDayError, match=r"channel 7 on 2026-02-16 .* checksum"):
-        unpacked(7, _DAY, series[:-1] + bytes([series[-1] ^ 1]), arrival)
-    with pytest.raises(DamagedDayError, match="not of that day"):
-        unpacked(7, _DAY + 1, series, arrival)
+        unpacked(7, _DAY, 1, series[:-1] + bytes([series[-1] ^ 1]), arrival)
+    for day, its_days in ((_DAY + 1, 1), (_DAY, 2)):
+        with pytest.raises(DamagedDayError, match="not of the days"):
+            unpacked(7, day, its_days, series, arrival)
 
 
 def test_two_days_of_one_another_are_no_readings() -> None:

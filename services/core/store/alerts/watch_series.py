@@ -94,7 +94,8 @@ GROUP BY 1
 """  # noqa: S608 - constants
 )
 
-# A packed day need not be opened for its newest reading.
+# A packed row that ends before need not be opened for its newest reading; one that ends later is
+# open, as what lies in the minutes asked for. A run of 40 days ago may begin a month earlier.
 _SPOKE_BEFORE = """
 SELECT x.i::int8, minute_of(max(r.ts))::int8
 FROM unnest(%(owners)s::int8[], %(channels)s::int4[]) AS x(i, channel_id)
@@ -106,7 +107,7 @@ CROSS JOIN LATERAL (
     UNION ALL
     (SELECT last_ts FROM packed_readings
      WHERE channel_id = x.channel_id
-       AND day BETWEEN %(before)s::int8 / 1440 - 41 AND %(before)s::int8 / 1440
+       AND day BETWEEN %(before)s::int8 / 1440 - 72 AND %(before)s::int8 / 1440
        AND last_ts < minute_start(%(before)s)
        AND last_ts > minute_start(%(before)s) - interval '40 days'
      ORDER BY day DESC LIMIT 1)) r

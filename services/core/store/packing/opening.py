@@ -29,7 +29,7 @@ class Openable:
 def open_packed(
     connection: psycopg.Connection[Any], kind: Openable, owners: Integers, days: Integers
 ) -> list[tuple[int, int]]:
-    """Make rows of packed days again, pairs of owner and day; return those that were packed.
+    """Make rows of packed days again, pairs of owner and day; return the packed rows' pairs.
 
     :raises DamagedDayError: one of them is not what was packed.
     """

@@ -46,7 +46,8 @@ SELECT ts, value, quality, received_at FROM reading
 WHERE channel_id = %s AND ts >= %s AND ts < %s ORDER BY ts LIMIT %s
 """
 
-#: Packed days of a span until those before hold enough; the first may begin before the span.
+#: Packed rows of a span until those before hold enough, by their first days; the first may begin
+#: before the span.
 _OLDEST_DAYS: Final = """
 SELECT day FROM (
     SELECT day, sum(CASE WHEN first_ts >= %(since)s THEN readings ELSE 0 END)
@@ -223,9 +224,9 @@ def _oldest_days(
     until: datetime,
     limit: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Read the packed days that may hold any of the oldest readings of a span.
+    """Read the packed rows that may hold any of the oldest readings of a span.
 
-    As pairs of channel and day.
+    As pairs of channel and first day.
     """
     rows = connection.execute(
         _OLDEST_DAYS,

@@ -27,6 +27,7 @@ import numpy as np
 from services.core.store.packing import opened
 from services.core.store.packing.days import Integers, day_of, instants
 from services.core.store.packing.opened import AnyConnection, execute
+from services.core.store.packing.runs import overlapping
 from services.core.store.readings.packing import archived
 from services.core.store.readings.packing.archived import ArchivedDayError
 from services.core.store.readings.packing.columns import ReadingColumns
@@ -46,15 +47,16 @@ SELECT now() FROM packing_horizon
 WHERE id = 1 AND minute_start(1440 * upto_day::int8) > now() - %(over)s
 """
 
-#: From a day on, one packed day after the other until enough of their readings can be used; of
-#: those known later than asked for none is sure to count. Days known later altogether are left out.
+#: From a day on, one packed row after the other until enough of their readings can be used; of
+#: those known later than asked for none is sure to count. Rows known later altogether are left out.
+#: A row that reaches into the days asked for is read with them, and counts none.
 _NEIGHBOURS: LiteralString = """
     SELECT day FROM (
         WITH RECURSIVE w AS (
             (SELECT p.day, CASE WHEN p.known_to <= {as_of} THEN p.usable ELSE 0 END::int8 AS total
              FROM packed_readings p
-             WHERE x.{count} > 0 AND p.channel_id = x.channel_id AND p.day {beyond}
-               AND p.day >= %(oldest_day)s
+             WHERE x.{count} > 0 AND p.channel_id = x.channel_id AND {beyond}
+               AND {young}
              ORDER BY p.day {order} LIMIT 1)
             UNION ALL
             SELECT n.day, w.total + n.usable
@@ -62,23 +64,27 @@ _NEIGHBOURS: LiteralString = """
                 SELECT p.day, CASE WHEN p.known_to <= {as_of} THEN p.usable ELSE 0 END AS usable
                 FROM packed_readings p
                 WHERE p.channel_id = x.channel_id AND p.day {further} w.day
-                  AND p.day >= %(oldest_day)s
+                  AND {young}
                 ORDER BY p.day {order} LIMIT 1) n
             WHERE w.total < x.{count})
         SELECT day FROM w) n
 """
 
 
+#: The last of the row's days is not too old.
+_YOUNG: LiteralString = overlapping("%(oldest_day)s::int8", str(LAST_DAY))
+
+
 def _wanted(columns: LiteralString, as_of: LiteralString) -> LiteralString:
     before = (
         _NEIGHBOURS.replace("{count}", "before")
-        .replace("{beyond}", "< x.first")
+        .replace("{beyond}", "p.day < x.first AND p.day + p.days <= x.first")
         .replace("{further}", "<")
         .replace("{order}", "DESC")
     )
     after = (
         _NEIGHBOURS.replace("{count}", "after")
-        .replace("{beyond}", "> x.last")
+        .replace("{beyond}", "p.day > x.last")
         .replace("{further}", ">")
         .replace("{order}", "")
     )
@@ -90,21 +96,21 @@ FROM packed_readings p JOIN (
                 %(before)s::int8[], %(after)s::int8[]) AS x(channel_id, first, last, before, after)
     CROSS JOIN LATERAL (
         SELECT p.day FROM packed_readings p
-        WHERE p.channel_id = x.channel_id AND p.day BETWEEN x.first AND x.last
-          AND p.day >= %(oldest_day)s
+        WHERE p.channel_id = x.channel_id AND {overlapping("x.first", "x.last")}
+          AND {{young}}
         UNION ALL {before}
         UNION ALL {after}) d) w ON w.channel_id = p.channel_id AND w.day = p.day
 WHERE p.known_from <= {{as_of}}
 """  # noqa: S608 - constants
-    return sql.replace("{as_of}", as_of)
+    return sql.replace("{as_of}", as_of).replace("{young}", _YOUNG)
 
 
-_COLUMNS: LiteralString = "p.id, p.channel_id, p.day, p.series, p.arrival"
+_COLUMNS: LiteralString = "p.id, p.channel_id, p.day, p.days, p.series, p.arrival"
 _WANTED: LiteralString = _wanted(_COLUMNS, "'infinity'")
 _WANTED_THEN: LiteralString = _wanted(_COLUMNS, "%(as_of)s::timestamptz")
-#: What packed days of :func:`parameters` say: channel, day and series, in order.
+#: What packed rows of :func:`parameters` say: channel, day, days and series, in order.
 WANTED_SERIES: LiteralString = (
-    _wanted("p.channel_id, p.day, p.series", "'infinity'") + " ORDER BY p.channel_id, p.day"
+    _wanted("p.channel_id, p.day, p.days, p.series", "'infinity'") + " ORDER BY p.channel_id, p.day"
 )
 _NOT_OPENED: LiteralString = opened.NOT_OPENED.replace("{kind}", "1").replace(
     "{owner}", "channel_id"
@@ -256,8 +262,8 @@ def _unpack(
 ) -> None:
     with names_archived_days(connection):
         parts = [
-            unpacked(channel_id, day, series, arrival)
-            for _, channel_id, day, series, arrival in packed
+            unpacked(channel_id, day, its_days, series, arrival)
+            for _, channel_id, day, its_days, series, arrival in packed
         ]
     readings = ReadingColumns.joined(parts)
     channels = np.array([channel_id for _, channel_id, *_ in packed], dtype=np.int64)

@@ -16,6 +16,7 @@ import numpy as np
 from services.core.store.database.arrays import PackedRows, binary_row
 from services.core.store.packing.days import Integers, day_of
 from services.core.store.packing.opened import AnyConnection, execute, snapshot_async
+from services.core.store.packing.runs import overlapping
 from services.core.store.readings.history import names_archived_days
 from services.core.store.readings.packing import archived
 from services.core.store.readings.packing.archived import ArchivedDayError
@@ -31,16 +32,20 @@ _TIME: Final = PackedRows(ts="timestamptz")
 _GOOD: Final = PackedRows(ts_us="timestamptz", value="float8")
 _SERIES: Final = PackedRows(ts_us="timestamptz", value="float8", missing="bool", quality="int2")
 
-_ARRAYS: Final[LiteralString] = "array_agg(p.day), array_agg(p.series), array_agg(p.arrival)"
+_ARRAYS: Final[LiteralString] = (
+    "array_agg(p.day), array_agg(p.days), array_agg(p.series), array_agg(p.arrival)"
+)
+#: The packed rows that may hold any of a span.
+_NEAR: LiteralString = overlapping("%(first_day)s", "%(last_day)s")
 
-_SERIES_PACKED: LiteralString = """
-SELECT p.day, p.series, CASE WHEN p.first_ts >= %(begins)s AND p.last_ts < %(ends)s
+_SERIES_PACKED: LiteralString = f"""
+SELECT p.day, p.days, p.series, CASE WHEN p.first_ts >= %(begins)s AND p.last_ts < %(ends)s
                              THEN p.readings ELSE 0 END AS readings
 FROM packed_readings p
-WHERE p.channel_id = %(channel)s AND p.day BETWEEN %(first_day)s AND %(last_day)s
+WHERE p.channel_id = %(channel)s AND {_NEAR}
   AND p.last_ts >= %(begins)s AND p.first_ts < %(ends)s
 ORDER BY p.day
-"""
+"""  # noqa: S608 - constants
 # Each figure of a row costs as much as to find the row: most are good and have a value.
 #: Aggregates of rows with ``ts``, ``value`` and ``quality``, which :func:`series_of_rows` takes.
 AS_SERIES: LiteralString = f"""
@@ -65,8 +70,8 @@ CROSS JOIN (
     WHERE p.channel_id = %(channel)s AND p.first_ts >= %(begins)s AND p.last_ts < %(ends)s) w
 CROSS JOIN (
     SELECT {_ARRAYS}
-    FROM (SELECT p.day, p.series, p.arrival FROM packed_readings p
-          WHERE p.channel_id = %(channel)s AND p.day BETWEEN %(first_day)s AND %(last_day)s
+    FROM (SELECT p.day, p.days, p.series, p.arrival FROM packed_readings p
+          WHERE p.channel_id = %(channel)s AND {_NEAR}
             AND p.last_ts >= %(begins)s AND p.first_ts < %(ends)s
             AND NOT (p.first_ts >= %(begins)s AND p.last_ts < %(ends)s)
           ORDER BY p.day) p) e
@@ -77,7 +82,7 @@ _NEWEST: LiteralString = f"""
 SELECT (SELECT {_TIME.sql("ts")} FROM (
             SELECT ts FROM public.reading WHERE channel_id = %(channel)s
             ORDER BY ts DESC LIMIT %(count)s) r), {_ARRAYS}
-FROM (SELECT p.day, p.series, p.arrival FROM (
+FROM (SELECT p.day, p.days, p.series, p.arrival FROM (
           SELECT *, sum(readings) OVER (ORDER BY day DESC) - readings AS newer
           FROM packed_readings WHERE channel_id = %(channel)s) p
       WHERE p.newer < %(count)s ORDER BY p.day) p
@@ -85,19 +90,20 @@ FROM (SELECT p.day, p.series, p.arrival FROM (
 
 #: Whether any reading of the channels lies in a span; if nothing tells, the days that have to be
 #: looked into: those that begin before it and end after it.
-_ANY: LiteralString = """
+_ANY: LiteralString = f"""
 SELECT EXISTS (SELECT FROM public.reading
                WHERE channel_id = ANY(%(channels)s) AND ts >= %(begins)s AND ts < %(ends)s)
        OR coalesce(bool_or(told), false),
        array_agg(p.channel_id) FILTER (WHERE NOT told), array_agg(p.day) FILTER (WHERE NOT told),
+       array_agg(p.days) FILTER (WHERE NOT told),
        array_agg(p.series) FILTER (WHERE NOT told), array_agg(p.arrival) FILTER (WHERE NOT told)
 FROM packed_readings p
 CROSS JOIN LATERAL (
     SELECT (p.first_ts >= %(begins)s AND p.first_ts < %(ends)s)
            OR (p.last_ts >= %(begins)s AND p.last_ts < %(ends)s) AS told) t
-WHERE p.channel_id = ANY(%(channels)s) AND p.day BETWEEN %(first_day)s AND %(last_day)s
+WHERE p.channel_id = ANY(%(channels)s) AND {_NEAR}
   AND p.last_ts >= %(begins)s AND p.first_ts < %(ends)s
-"""
+"""  # noqa: S608 - constants
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -202,8 +208,8 @@ def _series_of(
     """Unpack days; what is left of them within the bounds, in parts."""
     parts: list[SeriesColumns] = []
     days: list[SeriesColumns] = []
-    for place, (day, series, _) in enumerate(packed, start=1):
-        days.append(unpacked_series(channel_id, day, series))
+    for place, (day, its_days, series, _) in enumerate(packed, start=1):
+        days.append(unpacked_series(channel_id, day, its_days, series))
         if place == len(packed) or sum(map(len, days)) >= _AT_ONCE:
             part = _between(SeriesColumns.joined(days), *bounds_us)
             parts.append(part if shorten is None or not len(part) else shorten(part))
@@ -273,9 +279,9 @@ def any_between(
     if present or packed[0] is None:
         return bool(present)
     begins_us, ends_us = to_us(begins), to_us(ends)
-    for channel_id, day, series, arrival in zip(*packed, strict=True):
+    for row in zip(*packed, strict=True):
         with names_archived_days(connection):
-            ts_us = unpacked(channel_id, day, series, arrival).ts_us
+            ts_us = unpacked(*row).ts_us
         if np.any((ts_us >= begins_us) & (ts_us < ends_us)):
             return True
     return False
@@ -292,16 +298,10 @@ def _parameters(channel_id: int, begins: datetime, ends: datetime) -> dict[str, 
 
 
 def _unpacked(
-    channel_id: int,
-    days: Sequence[int] | None,
-    series: Sequence[bytes | None] | None,
-    arrival: Sequence[bytes | None] | None,
+    channel_id: int, day: Sequence[int] | None, *columns: Sequence[Any] | None
 ) -> ReadingColumns:
-    if days is None or series is None or arrival is None:
+    """Unpack what :data:`_ARRAYS` gave."""
+    if day is None:
         return ReadingColumns.joined([])
-    return ReadingColumns.joined(
-        [
-            unpacked(channel_id, day, its_series, its_arrival)
-            for day, its_series, its_arrival in zip(days, series, arrival, strict=True)
-        ]
-    )
+    rows = zip(day, *(column or () for column in columns), strict=True)
+    return ReadingColumns.joined([unpacked(channel_id, *row) for row in rows])

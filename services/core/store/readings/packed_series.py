@@ -37,10 +37,8 @@ class _Channel:
     usable: Integers
 
     @classmethod
-    def unpacked(cls, channel_id: int, days: Sequence[tuple[int, bytes | None]]) -> _Channel:
-        series = SeriesColumns.joined(
-            [unpacked_series(channel_id, day, packed) for day, packed in days]
-        )
+    def unpacked(cls, channel_id: int, rows: Sequence[tuple[int, int, bytes | None]]) -> _Channel:
+        series = SeriesColumns.joined([unpacked_series(channel_id, *row) for row in rows])
         usable = (series.quality <= _LAST_USABLE) & ~series.missing
         gap = np.where(series.quality == _ABOVE_RANGE, np.inf, np.nan)
         return cls(
@@ -62,21 +60,23 @@ class _Channel:
 
 
 def with_packed(
-    rows: Series, requests: SeriesRequests, packed: Iterable[tuple[int, int, bytes | None]]
+    rows: Series, requests: SeriesRequests, packed: Iterable[tuple[int, int, int, bytes | None]]
 ) -> Series:
-    """Return readings of rows and of packed days, in order of channel and day.
+    """Return readings of rows and of packed ones: channel, day, days and series, in order.
 
     Of both there are as many around each request as it wants, as far as there are.
 
     :raises ArchivedDayError: one of the days is in the archive alone.
     :raises DamagedDayError: one of them cannot be unpacked.
     """
-    days: dict[int, list[tuple[int, bytes | None]]] = {}
-    for channel_id, day, series in packed:
-        days.setdefault(channel_id, []).append((day, series))
-    if not days:
+    by_channel: dict[int, list[tuple[int, int, bytes | None]]] = {}
+    for channel_id, day, days, series in packed:
+        by_channel.setdefault(channel_id, []).append((day, days, series))
+    if not by_channel:
         return rows
-    channels = {channel_id: _Channel.unpacked(channel_id, its) for channel_id, its in days.items()}
+    channels = {
+        channel_id: _Channel.unpacked(channel_id, its) for channel_id, its in by_channel.items()
+    }
     no_row: Bools = np.zeros(rows.ts_us.size, dtype=np.bool_)
     owner, ts_us, value = [rows.owner], [rows.ts_us], [rows.value]
     uncertain = [no_row if rows.uncertain is None else rows.uncertain]

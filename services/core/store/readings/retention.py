@@ -126,7 +126,10 @@ def may_drop(connection: psycopg.Connection[Any], raised: int) -> bool:
 
 
 def open_tails(connection: psycopg.Connection[Any]) -> Iterator[None]:
-    """Open packed days that hold readings which are to stay, one at each step.
+    """Open packed rows that hold readings which are to stay, one at each step.
+
+    Once those that reach beyond the horizon are open, there may be others: :func:`drop` then drops
+    nothing, and they are opened the next time.
 
     A transaction for each: nobody waits for more than one. Nothing below the horizon is packed
     again.

@@ -64,9 +64,10 @@ CROSS JOIN LATERAL (
 ) r
 """  # noqa: S608 - how rows are packed
 
-#: Rows, and the packed days that hold what is asked for or neighbours of it.
+#: Rows, and the packed ones that hold what is asked for or neighbours of it.
 _BOTH: LiteralString = f"""
-SELECT ({_READINGS}), array_agg(p.channel_id), array_agg(p.day), array_agg(p.series)
+SELECT ({_READINGS}), array_agg(p.channel_id), array_agg(p.day), array_agg(p.days),
+       array_agg(p.series)
 FROM ({history.WANTED_SERIES}) p
 """  # noqa: S608 - constants
 

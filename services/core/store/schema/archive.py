@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Final
 
-#: Notes a file, and marks the packed days that it holds, as far as they still have these digests.
+#: Notes a file, and marks the packed rows that it holds, as far as they still have these digests.
 #: Packed rows are locked in their order, as by whoever opens days (ADR 0048).
 _NOTE_ARCHIVE: Final = """
 CREATE OR REPLACE FUNCTION note_archive(
     of_facility integer, of_month date, its_place text, its_path text, its_bytes bigint,
-    its_sha256 bytea, its_readings bigint, its_tonne text, its_channels integer[],
-    its_days integer[], its_digests bytea[]
+    its_sha256 bytea, its_readings bigint, its_day_count integer, its_tonne text,
+    its_channels integer[], its_days integer[], its_digests bytea[]
 ) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     PERFORM FROM packed_readings p
@@ -28,7 +28,7 @@ BEGIN
     INSERT INTO archive_file
         (facility_id, month, place, path, bytes, sha256, readings, days, tonne)
     VALUES (of_facility, of_month, its_place, its_path, its_bytes, its_sha256, its_readings,
-            cardinality(its_days), its_tonne)
+            its_day_count, its_tonne)
     ON CONFLICT (facility_id, month) DO UPDATE
     SET place = excluded.place, path = excluded.path, bytes = excluded.bytes,
         sha256 = excluded.sha256, readings = excluded.readings, days = excluded.days,

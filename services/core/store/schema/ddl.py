@@ -253,7 +253,8 @@ _REACH = LOOK_AROUND + 1
 #: The one way to drop readings. Nothing goes while anything below the horizon is not settled; the
 #: newest readings of each channel below it stay, so that a reading that comes later still changes
 #: the minutes before it that it decides about; what goes is recorded. Nothing goes either while
-#: such readings are packed: whoever asks opens their days first. It runs with its owner's rights.
+#: such readings are packed: whoever asks opens their days first. A packed row goes with the chunk
+#: of its last reading. It runs with its owner's rights.
 _DROP_READINGS = """
 CREATE OR REPLACE FUNCTION drop_readings(under text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -293,7 +294,7 @@ BEGIN
               GROUP BY 1
               UNION ALL
               SELECT p.channel_id, p.readings FROM packed_readings p
-              WHERE p.first_ts >= gone.range_start AND p.first_ts < gone.range_end) n
+              WHERE p.last_ts >= gone.range_start AND p.last_ts < gone.range_end) n
         HAVING count(*) > 0;
     END LOOP;
     INSERT INTO channel_horizon (channel_id, horizon)
@@ -309,7 +310,7 @@ BEGIN
     ON CONFLICT (channel_id) DO UPDATE
     SET horizon = greatest(channel_horizon.horizon, excluded.horizon);
     PERFORM drop_chunks('reading'::regclass, older_than => upto);
-    DELETE FROM packed_readings WHERE first_ts < upto;
+    DELETE FROM packed_readings WHERE last_ts < upto;
     INSERT INTO reading SELECT * FROM kept_reading;
     UPDATE reading_horizon SET dropped_at = now();
     DROP TABLE kept_reading;

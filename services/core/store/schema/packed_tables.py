@@ -21,11 +21,23 @@ from sqlalchemy import (
     Table,
     Text,
     func,
+    text,
 )
 
 from services.core.store.schema.tables import metadata
 
 _instant = DateTime(timezone=True)
+
+
+def _days() -> Column[int]:
+    return Column(
+        "days",
+        SmallInteger,
+        nullable=False,
+        server_default="1",
+        comment="from the first to the last that has readings",
+    )
+
 
 packed_readings = Table(
     "packed_readings",
@@ -39,7 +51,11 @@ packed_readings = Table(
     Column("known_to", _instant, nullable=False, comment="when all of them were"),
     Column("channel_id", Integer, primary_key=True, autoincrement=False),
     Column(
-        "day", Integer, primary_key=True, autoincrement=False, comment="since the epoch, in UTC"
+        "day",
+        Integer,
+        primary_key=True,
+        autoincrement=False,
+        comment="the first, since the epoch, in UTC",
     ),
     Column("readings", Integer, nullable=False),
     Column("usable", Integer, nullable=False, comment="those with a value, good or uncertain"),
@@ -59,12 +75,20 @@ packed_readings = Table(
         server_default="false",
         comment="these very readings are in the facility's archive of the month",
     ),
+    _days(),
     CheckConstraint(
         "CASE WHEN archived THEN (series IS NULL) = (arrival IS NULL)"
         " ELSE series IS NOT NULL AND arrival IS NOT NULL END",
         name="somewhere",
     ),
-    comment="what a channel has of a day, in place of its rows in reading",
+    Index(
+        "packed_readings_short_idx",
+        "channel_id",
+        "day",
+        postgresql_where=text("readings <= 750 AND days < 28 AND series IS NOT NULL"),
+    ),
+    comment="what a channel has of a day, or of a run of days in one month, in place of its rows in"
+    " reading",
 )
 
 taken_readings = Table(
@@ -75,10 +99,24 @@ taken_readings = Table(
     Column("known_from", _instant, nullable=False),
     Column("known_to", _instant, nullable=False),
     Column("channel_id", Integer, primary_key=True, autoincrement=False),
-    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column(
+        "day",
+        Integer,
+        primary_key=True,
+        autoincrement=False,
+        comment="the first, since the epoch, in UTC",
+    ),
     Column("readings", Integer, nullable=False),
     Column("usable", Integer, nullable=False),
     Column("digest", LargeBinary, nullable=False),
+    _days(),
+    Column(
+        "archived",
+        Boolean,
+        nullable=False,
+        server_default="false",
+        comment="of packed rows that are joined: all of them are in the archive",
+    ),
     comment="days whose rows are deleted and that are packed in the same transaction: never a row"
     " when it ends",
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from services.core.store.database import locks
+from services.core.store.packing.runs import MOST_READINGS, overlapping
 from services.core.store.schema import hour_packing, minute_packing
 from services.core.timeline.instants import POSTGRES_EPOCH_US
 
@@ -31,22 +32,28 @@ _DIGEST: Final = (
     " FOR 16)"
 )
 
-#: Takes what a channel has of days, each day as the bytes of its rows, in order of time. The day
-#: of which something was known after ``quiet_since`` comes last and without bytes: neither it nor
-#: those after it are taken. What is taken has to be packed before the transaction ends.
+#: A day's month, which a run lies in.
+_MONTH: Final = "date_trunc('month', (date '1970-01-01' + {day})::timestamp)"
+
+#: Takes what a channel has of days, each run of them as the bytes of its rows, in order of time. A
+#: run ends where the next day would make it too long, is of another month, or lies behind a packed
+#: row. The day of which something was known after ``quiet_since`` comes last and without bytes:
+#: neither it nor those after it are taken. What is taken has to be packed before the transaction
+#: ends.
 #:
 #: Rows are read and then deleted: to have DELETE return them takes as long again as both. Between
 #: the two nothing changes, for who writes readings that are older than a day shares the lock.
 _TAKE_READINGS: Final = f"""
 CREATE OR REPLACE FUNCTION take_readings(
     of_channel integer, first_day integer, last_day integer, quiet_since timestamptz
-) RETURNS TABLE (day integer, sent bytea)
+) RETURNS TABLE (day integer, days smallint, sent bytea)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     begins timestamptz := minute_start(1440 * first_day);
     ends timestamptz := minute_start(1440 * (last_day + 1));
     its record;
+    run taken_readings;
     present bigint := 0;
     deleted bigint;
 BEGIN
@@ -59,7 +66,7 @@ BEGIN
             of_channel USING ERRCODE = 'lock_not_available';
     END IF;
     FOR its IN EXECUTE $sql$
-        SELECT d.day, t.*, substring(sha256(t.sent) FOR 16) AS digest
+        SELECT d.day, t.*
         FROM generate_series($4, $5) AS d(day) CROSS JOIN LATERAL (
             SELECT string_agg({READING_SENT.replace("{r}", "r.")}, '') AS sent,
                    count(*) AS readings, min(r.ts) AS first_ts, max(r.ts) AS last_ts,
@@ -73,21 +80,51 @@ BEGIN
         WHERE t.readings > 0 ORDER BY d.day $sql$
     USING of_channel, begins, ends, first_day, last_day
     LOOP
-        day := its.day;
+        IF run.day IS NOT NULL AND (
+            its.known_to > quiet_since OR run.readings + its.readings > {MOST_READINGS}
+            OR {_MONTH.replace("{day}", "run.day")} <> {_MONTH.replace("{day}", "its.day")}
+            OR EXISTS (SELECT FROM packed_readings p WHERE p.channel_id = of_channel
+                       AND p.day > run.day AND p.day < its.day))
+        THEN
+            run.digest := substring(sha256(sent) FOR 16);
+            INSERT INTO taken_readings SELECT run.*;
+            day := run.day;
+            days := run.days;
+            RETURN NEXT;
+            run := NULL;
+        END IF;
         IF its.known_to > quiet_since THEN
-            ends := minute_start(1440 * day);
+            day := its.day;
+            days := 1;
             sent := NULL;
+            ends := minute_start(1440 * day);
             RETURN NEXT;
             EXIT;
         END IF;
-        sent := its.sent;
         present := present + its.readings;
-        INSERT INTO taken_readings
-            (channel_id, day, first_ts, last_ts, known_from, known_to, readings, usable, digest)
-        VALUES (of_channel, its.day, its.first_ts, its.last_ts, its.known_from, its.known_to,
-                its.readings, its.usable, its.digest);
-        RETURN NEXT;
+        IF run.day IS NULL THEN
+            run.channel_id := of_channel;
+            run.day := its.day;
+            run.archived := false;
+            run.first_ts := its.first_ts;
+            sent := its.sent;
+        ELSE
+            sent := sent || its.sent;
+        END IF;
+        run.days := its.day - run.day + 1;
+        run.last_ts := its.last_ts;
+        run.known_from := least(run.known_from, its.known_from);
+        run.known_to := greatest(run.known_to, its.known_to);
+        run.readings := coalesce(run.readings, 0) + its.readings;
+        run.usable := coalesce(run.usable, 0) + its.usable;
     END LOOP;
+    IF run.day IS NOT NULL THEN
+        run.digest := substring(sha256(sent) FOR 16);
+        INSERT INTO taken_readings SELECT run.*;
+        day := run.day;
+        days := run.days;
+        RETURN NEXT;
+    END IF;
     IF present > 0 THEN
         EXECUTE 'DELETE FROM reading WHERE channel_id = $1 AND ts >= $2 AND ts < $3'
         USING of_channel, begins, ends;
@@ -100,15 +137,17 @@ BEGIN
 END $$
 """  # noqa: S608 - constants
 
-#: Puts packed rows in the place of days that this transaction has taken.
-_PACK_READINGS: Final = """
+#: Puts packed rows in the place of runs that this transaction has taken.
+_PACK_READINGS: Final = f"""
 CREATE OR REPLACE FUNCTION pack_readings(
     of_channel integer, its_days integer[], its_series bytea[], its_arrival bytea[]
 ) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     packed bigint;
 BEGIN
-    INSERT INTO packing_horizon (id, upto_day) SELECT 1, max(day) + 1 FROM unnest(its_days) AS day
+    INSERT INTO packing_horizon (id, upto_day)
+    SELECT 1, max(t.day + t.days) FROM taken_readings t
+    WHERE t.channel_id = of_channel AND t.day = ANY(its_days) HAVING count(*) > 0
     ON CONFLICT (id) DO UPDATE SET upto_day = excluded.upto_day
     WHERE packing_horizon.upto_day < excluded.upto_day;
     WITH taken AS (
@@ -117,17 +156,21 @@ BEGIN
         WHERE t.channel_id = of_channel AND t.day = p.day
         RETURNING t.*, p.series, p.arrival)
     INSERT INTO packed_readings
-        (channel_id, day, first_ts, last_ts, known_from, known_to, readings, usable, digest, series,
-         arrival)
-    SELECT channel_id, day, first_ts, last_ts, known_from, known_to, readings, usable, digest,
-           series, arrival
-    FROM taken ORDER BY day;
+        (channel_id, day, days, first_ts, last_ts, known_from, known_to, readings, usable, digest,
+         series, arrival, archived)
+    SELECT channel_id, day, days, first_ts, last_ts, known_from, known_to, readings, usable, digest,
+           series, arrival, archived
+    FROM taken t
+    WHERE NOT EXISTS (SELECT FROM packed_readings p WHERE p.channel_id = of_channel
+                      AND {overlapping("t.day", "t.day + t.days - 1")})
+    ORDER BY day;
     GET DIAGNOSTICS packed = ROW_COUNT;
     IF packed <> cardinality(its_days) THEN
-        RAISE EXCEPTION 'a day of channel % was not taken, and cannot be packed', of_channel;
+        RAISE EXCEPTION 'a day of channel % was not taken, or is packed, and cannot be packed',
+            of_channel;
     END IF;
 END $$
-"""
+"""  # noqa: S608 - constants
 
 #: No transaction ends with readings that it has taken and not packed.
 _TAKEN_ARE_PACKED: Final = """
@@ -178,82 +221,95 @@ BEGIN
 END $$
 """  # noqa: S608 - a constant
 
-#: Adds packed days of readings that were never rows. Returns those that were left out, because the
-#: channel has rows of the day. The caller keeps everybody else from writing into the facility's
-#: packed days; a day that is packed already ends it with an error.
-_ADD_PACKED_READINGS: Final = """
+#: Adds packed runs of days of readings that were never rows. Returns those that were left out,
+#: because the channel has rows of their days, or packed ones. The caller keeps everybody else from
+#: writing into the facility's packed days.
+_ADD_PACKED_READINGS: Final = f"""
 CREATE OR REPLACE FUNCTION add_packed_readings(
-    of_channels integer[], of_days integer[], its_first timestamptz[], its_last timestamptz[],
-    its_readings integer[], its_usable integer[], its_known timestamptz, its_digest bytea[],
-    its_series bytea[], its_arrival bytea[]
+    of_channels integer[], of_days integer[], its_days integer[], its_first timestamptz[],
+    its_last timestamptz[], its_readings integer[], its_usable integer[], its_known timestamptz,
+    its_digest bytea[], its_series bytea[], its_arrival bytea[]
 ) RETURNS TABLE (channel_id integer, day integer)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     oldest integer := (SELECT min(u.day) FROM unnest(of_days) AS u(day));
-    newest integer := (SELECT max(u.day) FROM unnest(of_days) AS u(day));
+    stop integer := (SELECT max(u.day + u.days) FROM unnest(of_days, its_days) AS u(day, days));
 BEGIN
-    IF minute_start(1440 * (newest + 1)) > now() - interval '2 days' THEN
+    IF minute_start(1440 * stop) > now() - interval '2 days' THEN
         RAISE EXCEPTION 'readings less than two days old are not packed';
     END IF;
-    INSERT INTO packing_horizon (id, upto_day) VALUES (1, newest + 1)
+    INSERT INTO packing_horizon (id, upto_day) VALUES (1, stop)
     ON CONFLICT (id) DO UPDATE SET upto_day = excluded.upto_day
     WHERE packing_horizon.upto_day < excluded.upto_day;
     -- the bounds are constants of this plan, so that other chunks are not looked into
     RETURN QUERY EXECUTE $sql$
         WITH brought AS (
-            SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)
-                AS u(channel_id, day, first_ts, last_ts, readings, usable, digest, series, arrival)
+            SELECT *, minute_start(1440 * u.day) AS begins,
+                   minute_start(1440 * (u.day + u.days)) AS ends
+            FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                AS u(channel_id, day, days, first_ts, last_ts, readings, usable, digest, series,
+                     arrival)
         ), spans AS (
-            SELECT b.channel_id, minute_start(1440 * min(b.day)) AS begins,
-                   minute_start(1440 * (max(b.day) + 1)) AS ends
+            SELECT b.channel_id, min(b.begins) AS begins, max(b.ends) AS ends
             FROM brought b GROUP BY 1
         ), occupied AS (
             SELECT DISTINCT s.channel_id,
                    floor(extract(epoch FROM r.ts) / 86400)::integer AS day
             FROM spans s JOIN reading r
               ON r.channel_id = s.channel_id AND r.ts >= s.begins AND r.ts < s.ends
-            WHERE r.ts >= $11 AND r.ts < $12
+            WHERE r.ts >= $12 AND r.ts < $13
         ), added AS (
             INSERT INTO packed_readings
-                (channel_id, day, first_ts, last_ts, known_from, known_to, readings, usable, digest,
-                 series, arrival)
-            SELECT b.channel_id, b.day, b.first_ts, b.last_ts, $10, $10, b.readings, b.usable,
-                   b.digest, b.series, b.arrival
+                (channel_id, day, days, first_ts, last_ts, known_from, known_to, readings, usable,
+                 digest, series, arrival)
+            SELECT b.channel_id, b.day, b.days, b.first_ts, b.last_ts, $11, $11, b.readings,
+                   b.usable, b.digest, b.series, b.arrival
             FROM brought b
-            WHERE b.first_ts >= minute_start(1440 * b.day) AND b.last_ts >= b.first_ts
-              AND b.last_ts < minute_start(1440 * (b.day + 1))
-              AND (b.channel_id, b.day) NOT IN (SELECT o.channel_id, o.day FROM occupied o)
+            WHERE b.first_ts >= b.begins AND b.first_ts < b.begins + interval '1 day'
+              AND b.last_ts >= b.ends - interval '1 day' AND b.last_ts < b.ends
+              AND b.last_ts >= b.first_ts AND (b.days = 1 OR b.readings <= {MOST_READINGS})
+              AND {_MONTH.replace("{day}", "b.day")}
+                  = {_MONTH.replace("{day}", "(b.day + b.days - 1)")}
+              AND NOT EXISTS (
+                  SELECT FROM occupied o WHERE o.channel_id = b.channel_id
+                  AND o.day BETWEEN b.day AND b.day + b.days - 1)
+              AND NOT EXISTS (
+                  SELECT FROM packed_readings p WHERE p.channel_id = b.channel_id
+                  AND {overlapping("b.day", "b.day + b.days - 1")})
             RETURNING packed_readings.channel_id, packed_readings.day)
         SELECT b.channel_id, b.day FROM brought b
         WHERE (b.channel_id, b.day) NOT IN (SELECT a.channel_id, a.day FROM added a) $sql$
-    USING of_channels, of_days, its_first, its_last, its_readings, its_usable, its_digest,
+    USING of_channels, of_days, its_days, its_first, its_last, its_readings, its_usable, its_digest,
           its_series, its_arrival, its_known, minute_start(1440 * oldest),
-          minute_start(1440 * (newest + 1));
+          minute_start(1440 * stop);
 END $$
-"""
+"""  # noqa: S608 - constants
 
-#: Packed days that hold readings which stay when those before an instant are dropped. Where the
-#: archive alone has them none does: nothing is computed or taken there.
+#: Packed rows that hold readings which stay when those before an instant are dropped: what is not
+#: older at all, and the newest of what is. Where the archive alone has them none does: nothing is
+#: computed or taken there. A row that reaches beyond the instant is told of alone: what is to be
+#: opened before it is known once it is open.
 _PACKED_TAILS: Final = """
 CREATE OR REPLACE FUNCTION packed_tails(upto timestamptz)
 RETURNS TABLE (channel_id integer, day integer)
 LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
     WITH RECURSIVE newest AS (
-        SELECT c.id AS channel_id, n.day, n.total, n.first_ts
+        SELECT c.id AS channel_id, n.day,
+               CASE WHEN n.reaches_beyond THEN {kept} ELSE n.usable + n.loose END::int8 AS total
         FROM channel c CROSS JOIN LATERAL (
-            SELECT p.day, p.first_ts, p.usable + (
+            SELECT p.day, p.usable, p.last_ts >= upto AS reaches_beyond,
+                   p.series IS NOT NULL AS present, (
                 SELECT count(*) FROM (
                     SELECT FROM reading r
                     WHERE r.channel_id = c.id AND r.ts > p.last_ts AND r.ts < upto
-                      AND r.value IS NOT NULL AND r.quality <= 1 LIMIT {kept}) q) AS total,
-                p.usable, p.series IS NOT NULL AS present
+                      AND r.value IS NOT NULL AND r.quality <= 1 LIMIT {kept}) q) AS loose
             FROM packed_readings p WHERE p.channel_id = c.id AND p.first_ts < upto
             ORDER BY p.day DESC LIMIT 1) n
-        WHERE n.total - n.usable < {kept} AND n.present
+        WHERE n.present AND (n.reaches_beyond OR n.loose < {kept})
         UNION ALL
-        SELECT w.channel_id, n.day, w.total + n.usable, n.first_ts
+        SELECT w.channel_id, n.day, w.total + n.usable
         FROM newest w CROSS JOIN LATERAL (
-            SELECT p.day, p.usable, p.first_ts, p.series IS NOT NULL AS present
+            SELECT p.day, p.usable, p.series IS NOT NULL AS present
             FROM packed_readings p
             WHERE p.channel_id = w.channel_id AND p.day < w.day
             ORDER BY p.day DESC LIMIT 1) n

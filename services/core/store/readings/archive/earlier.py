@@ -51,20 +51,20 @@ class Earlier:
             self._unchecked = None
         yield from self._until(channel, before)
 
-    def readings(self, channel: ArchivedChannel, day: int) -> ReadingColumns:
-        """Return the readings of a day, which comes after those that were asked for before.
+    def readings(self, channel: ArchivedChannel, day: int, days: int) -> ReadingColumns:
+        """Return the readings of a run of days, which comes after what was asked for before.
 
         :raises UnusableFileError: it lacks them.
         """
         for _ in self._until(channel, day):
             pass
-        coming = self._peek()
-        if coming is None or coming[:3] != (channel.device, channel.channel, day):
+        parts = [readings for _, readings in self._until(channel, day + days)]
+        if not parts:
             raise UnusableFileError(
                 f"the archive lacks the readings of {channel.device}.{channel.channel} on"
                 f" {date_of(day)}, and the database has them no longer"
             )
-        return coming[3]
+        return ReadingColumns.joined(parts)
 
     def _until(self, channel: ArchivedChannel, day: int) -> Iterator[tuple[int, ReadingColumns]]:
         of_channel = (channel.device, channel.channel)

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from services.core.store.packing.days import begin, days_of
+from services.core.store.packing.days import begin
 from services.core.store.readings.archive import layout
 from services.core.store.readings.archive.months import ArchivedChannel, HeldDay
 from services.core.store.readings.packing.columns import ReadingColumns, digest
@@ -119,13 +118,7 @@ def _overlaps(group: Any, days: tuple[int, int]) -> bool:
 def _days(
     device: str, channel: str, readings: ReadingColumns
 ) -> list[tuple[str, str, int, ReadingColumns]]:
-    days = days_of(readings.ts_us)
-    begins = [0, *(np.flatnonzero(days[1:] != days[:-1]) + 1).tolist()]
-    ends = [*begins[1:], days.size]
-    return [
-        (device, channel, int(days[begin]), readings.where(slice(begin, end)))
-        for begin, end in zip(begins, ends, strict=True)
-    ]
+    return [(device, channel, day, its) for day, its in readings.by_day()]
 
 
 def check(

@@ -16,12 +16,12 @@ from services.core.store.readings.archive.calendar import first_day, month_after
 
 _MONTHS: Final = """
 SELECT f.id AS facility_id, f.slug AS facility, m.month,
-       sum(m.days)::int8 AS days, sum(m.unarchived)::int8 AS unarchived,
+       sum(m.days)::int8 AS days, coalesce(sum(m.unarchived), 0)::int8 AS unarchived,
        sum(m.readings)::int8 AS readings
 FROM facility f JOIN device d ON d.facility_id = f.id JOIN channel c ON c.device_id = d.id
 CROSS JOIN LATERAL (
     SELECT date_trunc('month', minute_start(1440 * p.day::int8) AT TIME ZONE 'UTC')::date AS month,
-           count(*) AS days, count(*) FILTER (WHERE NOT p.archived) AS unarchived,
+           sum(p.days) AS days, sum(p.days) FILTER (WHERE NOT p.archived) AS unarchived,
            sum(p.readings) AS readings
     FROM packed_readings p WHERE p.channel_id = c.id GROUP BY 1) m
 WHERE %(facilities)s::text[] IS NULL OR f.slug = ANY(%(facilities)s)
@@ -41,15 +41,16 @@ SELECT d.slug AS device, c.slug AS channel, c.unit, c.id
 FROM channel c JOIN device d ON d.id = c.device_id WHERE d.facility_id = %s
 """
 
-#: One statement, so that a day is as its digest says.
-_DAYS: Final = """
-SELECT day, readings, digest, series, arrival FROM packed_readings
+#: One statement, so that a row is as its digest says.
+_ROWS: Final = """
+SELECT day, days, readings, digest, series, arrival FROM packed_readings
 WHERE channel_id = %s AND day >= %s AND day < %s ORDER BY day
 """
 
 _NOTE: Final = """
 SELECT note_archive(%(facility)s, %(month)s, %(place)s, %(path)s, %(bytes)s, %(sha256)s,
-                    %(readings)s, %(tonne)s, %(channels)s::int4[], %(days)s::int4[], %(digests)s)
+                    %(readings)s, %(days)s, %(tonne)s, %(channels)s::int4[],
+                    %(firsts)s::int4[], %(digests)s)
 """
 
 _FACILITIES: Final = "SELECT slug FROM facility"
@@ -63,7 +64,7 @@ class PackedMonth:
     facility: str
     #: its first day
     month: date
-    #: days of channels
+    #: days of channels, with those without readings within a run
     days: int
     #: those that no file holds as they are
     unarchived: int
@@ -108,9 +109,10 @@ class HeldDay:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PackedDay(HeldDay):
-    """A packed day."""
+class PackedRun(HeldDay):
+    """A packed row: a run of days from its day on; readings and digest are of all of them."""
 
+    days: int
     #: None: in the archive alone
     series: bytes | None = field(repr=False)
     arrival: bytes | None = field(repr=False)
@@ -150,27 +152,27 @@ def channels(connection: psycopg.Connection[Any], facility_id: int) -> list[Arch
         return sorted(cursor.execute(_CHANNELS, (facility_id,)).fetchall())
 
 
-def days(connection: psycopg.Connection[Any], channel_id: int, month: date) -> list[PackedDay]:
-    """Read a channel's packed days of a month."""
+def runs(connection: psycopg.Connection[Any], channel_id: int, month: date) -> list[PackedRun]:
+    """Read a channel's packed rows of a month, none of which reaches into another."""
     bounds = (channel_id, first_day(month), first_day(month_after(month)))
-    with connection.cursor(row_factory=class_row(PackedDay)) as cursor:
-        return cursor.execute(_DAYS, bounds, binary=True).fetchall()
+    with connection.cursor(row_factory=class_row(PackedRun)) as cursor:
+        return cursor.execute(_ROWS, bounds, binary=True).fetchall()
 
 
 def note(
     connection: psycopg.Connection[Any],
     file: Mapping[str, Any],
-    days: Mapping[int, Sequence[HeldDay]],
+    runs: Mapping[int, Sequence[HeldDay]],
 ) -> None:
-    """Note that a file holds days of channels, and mark those that still are as it holds them."""
-    rows = [(channel, day) for channel, of_channel in days.items() for day in of_channel]
+    """Note that a file holds packed rows of channels; mark those that are as it holds them."""
+    rows = [(channel, run) for channel, of_channel in runs.items() for run in of_channel]
     connection.execute(
         _NOTE,
         {
             **file,
             "channels": np.array([channel for channel, _ in rows], dtype=np.int32),
-            "days": np.array([day.day for _, day in rows], dtype=np.int32),
-            "digests": [day.digest for _, day in rows],
+            "firsts": np.array([run.day for _, run in rows], dtype=np.int32),
+            "digests": [run.digest for _, run in rows],
         },
     )
 

@@ -34,7 +34,7 @@ SELECT month, removed_at IS NOT NULL FROM archive_file WHERE facility_id = %s
 """
 
 _DAYS: Final = """
-SELECT day, usable, archived, series IS NOT NULL FROM packed_readings
+SELECT day, days, usable, archived, series IS NOT NULL FROM packed_readings
 WHERE channel_id = %s ORDER BY day
 """
 
@@ -92,13 +92,13 @@ def mark(
 def stored_days(connection: psycopg.Connection[Any], channel_id: int) -> list[StoredDay]:
     """Read the days of a channel up to its last packed one."""
     days = [
-        StoredDay(day=day, usable=usable, archived=archived, present=present)
-        for day, usable, archived, present in connection.execute(_DAYS, (channel_id,))
+        StoredDay(day=day, days=run, usable=usable, archived=archived, present=present)
+        for day, run, usable, archived, present in connection.execute(_DAYS, (channel_id,))
     ]
     if days:
-        bounds = (channel_id, days[-1].day + 1)
+        bounds = (channel_id, days[-1].last + 1)
         rows = {day for (day,) in connection.execute(_ROWS, bounds, prepare=False)}
-        days = [day for day in days if day.day not in rows]
+        days = [day for day in days if rows.isdisjoint(range(day.day, day.last + 1))]
         days += [StoredDay(day=day, usable=0, archived=False, present=True) for day in rows]
         days.sort(key=lambda day: day.day)
     return days

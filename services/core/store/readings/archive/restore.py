@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
+from itertools import groupby
 from typing import Any, Final
 
 import psycopg
@@ -19,7 +21,7 @@ from services.core.store.readings.packing import codec
 from services.core.store.readings.packing.columns import ReadingColumns, digest
 
 _DIGESTS: Final = """
-SELECT day, digest, readings FROM packed_readings
+SELECT day, days, digest, readings FROM packed_readings
 WHERE channel_id = %s AND day = ANY(%s) AND series IS NULL
 """
 
@@ -28,8 +30,19 @@ _RESTORE: Final = "SELECT restore_archived(%s, %s, %s, %s, %s)"
 #: Days that are restored in one transaction.
 _AT_ONCE: Final = 200
 
-#: What has to come back, by month: channel, device and day, with the digest.
-_Wanted = dict[date, dict[tuple[str, str, int], tuple[int, bytes]]]
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Run:
+    """A packed row whose readings have to come back: a run of days from one on."""
+
+    channel: ArchivedChannel
+    day: int
+    days: int
+    digest: bytes
+
+
+#: What has to come back, by month.
+_Wanted = dict[date, list[_Run]]
 
 
 def missing(
@@ -50,9 +63,9 @@ def missing(
         days = removal.stored_days(connection, channel.id)
         plan = leaving(days, removed, known.archived)
         back = [day.day for day in days if not day.present and day.day not in plan.days]
-        for day, its_digest, count in connection.execute(_DIGESTS, (channel.id, back)):
-            key = (channel.device, channel.channel, day)
-            wanted.setdefault(month_of(day), {})[key] = (channel.id, its_digest)
+        for day, its_days, its_digest, count in connection.execute(_DIGESTS, (channel.id, back)):
+            run = _Run(channel=channel, day=day, days=its_days, digest=its_digest)
+            wanted.setdefault(month_of(day), []).append(run)
             readings += count
     return wanted, readings
 
@@ -70,12 +83,12 @@ def bring_back(
     :raises UnusableFileError: a file does not hold what was archived; the days before are back.
     """
     by_month = {file.month: file for file in files}
-    for month, of_month in sorted(wanted.items()):
+    for month, runs in sorted(wanted.items()):
         file = by_month.get(month)
         if file is None:
             raise UnusableFileError(f"the database knows no archive of {month:%Y-%m}")
         batch: list[tuple[Any, ...]] = []
-        for row in _rows(place_of(file), file, dict(of_month), progress):
+        for row in _rows(place_of(file), file, runs, progress):
             batch.append(row)
             if len(batch) == _AT_ONCE:
                 _store(connection, batch)
@@ -86,40 +99,41 @@ def bring_back(
 def _rows(
     place: Place,
     file: ArchiveFile,
-    wanted: dict[tuple[str, str, int], tuple[int, bytes]],
+    runs: Sequence[_Run],
     progress: Progress,
 ) -> Iterator[tuple[Any, ...]]:
-    days = [day for _, _, day in wanted]
+    run_of = {
+        (run.channel.device, run.channel.channel, day): run
+        for run in runs
+        for day in range(run.day, run.day + run.days)
+    }
+    missing_runs = {(run.channel, run.day) for run in runs}
     name = f"{place.name}/{file.path}"
     with place.open(file.path) as source:
-        bounds = (min(days), max(days))
-        for device, channel, day, readings in month_file.read(source, name, bounds):
-            channel_id, its_digest = wanted.pop((device, channel, day), (None, b""))
-            if channel_id is None:
+        bounds = (min(day for _, _, day in run_of), max(day for _, _, day in run_of))
+        days = month_file.read(source, name, bounds)
+        for run, its_days in groupby(days, key=lambda day: run_of.get(day[:3])):
+            if run is None:
                 continue
-            yield (
-                channel_id,
-                day,
-                its_digest,
-                *_packed(file, device, channel, readings, its_digest),
-            )
+            readings = ReadingColumns.joined([of_day for *_, of_day in its_days])
+            missing_runs.discard((run.channel, run.day))
+            yield (run.channel.id, run.day, run.digest, *_packed(file, run, readings))
             progress(len(readings))
-            if not wanted:
+            if not missing_runs:
                 return
-    device, channel, _ = min(wanted)
+    channel, _ = min(missing_runs)
     raise UnusableFileError(
-        f"{name} lacks readings of {device}.{channel} that were archived;"
+        f"{name} lacks readings of {channel.device}.{channel.channel} that were archived;"
         " see `tonne archive verify`"
     )
 
 
-def _packed(
-    file: ArchiveFile, device: str, channel: str, readings: ReadingColumns, its_digest: bytes
-) -> tuple[bytes, bytes]:
-    if digest(readings.sent()) != its_digest:
+def _packed(file: ArchiveFile, run: _Run, readings: ReadingColumns) -> tuple[bytes, bytes]:
+    if digest(readings.sent()) != run.digest:
         raise UnusableFileError(
-            f"the readings of {device}.{channel} in {file.place}/{file.path} are not those that"
-            " were archived; bring that file back from a backup"
+            f"the readings of {run.channel.device}.{run.channel.channel} in"
+            f" {file.place}/{file.path} are not those that were archived; bring that file back"
+            " from a backup"
         )
     return codec.pack(readings)
 

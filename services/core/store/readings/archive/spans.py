@@ -26,7 +26,7 @@ FIRST_DAY: Final = -719_162
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredDay:
-    """A day of a channel, since the epoch."""
+    """A day of a channel, since the epoch, or all the days that are packed in one row with it."""
 
     day: int
     #: readings with a value, good or uncertain
@@ -35,6 +35,13 @@ class StoredDay:
     archived: bool
     #: its readings are in the database
     present: bool
+    #: from this day on, in one month
+    days: int = 1
+
+    @property
+    def last(self) -> int:
+        """Return the last of the days."""
+        return self.day + self.days - 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,9 +84,9 @@ def leaving(
             archived_spans.append(
                 ArchivedSpan(
                     first_day=run[0].day if follows_others else FIRST_DAY,
-                    last_day=run[-1].day,
+                    last_day=run[-1].last,
                     first_uncomputed=run[nearest_before].day if follows_others else FIRST_DAY,
-                    last_uncomputed=run[len(run) - nearest_after - 1].day,
+                    last_uncomputed=run[len(run) - nearest_after - 1].last,
                 )
             )
     return Leaving(days=frozenset(left), archived_spans=tuple(archived_spans))

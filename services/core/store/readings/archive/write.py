@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -26,8 +26,8 @@ from services.core.store.readings.archive.months import (
     ArchivedChannel,
     ArchiveFile,
     HeldDay,
-    PackedDay,
     PackedMonth,
+    PackedRun,
 )
 from services.core.store.readings.archive.places import Contents, Place
 from services.core.store.readings.packing.columns import ReadingColumns, digest
@@ -50,10 +50,19 @@ class WrittenMonth:
 
 
 @dataclass(kw_only=True, slots=True)
-class _DaysWritten:
+class _Written:
     """What has gone into the file so far, by channel."""
 
     days: dict[int, list[HeldDay]] = field(default_factory=dict)
+    #: the packed rows among it
+    runs: dict[int, list[PackedRun]] = field(default_factory=dict)
+
+    def note(self, channel_id: int, readings: ReadingColumns) -> None:
+        """Note the days of some readings, in order."""
+        self.days.setdefault(channel_id, []).extend(
+            HeldDay(day=day, readings=len(its), digest=digest(its.sent()))
+            for day, its in readings.by_day()
+        )
 
     @property
     def readings(self) -> int:
@@ -77,7 +86,7 @@ def month(
     """
     channels = months.channels(connection, packed.facility_id)
     stem = f"{packed.facility}/{packed.month:%Y-%m}"
-    done = _DaysWritten()
+    done = _Written()
     tonne = version("tonne")
     with places.clear_errors(place.name, stem), place.drafts() as drafts:
         draft = drafts / stem.replace("/", "-")
@@ -99,9 +108,10 @@ def month(
         "bytes": contents.size,
         "sha256": contents.sha256,
         "readings": done.readings,
+        "days": sum(map(len, done.days.values())),
         "tonne": tonne,
     }
-    months.note(connection, file, done.days)
+    months.note(connection, file, done.runs)
     return WrittenMonth(
         path=f"{stem}.parquet",
         contents=contents,
@@ -124,59 +134,58 @@ def _parts(
     channels: Sequence[ArchivedChannel],
     packed: PackedMonth,
     before: tuple[Place, ArchiveFile] | None,
-    done: _DaysWritten,
+    done: _Written,
     progress: Progress,
 ) -> Iterator[tuple[ArchivedChannel, ReadingColumns]]:
-    """Read the readings day by day, and note in ``done`` what they are."""
+    """Read the readings run by run, and note in ``done`` what they are."""
     earlier = Earlier(before)
     for channel in channels:
-        for day, readings in _days(connection, channel, packed.month, earlier):
-            done.days.setdefault(channel.id, []).append(
-                HeldDay(day=day.day, readings=day.readings, digest=day.digest)
-            )
+        for run, readings in _runs(connection, channel, packed.month, earlier):
+            done.note(channel.id, readings)
             yield channel, readings
-            if isinstance(day, PackedDay):
-                progress(day.readings)
+            if run is not None:
+                done.runs.setdefault(channel.id, []).append(replace(run, series=None, arrival=None))
+                progress(run.readings)
 
 
-def _days(
+def _runs(
     connection: psycopg.Connection[Any], channel: ArchivedChannel, month: date, earlier: Earlier
-) -> Iterator[tuple[HeldDay, ReadingColumns]]:
-    """Read the days of a channel in order: what is packed, and what the earlier file alone has."""
-    packed = months.days(connection, channel.id, month)
-    known = {day.day for day in packed}
+) -> Iterator[tuple[PackedRun | None, ReadingColumns]]:
+    """Read what a channel has, in order: what is packed, and days that the earlier file alone has.
+
+    These have no packed row.
+    """
+    packed = months.runs(connection, channel.id, month)
+    known = {day for run in packed for day in range(run.day, run.day + run.days)}
     # asked for after them: whatever retention has dropped of the month lies below it
     horizon = retention.horizon(connection)
     dropped_before = first_day(month) if horizon is None else day_of(to_us(horizon))
 
-    def dropped(before: int) -> Iterator[tuple[HeldDay, ReadingColumns]]:
+    def dropped(before: int) -> Iterator[tuple[None, ReadingColumns]]:
         if dropped_before <= first_day(month):
             return
         for day, readings in earlier.days(channel, min(before, dropped_before)):
             if day not in known:
-                yield (
-                    HeldDay(day=day, readings=len(readings), digest=digest(readings.sent())),
-                    readings,
-                )
+                yield None, readings
 
-    for day in packed:
-        yield from dropped(day.day)
-        yield day, _readings(channel, day, earlier)
+    for run in packed:
+        yield from dropped(run.day)
+        yield run, _readings(channel, run, earlier)
     yield from dropped(first_day(month_after(month)))
 
 
-def _readings(channel: ArchivedChannel, day: PackedDay, earlier: Earlier) -> ReadingColumns:
-    if day.series is None:
-        readings = earlier.readings(channel, day.day)
+def _readings(channel: ArchivedChannel, run: PackedRun, earlier: Earlier) -> ReadingColumns:
+    if run.series is None:
+        readings = earlier.readings(channel, run.day, run.days)
     else:
-        readings = unpacked(channel.id, day.day, day.series, day.arrival)
-    if digest(readings.sent()) != day.digest:
-        if day.series is None:
+        readings = unpacked(channel.id, run.day, run.days, run.series, run.arrival)
+    if digest(readings.sent()) != run.digest:
+        if run.series is None:
             raise UnusableFileError(
                 f"the archive's readings of {channel.device}.{channel.channel} on"
-                f" {date_of(day.day)} are not those that were archived"
+                f" {date_of(run.day)} are not those that were archived"
             )
-        raise damaged(channel.id, day.day, "they are not what was packed")
+        raise damaged(channel.id, run.day, "they are not what was packed")
     return readings
 
 

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.store.database.arrays import PackedRows
-from services.core.store.packing.days import Integers
-from services.core.timeline.instants import DAY_US
+from services.core.store.packing.days import Integers, day_of, days_of
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -89,6 +88,16 @@ class ReadingColumns:
         """Return those chosen."""
         return ReadingColumns(**{f.name: getattr(self, f.name)[chosen] for f in fields(self)})
 
+    def by_day(self) -> list[tuple[int, ReadingColumns]]:
+        """Return the days that they lie in, in order, with the readings of each."""
+        days = days_of(self.ts_us)
+        begins = np.flatnonzero(np.diff(days, prepend=days[:1] - 1)).tolist()
+        ends = [*begins[1:], days.size]
+        return [
+            (int(days[begin]), self.where(slice(begin, end)))
+            for begin, end in zip(begins, ends, strict=True)
+        ]
+
     def sent(self) -> bytes:
         """Return the rows as the database sends them in the layout of ``ROW``."""
         return ROW.sent(
@@ -102,15 +111,9 @@ class ReadingColumns:
             unknown=self.unknown,
         )
 
-    def is_within(self, day: int) -> bool:
-        """Whether all lie in the day, each later than the one before it."""
-        begins = day * DAY_US
-        return (
-            len(self) > 0
-            and begins <= self.ts_us[0]
-            and self.ts_us[-1] < begins + DAY_US
-            and bool(np.all(self.ts_us[1:] > self.ts_us[:-1]))
-        )
+    def is_run(self, day: int, days: int) -> bool:
+        """Whether they are a run of days from one on, each later than the one before it."""
+        return is_run(self.ts_us, day, days) and bool(np.all(self.ts_us[1:] > self.ts_us[:-1]))
 
     @classmethod
     def received(cls, packed: bytes | None) -> ReadingColumns:
@@ -137,6 +140,11 @@ class ReadingColumns:
         return cls(
             **{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)}
         )
+
+
+def is_run(ts_us: Integers, day: int, days: int) -> bool:
+    """Whether the first instant lies in a day, and the last in the last of so many from it on."""
+    return ts_us.size > 0 and day_of(ts_us[0]) == day and day_of(ts_us[-1]) == day + days - 1
 
 
 def digest(sent: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Days packed and opened again, each in the caller's transaction.
+"""Days packed and opened again, in the caller's transaction. A packed row is a run of days.
 
 Who writes readings that may lie in packed days calls :func:`open_for_writing` first, which also
 keeps packers off until the transaction ends. Who packs holds the facility, and nobody waits for it.
@@ -20,15 +20,17 @@ from services.core.store.packing.days import (
     DamagedDayError,
     Integers,
     PackedDay,
-    day_of,
+    days_of,
     instants,
 )
 from services.core.store.packing.opening import Openable, open_packed
+from services.core.store.packing.runs import overlapping
 from services.core.store.readings.packing import archived, codec
 from services.core.store.readings.packing.archived import ArchivedDayError
 from services.core.store.readings.packing.columns import (
     ReadingColumns,
     SeriesColumns,
+    is_run,
 )
 from services.core.timeline.instants import DAY_US
 
@@ -36,18 +38,20 @@ from services.core.timeline.instants import DAY_US
 #: spare: a clock that jumps by less makes no difference.
 NEVER_PACKED_US: Final = DAY_US
 
-_TAKE: Final = "SELECT day, sent FROM take_readings(%s, %s, %s, %s)"
+_TAKE: Final = "SELECT day, days, sent FROM take_readings(%s, %s, %s, %s)"
 
 _PACK: Final = "SELECT pack_readings(%s, %s::int4[], %s, %s)"
 
-#: Days that are packed and have rows beside, of which there are none but by mishap.
-_MIXED: Final = """
+#: Runs that are packed and have rows beside, of which there are none but by mishap.
+_MIXED: Final = f"""
 SELECT p.day FROM packed_readings p
-WHERE p.channel_id = %s AND p.day BETWEEN %s AND %s AND EXISTS (
+WHERE p.channel_id = %(channel)s AND {overlapping("%(first)s", "%(last)s")} AND EXISTS (
     SELECT FROM public.reading r
     WHERE r.channel_id = p.channel_id AND r.ts >= minute_start(1440 * p.day)
-      AND r.ts < minute_start(1440 * (p.day + 1)))
-"""
+      AND r.ts < minute_start(1440 * (p.day + p.days)))
+"""  # noqa: S608 - constants
+
+_OF_OTHER_DAYS: Final = "it is not of the days that it stands for"
 
 _LOCK: Final = """
 SELECT pg_advisory_xact_lock_shared(%s, f.id)
@@ -55,12 +59,14 @@ FROM (SELECT DISTINCT d.facility_id AS id FROM channel c JOIN device d ON d.id =
       WHERE c.id = ANY(%s) ORDER BY 1) f
 """
 
-_PACKED: Final = """
-SELECT p.id, p.channel_id, p.day, p.series, p.arrival
-FROM unnest(%s::int8[], %s::int8[]) AS x(channel_id, day)
-JOIN packed_readings p ON p.channel_id = x.channel_id AND p.day = x.day
+_PACKED: Final = f"""
+SELECT p.id, p.channel_id, p.day, p.days, p.series, p.arrival
+FROM (SELECT DISTINCT p.channel_id, p.day
+      FROM unnest(%s::int8[], %s::int8[]) AS x(channel_id, day)
+      JOIN packed_readings p ON p.channel_id = x.channel_id AND {overlapping("x.day", "x.day")}) w
+JOIN packed_readings p ON p.channel_id = w.channel_id AND p.day = w.day
 ORDER BY p.channel_id, p.day
-"""
+"""  # noqa: S608 - constants
 
 _UNPACK: Final = """
 SELECT unpack_readings(%s, %s, %s, %s::timestamptz[], %s::float8[], %s::bool[], %s::int2[],
@@ -69,9 +75,9 @@ SELECT unpack_readings(%s, %s, %s, %s::timestamptz[], %s::float8[], %s::bool[], 
 
 
 def unpacked(
-    channel_id: int, day: int, series: bytes | None, arrival: bytes | None
+    channel_id: int, day: int, days: int, series: bytes | None, arrival: bytes | None
 ) -> ReadingColumns:
-    """Unpack a row of packed readings.
+    """Unpack a row of packed readings, a run of days.
 
     :raises ArchivedDayError: they are in the archive alone.
     :raises DamagedDayError: it is not what was packed.
@@ -82,12 +88,12 @@ def unpacked(
         readings = codec.unpack(bytes(series), bytes(arrival))
     except DamagedError as error:
         raise damaged(channel_id, day, str(error)) from error
-    if not readings.is_within(day):
-        raise damaged(channel_id, day, "it is not of that day")
+    if not readings.is_run(day, days):
+        raise damaged(channel_id, day, _OF_OTHER_DAYS)
     return readings
 
 
-def unpacked_series(channel_id: int, day: int, series: bytes | None) -> SeriesColumns:
+def unpacked_series(channel_id: int, day: int, days: int, series: bytes | None) -> SeriesColumns:
     """Unpack what a row of packed readings says, without how it arrived.
 
     :raises ArchivedDayError: they are in the archive alone.
@@ -99,8 +105,8 @@ def unpacked_series(channel_id: int, day: int, series: bytes | None) -> SeriesCo
         readings = codec.unpack_series(bytes(series))
     except DamagedError as error:
         raise damaged(channel_id, day, str(error)) from error
-    if not (len(readings) and day_of(readings.ts_us[0]) == day == day_of(readings.ts_us[-1])):
-        raise damaged(channel_id, day, "it is not of that day")
+    if not is_run(readings.ts_us, day, days):
+        raise damaged(channel_id, day, _OF_OTHER_DAYS)
     return readings
 
 
@@ -128,16 +134,18 @@ def pack_days(
     *,
     known_before: datetime | None = None,
 ) -> PackedDay:
-    """Put a row for each day in the place of all that a channel has of days, both included.
+    """Put packed rows in the place of all that a channel has of days, both included.
 
-    The caller holds the facility. What of a day is packed already is opened first. A day stays as
-    it is where a reading was known later than ``known_before``.
+    Each is a run of days with few readings, or a day. The caller holds the facility. What of a day
+    is packed already is opened first. A day stays as it is where a reading was known later than
+    ``known_before``.
 
     :raises psycopg.errors.LockNotAvailable: somebody writes old readings of the facility.
     :raises psycopg.errors.SerializationFailure: somebody changed them all the same.
     :raises DamagedError: a day cannot be packed.
     """
-    mixed = connection.execute(_MIXED, (channel_id, first, last)).fetchall()
+    key = {"channel": channel_id, "first": first, "last": last}
+    mixed = connection.execute(_MIXED, key).fetchall()
     for (day,) in mixed:
         open_days(connection, np.array([channel_id]), np.array([day]))
     packed = NOTHING_PACKED
@@ -146,26 +154,28 @@ def pack_days(
             _TAKE, (channel_id, first, last, known_before or "infinity"), binary=True
         ).fetchall()
         # the day that came last without its rows is left out
-        first = taken[-1][0] + 1 if taken and taken[-1][1] is None else last + 1
-        packed += _put(connection, channel_id, [row for row in taken if row[1] is not None])
+        first = taken[-1][0] + 1 if taken and taken[-1][2] is None else last + 1
+        packed += _put(connection, channel_id, [row for row in taken if row[2] is not None])
     return packed
 
 
 def _put(
-    connection: psycopg.Connection[Any], channel_id: int, taken: list[tuple[int, bytes]]
+    connection: psycopg.Connection[Any], channel_id: int, taken: list[tuple[int, int, bytes]]
 ) -> PackedDay:
     if not taken:
         return NOTHING_PACKED
-    rows, blobs = 0, []
-    for day, sent in taken:
+    rows, number_of_days, blobs = 0, 0, []
+    for day, days, sent in taken:
         readings = ReadingColumns.received(sent)
-        if not readings.is_within(day):
-            raise DamagedError("its readings are not of one day, or not in order")
+        if not readings.is_run(day, days):
+            raise DamagedError("its readings are not of these days, or not in order")
         rows += len(readings)
+        number_of_days += np.unique(days_of(readings.ts_us)).size
         blobs.append(codec.pack(readings))
     series, arrival = ([blob[i] for blob in blobs] for i in (0, 1))
-    connection.execute(_PACK, (channel_id, [day for day, _ in taken], series, arrival), binary=True)
-    return PackedDay(rows=rows, packed_bytes=sum(map(len, series + arrival)), days=len(taken))
+    firsts = [day for day, _, _ in taken]
+    connection.execute(_PACK, (channel_id, firsts, series, arrival), binary=True)
+    return PackedDay(rows=rows, packed_bytes=sum(map(len, series + arrival)), days=number_of_days)
 
 
 def open_for_writing(
@@ -197,7 +207,9 @@ def keep_packers_off(
 
 
 def open_days(connection: psycopg.Connection[Any], channel_ids: Integers, days: Integers) -> int:
-    """Make rows of packed days again; return how many there were. See :func:`open_for_writing`.
+    """Make rows of packed days again, and of all that is packed in one row with them.
+
+    Returns how many packed rows there were. See :func:`open_for_writing`.
 
     :raises ArchivedDayError: one of them is in the archive alone.
     """
@@ -209,9 +221,9 @@ def open_days(connection: psycopg.Connection[Any], channel_ids: Integers, days: 
 
 
 def _arrays(
-    channel_id: int, day: int, series: bytes | None, arrival: bytes | None
+    channel_id: int, day: int, days: int, series: bytes | None, arrival: bytes | None
 ) -> tuple[Any, ...]:
-    readings = unpacked(channel_id, day, series, arrival)
+    readings = unpacked(channel_id, day, days, series, arrival)
     return (
         instants(readings.ts_us),
         readings.value,
