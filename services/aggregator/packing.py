@@ -31,6 +31,7 @@ from services.core.store.packing.days import (
     day_of,
 )
 from services.core.store.readings.packing import candidates as readings
+from services.core.store.readings.packing import joining
 from services.core.store.registry.plan import FacilityPlan
 from services.core.timeline.instants import to_us
 
@@ -173,6 +174,7 @@ class Packing:
                 midnight = before.replace(hour=0, minute=0, second=0, microsecond=0)
                 self._walk = chain(
                     readings.walk(connection, midnight),
+                    joining.walk(connection, midnight),
                     minutes.walk(connection, midnight, self._plans),
                     hours.walk(connection, midnight),
                 )

@@ -1,9 +1,9 @@
 """What packed readings take, how fast they are packed and how fast a packed day is read.
 
 Run by ``make bench``; writes ``.tonne/bench/packing.json``. The demo's meters and stacks as they
-are back-filled and as they arrive live, a household's hours (tests/fixtures) and channels at 1 Hz
-go into a database; all of it is packed as the aggregator packs it. Bytes are those of the tables on
-disk with their indexes, over the number of readings.
+are back-filled and as they arrive live, a household's hours (tests/fixtures), quarter hours made of
+them and channels at 1 Hz go into a database; all of it is packed and joined as the aggregator does
+it. Bytes are those of the tables on disk with their indexes, over the number of readings.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from services.core.store.database.transactions import reading_pool
 from services.core.store.packing import opened
 from services.core.store.packing.days import begin
 from services.core.store.readings import history, history_arrays
-from services.core.store.readings.packing import candidates, codec, days
+from services.core.store.readings.packing import candidates, codec, days, joining
 from services.core.store.readings.packing.columns import ReadingColumns
 from services.core.store.schema import migrate
 from services.core.timeline.instants import DAY_US, POSTGRES_EPOCH_US, to_us
@@ -42,7 +43,7 @@ from tests.services import server_directory
 FIRST_DAY = to_us(datetime(2026, 3, 2, tzinfo=UTC)) // DAY_US
 #: All of it is packed.
 BEFORE = datetime(2026, 6, 1, tzinfo=UTC)
-HOUSEHOLDS = 100
+HOUSEHOLDS = 400
 TARGETS = {
     "bytes_a_reading": 2.0,
     "bytes_a_live_reading": 3.0,
@@ -50,6 +51,7 @@ TARGETS = {
     "day_read_ms": 3.0,
     "bytes_a_minute": 6.0,
 }
+QUARTER_US = 15 * 60 * 1_000_000
 _HOUSEHOLD = Path(__file__).parent.parent / "fixtures" / "household-hourly-kwh-2023-01.csv"
 _COPY = """
 COPY reading (channel_id, ts, value, quality, time_source, received_at)
@@ -61,6 +63,12 @@ _PARTS = {
     " AND ts >= %(begins)s AND ts < %(ends)s",
     "take": "SELECT sent FROM take_readings(%(channel)s, %(day)s, %(day)s, 'infinity')",
 }
+
+_OPENED = """
+SELECT floor(extract(epoch FROM min(ts)) / 86400)::int,
+       floor(extract(epoch FROM max(ts)) / 86400)::int
+FROM reading WHERE channel_id = %s
+"""
 
 #: One channel's readings: times and values.
 Series = tuple[np.ndarray, np.ndarray]
@@ -84,6 +92,15 @@ def household() -> Iterator[Series]:
     ts_us = np.array([to_us(datetime.fromisoformat(r["interval_start_utc"])) for r in rows])
     for _ in range(HOUSEHOLDS):
         yield ts_us, np.array([float(row["kwh"]) for row in rows])
+
+
+def quarter_hours() -> Iterator[Series]:
+    """The same by the quarter of an hour, in random shares."""
+    rng = np.random.default_rng(3)
+    for ts_us, kwh in household():
+        share = rng.dirichlet(np.full(4, 4.0), ts_us.size)
+        quarters = (ts_us[:, None] + np.arange(4) * QUARTER_US).ravel()
+        yield quarters, np.round((kwh[:, None] * share).ravel(), 3)
 
 
 def each_second(number_of_days: int) -> Iterator[Series]:
@@ -141,7 +158,15 @@ def size(connection: psycopg.Connection[Any]) -> int:
     return int(row[0])
 
 
-def measured(url: str, connection: psycopg.Connection[Any], total: int) -> dict[str, Any]:
+def emptied(connection: psycopg.Connection[Any]) -> int:
+    """Return the bytes of chunks that readings have left, which are as many for all channels."""
+    ((left,),) = connection.execute("SELECT hypertable_size('reading')").fetchall()
+    return int(left)
+
+
+def measured(
+    url: str, connection: psycopg.Connection[Any], total: int, *, by_day: bool
+) -> dict[str, Any]:
     """Pack everything; return sizes and speeds."""
     loose = size(connection)
     pairs = connection.execute(
@@ -150,16 +175,22 @@ def measured(url: str, connection: psycopg.Connection[Any], total: int) -> dict[
     ).fetchall()
     stages = stages_us(connection, pairs)
     moved = Stopwatch(connection)
-    move(connection)
+    move(connection, by_day=by_day)
     moved.stop()
+    joined = Stopwatch(connection)
+    join(connection)
+    joined.stop()
     connection.execute("VACUUM (FULL) packed_readings")
     connection.execute("VACUUM reading")
     connection.execute("SELECT free_empty_chunks()")
+    ((packed_rows,),) = connection.execute("SELECT count(*) FROM packed_readings").fetchall()
     return {
         "readings": total,
         "channel_days": len(pairs),
         "bytes_a_row": round(loose / total, 1),
         "bytes_a_packed_reading": round(size(connection) / total, 2),
+        "bytes_of_emptied_chunks": round(emptied(connection) / total, 2),
+        "packed_rows": packed_rows,
         "moved_readings_s": round(total / moved.wall_s),
         "moved_readings_a_core_s": round(total / (moved.database_s + moved.packer_s)),
         "moved_us": {
@@ -167,7 +198,12 @@ def measured(url: str, connection: psycopg.Connection[Any], total: int) -> dict[
             "packer": round(1e6 * moved.packer_s / total, 3),
             **stages,
         },
-        **codec_speed(connection, pairs, total),
+        "joined_us": {
+            "database": round(1e6 * joined.database_s / total, 3),
+            "packer": round(1e6 * joined.packer_s / total, 3),
+        },
+        "late_reading_ms": late_reading(connection, pairs),
+        **codec_speed(connection, total),
         **day_read(url, connection, pairs),
     }
 
@@ -191,17 +227,29 @@ class Stopwatch:
         return int(self._scheduled.read_text().split()[0]) / 1e9
 
 
-def move(connection: psycopg.Connection[Any]) -> None:
-    """Pack everything, as much in a transaction as takes a tenth of a second."""
+def move(connection: psycopg.Connection[Any], *, by_day: bool) -> None:
+    """Pack everything, as much in a transaction as takes a tenth of a second.
+
+    ``by_day``: as what arrives live is packed, each day when it is old enough.
+    """
     batch = time.perf_counter()
     with ExitStack() as transaction:
         transaction.enter_context(connection.transaction())
         for run in candidates.walk(connection, BEFORE):
-            days.pack_days(connection, run.channel_id, run.day, run.last)
+            lasts = range(run.day, run.last + 1) if by_day else [run.last]
+            for first, last in zip([run.day, *(day + 1 for day in lasts)], lasts, strict=False):
+                days.pack_days(connection, run.channel_id, first, last)
             if time.perf_counter() - batch > 0.1:
                 transaction.close()
                 transaction.enter_context(connection.transaction())
                 batch = time.perf_counter()
+
+
+def join(connection: psycopg.Connection[Any]) -> None:
+    """Join what the months have of short rows, a transaction for each."""
+    for month in joining.walk(connection, BEFORE):
+        with connection.transaction():
+            joining.join(connection, month)
 
 
 def stages_us(connection: psycopg.Connection[Any], pairs: list[Any]) -> dict[str, float]:
@@ -223,9 +271,7 @@ def stages_us(connection: psycopg.Connection[Any], pairs: list[Any]) -> dict[str
     return parts
 
 
-def codec_speed(
-    connection: psycopg.Connection[Any], pairs: list[Any], total: int
-) -> dict[str, Any]:
+def codec_speed(connection: psycopg.Connection[Any], total: int) -> dict[str, Any]:
     """Unpack and pack all again, without the database."""
     rows = connection.execute(
         "SELECT channel_id, day, days, series, arrival FROM packed_readings", binary=True
@@ -236,7 +282,8 @@ def codec_speed(
     began = time.perf_counter()
     blobs = [codec.pack(readings) for readings in unpacked]
     packed_s = time.perf_counter() - began
-    assert sum(map(len, unpacked)) == total and blobs
+    assert sum(map(len, unpacked)) == total
+    assert blobs
     return {
         "codec_packs_readings_s": round(total / packed_s),
         "codec_unpacks_readings_s": round(total / read_s),
@@ -255,6 +302,24 @@ def day_read(url: str, connection: psycopg.Connection[Any], pairs: list[Any]) ->
     return {
         "day_read_ms": round(1e3 * statistics.median(asyncio.run(as_arrays(url, some))), 2),
         "day_opened_for_sql_ms": round(1e3 * statistics.median(view), 2),
+    }
+
+
+def late_reading(connection: psycopg.Connection[Any], pairs: list[Any]) -> dict[str, float]:
+    """Open what a late reading has opened, and pack it again; return how long each takes."""
+    opening, packing = [], []
+    for channel_id, day in pairs[:: max(1, len(pairs) // 20)]:
+        with connection.transaction(force_rollback=True):
+            began = time.perf_counter()
+            days.open_days(connection, np.array([channel_id]), np.array([day]))
+            opening.append(time.perf_counter() - began)
+            (bounds,) = connection.execute(_OPENED, (channel_id,)).fetchall()
+            began = time.perf_counter()
+            days.pack_days(connection, channel_id, *bounds)
+            packing.append(time.perf_counter() - began)
+    return {
+        "opens": round(1e3 * statistics.median(opening), 2),
+        "packs_again": round(1e3 * statistics.median(packing), 2),
     }
 
 
@@ -283,11 +348,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--days", type=int, default=14, help="of the demo")
     parser.add_argument("--seconds-days", type=int, default=2, help="of the channels at 1 Hz")
+    parser.add_argument("--cases", default="*", help="as a pattern of their names")
     arguments = parser.parse_args()
     cases: Mapping[str, tuple[Callable[[], Iterator[Series]], Callable[..., np.ndarray]]] = {
         "demo_back_filled": (lambda: demo(arguments.days), at_once),
         "demo_live": (lambda: demo(arguments.days), live),
-        "household_hourly": (household, live),
+        "household_back_filled": (household, at_once),
+        "household_live": (household, live),
+        "quarter_hours_back_filled": (quarter_hours, at_once),
+        "quarter_hours_live": (quarter_hours, live),
         "each_second": (lambda: each_second(arguments.seconds_days), at_once),
         "each_second_live": (lambda: each_second(arguments.seconds_days), live),
     }
@@ -300,9 +369,13 @@ def main() -> None:
         migrate.upgrade(url)
         connection = ending.enter_context(connect(url, process="test", autocommit=True))
         for name, (series, arrival) in cases.items():
+            if not fnmatch(name, arguments.cases):
+                continue
             total = stored(connection, series(), arrival)
-            figures[name] = measured(url, connection, total)
+            figures[name] = measured(url, connection, total, by_day=arrival is live)
             print(name, json.dumps(figures[name]), flush=True)
+        if arguments.cases != "*":
+            return
         minutes_url = ending.enter_context(database.fresh_database())
         migrate.upgrade(minutes_url)
         connection = ending.enter_context(connect(minutes_url, process="test", autocommit=True))

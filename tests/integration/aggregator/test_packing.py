@@ -25,7 +25,7 @@ from tests.command import tonne
 from tests.integration.aggregator import test_closing as ruled
 from tests.integration.aggregator import test_order
 from tests.integration.aggregator.plant import Plant, Reading, instant, some_readings
-from tests.integration.packed import PackedPlant, pack_some
+from tests.integration.packed import PackedPlant, pack_some, unpack_all
 from tests.services import as_login
 
 START = instant("2026-03-02T00:00:00Z")
@@ -194,6 +194,49 @@ def test_a_batch_that_is_cut_off_has_packed_nothing(
     assert _counts(plant) == (0, len(before))
 
 
+_RUNS = """
+SELECT channel_id, min(day), sum(days)::int, sum(readings)::int, sum(usable)::int, min(first_ts),
+       max(last_ts), min(known_from), max(known_to), bool_and(archived)
+FROM packed_readings GROUP BY 1 HAVING sum(readings) <= 1500 ORDER BY 1
+"""
+
+
+def test_short_rows_are_joined_when_their_month_is_old(plant: Plant, database_url: str) -> None:
+    before = plant.rows("SELECT * FROM reading ORDER BY channel_id, ts")
+    apart = "SELECT * FROM packed_readings ORDER BY channel_id, day"
+    old = NOW + timedelta(days=10)
+    pack_some(plant.connection, random.Random(1))
+    plant.connection.execute("UPDATE packed_readings SET archived = channel_id = 1")
+    rows, runs = plant.rows(apart), plant.rows(_RUNS)
+    assert len(runs) > 1
+    with _packer(database_url) as connection:
+        _all(Packing(35), connection)
+        assert plant.rows(apart) == rows
+        plant.connection.execute(
+            "CREATE FUNCTION cut() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN"
+            " PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$"
+        )
+        plant.connection.execute(
+            "CREATE TRIGGER cut AFTER INSERT ON packed_readings FOR EACH ROW EXECUTE FUNCTION cut()"
+        )
+        with pytest.raises(psycopg.OperationalError):
+            _all(Packing(35), connection, old)
+    assert plant.rows(apart) == rows
+    plant.connection.execute("DROP TRIGGER cut ON packed_readings")
+    with _packer(database_url) as connection:
+        packing = Packing(35)
+        _all(packing, connection, old)
+        assert packing.notices() == []
+    joined = plant.rows(apart)
+    assert len(joined) < len(rows)
+    assert plant.rows(_RUNS) == runs
+    with _packer(database_url) as connection:
+        _all(Packing(35), connection, old)
+    assert plant.rows(apart) == joined
+    unpack_all(plant.connection)
+    assert plant.rows("SELECT * FROM reading ORDER BY channel_id, ts") == before
+
+
 def test_what_cannot_be_packed_is_told_and_holds_up_nothing(
     plant: Plant, database_url: str
 ) -> None:
@@ -263,6 +306,8 @@ def test_verify_says_which_packed_day_is_damaged(database_url: str) -> None:
 
 
 def test_packed_readings_are_dropped_and_purged_like_rows(plant: Plant, database_url: str) -> None:
+    chunk_ends = instant("2026-03-05T00:00:00Z")
+    plant.store(some_readings(random.Random(2), chunk_ends, 20))
     total, _ = _counts(plant)
     kept = 2 * 9
     with _packer(database_url) as connection:
@@ -270,20 +315,22 @@ def test_packed_readings_are_dropped_and_purged_like_rows(plant: Plant, database
         plant.store([Reading("meter.power", START + timedelta(days=20), 5.0)])
         plant.tick(NOW)
         plant.connection.execute("UPDATE emission_hour SET final = true")
-        # what lies on both sides of the end of a chunk that is dropped
+        # a row that lies on both sides of the end of a chunk goes with the second one
         first = int(START.timestamp()) // 86_400
         with connection.transaction():
             for channel in plant.channels.values():
                 days.pack_days(connection, channel, first + 1, first + 3)
-        across = "SELECT count(*) FROM packed_readings WHERE day < %s AND day + days > %s"
-        chunk_ends = int(instant("2026-03-05T00:00:00Z").timestamp()) // 86_400
-        (runs,) = connection.execute(across, (chunk_ends, chunk_ends)).fetchall()
-        assert runs[0] > 2
+        across = "SELECT id FROM packed_readings WHERE first_ts < %s AND last_ts >= %s ORDER BY 1"
+        runs = connection.execute(across, (chunk_ends, chunk_ends)).fetchall()
+        assert len(runs) > 1
         _all(Packing(35), connection)
         dropping = Retention(40)
         for _ in range(8):
             dropping._next_at = 0.0
             dropping.step(connection, NOW)
+            if retention.horizon(connection) == chunk_ends:
+                assert connection.execute(across, (chunk_ends, chunk_ends)).fetchall() == runs
+        assert connection.execute(across, (chunk_ends, chunk_ends)).fetchall() == []
         assert dropping.notices() == []
         assert retention.horizon(connection) is not None
         ((dropped,),) = plant.rows("SELECT sum(readings) FROM dropped_readings")

@@ -51,7 +51,7 @@ def filled_database(postgres_cluster: Postgres, migrated_template: str) -> Itera
         )
         plant.tick(instant("2026-04-03T00:00:00Z") + HOUR)
         plant.connection.execute("UPDATE emission_hour SET final = true")
-        assert pack_some(plant.connection, rng, together=3) > 30
+        assert pack_some(plant.connection, rng) > 30
         plant.close()
         yield url.rpartition("/")[2]
 

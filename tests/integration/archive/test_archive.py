@@ -106,13 +106,25 @@ def test_a_second_run_writes_nothing_and_a_late_reading_its_month_alone(
 
 
 def test_out_and_back_everything_is_as_it_was(plant: Plant, run: Run, place: str) -> None:
-    """Also where a month's file is written anew while most of its days are in the archive alone."""
+    """Also where a month's file is written anew while most of its days are in the archive alone.
+
+    Some of the packed rows are runs of days.
+    """
+    unpack_all(plant.connection)
+    pack_some(plant.connection, random.Random(2), 0.3, together=4)
+    pack_some(plant.connection, random.Random(2))
+    ((runs,),) = plant.rows("SELECT count(*) FROM packed_readings WHERE days > 1")
+    assert runs > 5
     before = packed_rows(plant)
     run("archive")
     removed = run("archive", "remove", "--before", "2026-04", "--yes")
     assert removed.code == 0, removed.said
     ((gone,),) = plant.rows("SELECT count(*) FROM packed_readings WHERE series IS NULL")
-    assert gone > 20
+    assert gone > 10
+    ((runs,),) = plant.rows(
+        "SELECT count(*) FROM packed_readings WHERE series IS NULL AND days > 1"
+    )
+    assert runs > 0
     assert "| " not in removed.said
     plant.connection.execute("UPDATE packed_readings SET archived = false WHERE series IS NOT NULL")
     again = run("archive")

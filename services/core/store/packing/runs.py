@@ -15,6 +15,12 @@ MOST_DAYS: Final = 31
 #: about as much as of a day that is read each minute.
 MOST_READINGS: Final = 1_500
 
+#: SQL of rows that may be joined with others: few readings, and not nearly a month already. There
+#: is an index of them.
+SHORT: Final[LiteralString] = (
+    f"readings <= {MOST_READINGS // 2} AND days < 28 AND series IS NOT NULL"
+)
+
 
 def overlapping(first: LiteralString, last: LiteralString) -> LiteralString:
     """Return the SQL condition of rows ``p`` that have any of some days, both included."""

@@ -4,7 +4,8 @@ The oldest chunk first, one at a time, so that a drop that is cut off has less t
 Each in two steps, so that no reading slips in between. First the horizon is raised: what is older
 is refused from then on. When every transaction that may not have known it has ended, the chunks
 below it are dropped. Of each channel the newest readings below stay, because what follows is
-computed with them (see ``services.core.store.schema.ddl``).
+computed with them (see ``services.core.store.schema.ddl``). A packed row stays whole until the last
+of its readings is older: of a channel with few readings it may begin a month before the horizon.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ WHERE reading_horizon.horizon < excluded.horizon
 _UNARCHIVED = """
 SELECT FROM channel c CROSS JOIN LATERAL (
     SELECT FROM packed_readings p
-    WHERE p.channel_id = c.id AND p.first_ts < %s AND NOT p.archived
+    WHERE p.channel_id = c.id AND p.last_ts < %s AND NOT p.archived
     ORDER BY p.day LIMIT 1) p
 LIMIT 1
 """
@@ -126,10 +127,7 @@ def may_drop(connection: psycopg.Connection[Any], raised: int) -> bool:
 
 
 def open_tails(connection: psycopg.Connection[Any]) -> Iterator[None]:
-    """Open packed rows that hold readings which are to stay, one at each step.
-
-    Once those that reach beyond the horizon are open, there may be others: :func:`drop` then drops
-    nothing, and they are opened the next time.
+    """Open packed days that hold readings which are to stay, one at each step.
 
     A transaction for each: nobody waits for more than one. Nothing below the horizon is packed
     again.

@@ -24,6 +24,7 @@ from sqlalchemy import (
     text,
 )
 
+from services.core.store.packing.runs import SHORT
 from services.core.store.schema.tables import metadata
 
 _instant = DateTime(timezone=True)
@@ -85,7 +86,7 @@ packed_readings = Table(
         "packed_readings_short_idx",
         "channel_id",
         "day",
-        postgresql_where=text("readings <= 750 AND days < 28 AND series IS NOT NULL"),
+        postgresql_where=text(SHORT),
     ),
     comment="what a channel has of a day, or of a run of days in one month, in place of its rows in"
     " reading",

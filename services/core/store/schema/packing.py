@@ -137,6 +137,50 @@ BEGIN
 END $$
 """  # noqa: S608 - constants
 
+#: Takes packed rows to have them packed as one, given what each unpacks to as the bytes of its
+#: rows: the digest of all is of what has the digests of each.
+_TAKE_PACKED_READINGS: Final = f"""
+CREATE OR REPLACE FUNCTION take_packed_readings(
+    of_channel integer, its_days integer[], its_sent bytea[]
+) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    run taken_readings;
+    is_loose boolean;
+BEGIN
+    IF NOT (SELECT pg_try_advisory_xact_lock({locks.HISTORY}, d.facility_id)
+            FROM channel c JOIN device d ON d.id = c.device_id WHERE c.id = of_channel) THEN
+        RAISE EXCEPTION 'somebody else writes old readings of the facility of channel %',
+            of_channel USING ERRCODE = 'lock_not_available';
+    END IF;
+    WITH gone AS (
+        DELETE FROM packed_readings p USING unnest(its_days, its_sent) AS u(day, sent)
+        WHERE p.channel_id = of_channel AND p.day = u.day AND p.series IS NOT NULL
+          AND p.digest = substring(sha256(u.sent) FOR 16)
+        RETURNING p.*, u.sent)
+    INSERT INTO taken_readings
+        (channel_id, day, days, first_ts, last_ts, known_from, known_to, readings, usable, digest,
+         archived)
+    SELECT of_channel, min(g.day), max(g.day + g.days) - min(g.day), min(g.first_ts),
+           max(g.last_ts), min(g.known_from), max(g.known_to), sum(g.readings), sum(g.usable),
+           substring(sha256(string_agg(g.sent, ''::bytea ORDER BY g.day)) FOR 16),
+           bool_and(g.archived)
+    FROM gone g
+    HAVING count(*) = cardinality(its_days) AND sum(g.readings) <= {MOST_READINGS}
+       AND {_MONTH.replace("{day}", "min(g.day)")}
+           = {_MONTH.replace("{day}", "(max(g.day + g.days) - 1)")}
+    RETURNING * INTO run;
+    IF FOUND THEN
+        EXECUTE 'SELECT EXISTS (SELECT FROM reading WHERE channel_id = $1 AND ts >= $2 AND ts < $3)'
+        INTO is_loose USING of_channel, minute_start(1440 * run.day),
+            minute_start(1440 * (run.day + run.days));
+    END IF;
+    IF is_loose IS DISTINCT FROM false THEN
+        RAISE EXCEPTION 'the packed readings of channel % are others, and cannot be joined',
+            of_channel USING ERRCODE = 'serialization_failure';
+    END IF;
+END $$
+"""  # noqa: S608 - constants
+
 #: Puts packed rows in the place of runs that this transaction has taken.
 _PACK_READINGS: Final = f"""
 CREATE OR REPLACE FUNCTION pack_readings(
@@ -285,27 +329,25 @@ BEGIN
 END $$
 """  # noqa: S608 - constants
 
-#: Packed rows that hold readings which stay when those before an instant are dropped: what is not
-#: older at all, and the newest of what is. Where the archive alone has them none does: nothing is
-#: computed or taken there. A row that reaches beyond the instant is told of alone: what is to be
-#: opened before it is known once it is open.
+#: Packed rows that hold readings which stay when those before an instant are dropped, though all of
+#: theirs are older: a row that reaches beyond the instant stays as it is. Where the archive alone
+#: has them none does: nothing is computed or taken there.
 _PACKED_TAILS: Final = """
 CREATE OR REPLACE FUNCTION packed_tails(upto timestamptz)
 RETURNS TABLE (channel_id integer, day integer)
 LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
     WITH RECURSIVE newest AS (
-        SELECT c.id AS channel_id, n.day,
-               CASE WHEN n.reaches_beyond THEN {kept} ELSE n.usable + n.loose END::int8 AS total
+        SELECT c.id AS channel_id, n.day, n.total
         FROM channel c CROSS JOIN LATERAL (
-            SELECT p.day, p.usable, p.last_ts >= upto AS reaches_beyond,
-                   p.series IS NOT NULL AS present, (
+            SELECT p.day, p.usable + (
                 SELECT count(*) FROM (
                     SELECT FROM reading r
                     WHERE r.channel_id = c.id AND r.ts > p.last_ts AND r.ts < upto
-                      AND r.value IS NOT NULL AND r.quality <= 1 LIMIT {kept}) q) AS loose
-            FROM packed_readings p WHERE p.channel_id = c.id AND p.first_ts < upto
+                      AND r.value IS NOT NULL AND r.quality <= 1 LIMIT {kept}) q) AS total,
+                p.usable, p.series IS NOT NULL AS present
+            FROM packed_readings p WHERE p.channel_id = c.id AND p.last_ts < upto
             ORDER BY p.day DESC LIMIT 1) n
-        WHERE n.present AND (n.reaches_beyond OR n.loose < {kept})
+        WHERE n.total - n.usable < {kept} AND n.present
         UNION ALL
         SELECT w.channel_id, n.day, w.total + n.usable
         FROM newest w CROSS JOIN LATERAL (
@@ -419,6 +461,7 @@ FUNCTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     **minute_packing.FUNCTIONS,
     **hour_packing.FUNCTIONS,
     "take_readings": (_TAKE_READINGS, ("tonne_aggregate",)),
+    "take_packed_readings": (_TAKE_PACKED_READINGS, ("tonne_aggregate",)),
     "pack_readings": (_PACK_READINGS, ("tonne_aggregate",)),
     "taken_readings_are_packed": (_TAKEN_ARE_PACKED, ()),
     "add_packed_readings": (_ADD_PACKED_READINGS, ("tonne_ingest",)),

@@ -40,7 +40,8 @@ NEVER_PACKED_US: Final = DAY_US
 
 _TAKE: Final = "SELECT day, days, sent FROM take_readings(%s, %s, %s, %s)"
 
-_PACK: Final = "SELECT pack_readings(%s, %s::int4[], %s, %s)"
+#: Puts packed rows in the place of what was taken: channel, first days, series and arrivals.
+PACK: Final = "SELECT pack_readings(%s, %s::int4[], %s, %s)"
 
 #: Runs that are packed and have rows beside, of which there are none but by mishap.
 _MIXED: Final = f"""
@@ -174,7 +175,7 @@ def _put(
         blobs.append(codec.pack(readings))
     series, arrival = ([blob[i] for blob in blobs] for i in (0, 1))
     firsts = [day for day, _, _ in taken]
-    connection.execute(_PACK, (channel_id, firsts, series, arrival), binary=True)
+    connection.execute(PACK, (channel_id, firsts, series, arrival), binary=True)
     return PackedDay(rows=rows, packed_bytes=sum(map(len, series + arrival)), days=number_of_days)
 
 
