@@ -27,11 +27,11 @@ import numpy as np
 from services.core.store.packing import opened
 from services.core.store.packing.days import Integers, day_of, instants
 from services.core.store.packing.opened import AnyConnection, execute
-from services.core.store.packing.runs import overlapping
 from services.core.store.readings.packing import archived
 from services.core.store.readings.packing.archived import ArchivedDayError
 from services.core.store.readings.packing.columns import ReadingColumns
 from services.core.store.readings.packing.days import unpacked
+from services.core.store.schema.packed_runs import overlapping
 from services.core.timeline.instants import to_us
 
 if TYPE_CHECKING:

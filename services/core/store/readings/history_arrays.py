@@ -16,12 +16,12 @@ import numpy as np
 from services.core.store.database.arrays import PackedRows, binary_row
 from services.core.store.packing.days import Integers, day_of
 from services.core.store.packing.opened import AnyConnection, execute, snapshot_async
-from services.core.store.packing.runs import overlapping
 from services.core.store.readings.history import names_archived_days
 from services.core.store.readings.packing import archived
 from services.core.store.readings.packing.archived import ArchivedDayError
 from services.core.store.readings.packing.columns import ReadingColumns, SeriesColumns
 from services.core.store.readings.packing.days import unpacked, unpacked_series
+from services.core.store.schema.packed_runs import overlapping
 from services.core.timeline.instants import from_us, to_us
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-from services.core.store.packing.runs import SHORT
+from services.core.store.schema.packed_runs import SHORT
 from services.core.store.schema.tables import metadata
 
 _instant = DateTime(timezone=True)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from services.core.store.database import locks
-from services.core.store.packing.runs import MOST_READINGS, overlapping
 from services.core.store.schema import hour_packing, minute_packing
+from services.core.store.schema.packed_runs import MOST_READINGS, overlapping
 from services.core.timeline.instants import POSTGRES_EPOCH_US
 
 #: What ``timestamptz_send`` makes of the epoch, which stands for no instant, and that it does.

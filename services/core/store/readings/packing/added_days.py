@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from services.core.store.database import locks
 from services.core.store.packing.days import Integers, days_of, instants
-from services.core.store.packing.runs import MOST_READINGS, overlapping
 from services.core.store.readings.packing import codec
 from services.core.store.readings.packing.columns import (
     Bools,
@@ -30,6 +29,7 @@ from services.core.store.readings.packing.columns import (
 )
 from services.core.store.readings.packing.days import unpacked_series
 from services.core.store.readings.touched_minutes import name_minutes
+from services.core.store.schema.packed_runs import MOST_READINGS, overlapping
 from services.core.timeline.instants import from_us, to_us
 
 #: Qualities up to this one count, as in ``pack_readings``.

@@ -24,7 +24,6 @@ from services.core.store.packing.days import (
     instants,
 )
 from services.core.store.packing.opening import Openable, open_packed
-from services.core.store.packing.runs import overlapping
 from services.core.store.readings.packing import archived, codec
 from services.core.store.readings.packing.archived import ArchivedDayError
 from services.core.store.readings.packing.columns import (
@@ -32,6 +31,7 @@ from services.core.store.readings.packing.columns import (
     SeriesColumns,
     is_run,
 )
+from services.core.store.schema.packed_runs import overlapping
 from services.core.timeline.instants import DAY_US
 
 #: Readings younger than this lie in no packed day, as ``pack_readings`` sees to with a day to

@@ -17,11 +17,11 @@ import psycopg
 from psycopg.rows import class_row
 
 from services.core.store.packing.days import NOTHING_PACKED, PackedDay, Settled, begin
-from services.core.store.packing.runs import MOST_READINGS, SHORT
 from services.core.store.readings.packing import codec
 from services.core.store.readings.packing.candidates import settled_days
 from services.core.store.readings.packing.columns import ReadingColumns, digest
 from services.core.store.readings.packing.days import PACK, damaged, unpacked
+from services.core.store.schema.packed_runs import MOST_READINGS, SHORT
 
 #: Short rows that are looked at in one statement.
 _SLICE: Final = 2_000
@@ -130,9 +130,9 @@ def join(connection: psycopg.Connection[Any], month: Month) -> PackedDay:
     bounds = (month.channel_id, month.day, month.stop)
     with connection.cursor(row_factory=class_row(_Row)) as cursor:
         rows = cursor.execute(_ROWS, bounds, binary=True).fetchall()
-    span = (month.channel_id, begin(month.day), begin(month.stop))
+    instants = (month.channel_id, begin(month.day), begin(month.stop))
     # planned anew: only a plan for this very time leaves other chunks out
-    loose = {day for (day,) in connection.execute(_LOOSE, span, prepare=False)}
+    loose = {day for (day,) in connection.execute(_LOOSE, instants, prepare=False)}
     for run in _runs(rows, loose):
         if len(run) > 1:
             _join(connection, month.channel_id, run)
