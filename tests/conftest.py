@@ -58,6 +58,8 @@ def pytest_configure() -> None:
     """Tests see tonne's defaults, whatever the shell that starts them has set."""
     for name in [name for name in os.environ if name.startswith("TONNE_")]:
         del os.environ[name]
+    # the default draws the locals of every frame: seconds of a processor for one logged error
+    structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
 
 
 @pytest.fixture(autouse=True)
