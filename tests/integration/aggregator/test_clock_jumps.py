@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import Any
 
 import pytest
@@ -94,10 +93,12 @@ class Bench:
         self.machine.instant = self.true + self.machine_off
         steady.observe(self.true + self.database_off, began_s=steady.begin_look())
 
-    def go_on(self, seconds: int, *, each: Callable[[], None] = lambda: None) -> None:
-        """Let time pass, 15 s by 15 s: readings come, and the aggregator works them off."""
-        for _ in range(seconds // 15):
-            self.true += timedelta(seconds=15)
+    def go_on(
+        self, seconds: int, *, step_s: int = 15, each: Callable[[], None] = lambda: None
+    ) -> None:
+        """Let time pass, step by step: readings come, and the aggregator works them off."""
+        for _ in range(seconds // step_s):
+            self.true += timedelta(seconds=step_s)
             self.plant.store(readings(self.true))
             while self.turn():
                 pass
@@ -142,23 +143,18 @@ def bench(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]
 
 
 @pytest.fixture(scope="module")
-def undisturbed(
-    postgres_cluster: Postgres, migrated_template: str
-) -> Callable[[int], list[list[Any]]]:
+def undisturbed(postgres_cluster: Postgres, migrated_template: str) -> list[list[Any]]:
     """The totals of a run in which no clock jumps: of one length, the same for every test."""
-
-    @cache
-    def run(seconds: int) -> list[list[Any]]:
-        with (
-            postgres_cluster.fresh_database(template=migrated_template) as url,
-            pytest.MonkeyPatch.context() as patch,
-            closing(Plant(url, RULED)) as plant,
-        ):
-            bench = Bench(url, plant, patch)
-            bench.go_on(seconds)
-            return bench.totals()
-
-    return run
+    with (
+        postgres_cluster.fresh_database(template=migrated_template) as url,
+        pytest.MonkeyPatch.context() as patch,
+        closing(Plant(url, RULED)) as plant,
+    ):
+        bench = Bench(url, plant, patch)
+        bench.go_on(600, step_s=60)
+        bench.go_on(120)
+        bench.go_on(3600, step_s=60)
+        return bench.totals()
 
 
 JUMPS = {
@@ -173,16 +169,16 @@ JUMPS = {
 @pytest.mark.parametrize("jump", JUMPS)
 def test_totals_are_those_of_a_run_without_a_jump(
     bench: Bench,
-    undisturbed: Callable[[int], list[list[Any]]],
+    undisturbed: list[list[Any]],
     jump: str,
     with_database: bool,
 ) -> None:
-    bench.go_on(600)
+    bench.go_on(600, step_s=60)
     finals = bench.plant.rows("SELECT count(*) FROM emission_hour WHERE final")
     bench.machine_off = JUMPS[jump]
     bench.database_off = JUMPS[jump] if with_database else timedelta()
     said: set[str] = set()
-    bench.go_on(75, each=lambda: said.update(bench.said()))
+    bench.go_on(105, each=lambda: said.update(bench.said()))
     far = abs(JUMPS[jump]) > timedelta(seconds=5)
     code = "clock-jumped" if with_database else "clock-differs"
     assert said == ({code} if far else set())
@@ -190,10 +186,9 @@ def test_totals_are_those_of_a_run_without_a_jump(
     bench.machine_off = bench.database_off = timedelta()
     bench.go_on(15)
     assert bench.said() == []
-    bench.go_on(3600)
-    expected = undisturbed(600 + 75 + 15 + 3600)
-    assert bench.totals() == expected
-    assert any(row[4] for row in expected[0]), "some hour is final"
+    bench.go_on(3600, step_s=60)
+    assert bench.totals() == undisturbed
+    assert any(row[4] for row in undisturbed[0]), "some hour is final"
 
 
 def test_an_aggregator_that_starts_anew_meanwhile_knows_of_the_jump(bench: Bench) -> None:
@@ -210,9 +205,9 @@ def test_an_aggregator_that_starts_anew_meanwhile_knows_of_the_jump(bench: Bench
 
 
 def test_what_was_done_in_a_future_that_was_believed_is_undone(
-    bench: Bench, undisturbed: Callable[[int], list[list[Any]]]
+    bench: Bench, undisturbed: list[list[Any]]
 ) -> None:
-    bench.go_on(600)
+    bench.go_on(600, step_s=60)
     bench.database_off = bench.machine_off = timedelta(hours=2)
     # it knows no better: the clock was wrong before it started
     bench.plant.connection.execute("DELETE FROM process_progress")
@@ -223,14 +218,13 @@ def test_what_was_done_in_a_future_that_was_believed_is_undone(
     bench.database_off = bench.machine_off = timedelta()
     bench.start()
     bench.plant.connection.execute("DELETE FROM process_progress")
-    bench.go_on(15)
+    bench.go_on(60)
     assert bench.plant.rows("SELECT 1 FROM emission_hour WHERE final AND hour > '2026-03-29'") == []
-    bench.go_on(3600)
+    bench.go_on(3600, step_s=60)
     hours, _, windows, _, progress = bench.totals()
-    expected = undisturbed(600 + 60 + 15 + 3600)
-    assert [row[:5] for row in hours if row[1] <= bench.true] == [row[:5] for row in expected[0]]
-    assert windows == expected[2]
-    assert progress == expected[4]
+    assert [row[:5] for row in hours if row[1] <= bench.true] == [row[:5] for row in undisturbed[0]]
+    assert windows == undisturbed[2]
+    assert progress == undisturbed[4]
 
 
 def test_no_reading_is_dropped_at_a_time_that_is_not_sure(
