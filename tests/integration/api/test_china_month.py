@@ -16,6 +16,7 @@ import pytest
 
 from tests.command import tonne
 from tests.integration.aggregator.plant import Plant, Reading, instant
+from tests.services import Postgres
 
 FILE = """
 facility: {id: tianjin, name: 天津电厂, timezone: Asia/Shanghai}
@@ -25,7 +26,7 @@ devices:
       - {id: import, quantity: energy, unit: kWh, kind: counter, max_rate: 5000}
       - {id: made, quantity: energy, unit: MWh, kind: counter, max_rate: 5000}
   - id: books
-    channels: [{id: coal, quantity: mass, unit: t, kind: event, since: 2026-01-01}]
+    channels: [{id: coal, quantity: mass, unit: t, kind: event, since: 2026-10-01}]
   - id: cems
     channels:
       - id: co2
@@ -53,10 +54,20 @@ MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture(autouse=True)
-def plant(database_url: str, tmp_path: Path) -> Iterator[Plant]:
+@pytest.fixture(scope="module")
+def database_url(
+    postgres_cluster: Postgres,
+    migrated_template: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    """A month that tests only read."""
+    with postgres_cluster.fresh_database(template=migrated_template) as url:
+        _fill(url, tmp_path_factory.mktemp("bills") / "bill.csv")
+        yield url
+
+
+def _fill(database_url: str, bill: Path) -> None:
     plant = Plant(database_url, FILE)
-    bill = tmp_path / "bill.csv"
     bill.write_text(
         "id,channel,from,to,amount,unit,document\nB-1,books.coal,2026-11-01,2026-11-11,100,t,入厂煤单\n"
     )
@@ -77,7 +88,6 @@ def plant(database_url: str, tmp_path: Path) -> Iterator[Plant]:
     plant.connection.execute("UPDATE emission_hour SET known_at = known_at - interval '1 minute'")
     plant.connection.execute("UPDATE touched SET committed_at = now()")
     plant.tick(START + 5 * HOUR + MINUTE)
-    yield plant
     plant.close()
 
 
