@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from services.api.specification import PATH, specification
-
-DOCUMENT: dict[str, Any] = json.loads(specification())
+from tests.repository.files import openapi
 
 #: Calls with parameters and errors of Prometheus' own.
 PROMETHEUS = {
@@ -42,8 +40,8 @@ def test_the_committed_specification_is_that_of_the_code() -> None:
 
 
 def test_every_reference_leads_somewhere() -> None:
-    for reference in _references(DOCUMENT):
-        node: Any = DOCUMENT
+    for reference in _references(openapi()):
+        node: Any = openapi()
         for part in reference.removeprefix("#/").split("/"):
             node = node[part]
         assert node
@@ -52,7 +50,7 @@ def test_every_reference_leads_somewhere() -> None:
 def test_the_calls_of_the_contract_are_there_and_those_with_data_want_a_key() -> None:
     calls = {
         (method, path): call
-        for path, methods in DOCUMENT["paths"].items()
+        for path, methods in openapi()["paths"].items()
         for method, call in methods.items()
     }
     guarded = {key for key, call in calls.items() if "security" in call}
@@ -124,7 +122,7 @@ def test_the_calls_of_the_contract_are_there_and_those_with_data_want_a_key() ->
 
 
 def test_every_parameter_is_described() -> None:
-    for path, methods in DOCUMENT["paths"].items():
+    for path, methods in openapi()["paths"].items():
         for call in methods.values():
             assert call["summary"], path
             for parameter in call.get("parameters", []):
