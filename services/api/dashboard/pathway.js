@@ -94,13 +94,14 @@ const isSame = (year, standing) =>
 const zoneOf = ({ facility }) =>
   facilities.find(({ id }) => id === facility.split(" ")[0])?.timezone ?? "UTC";
 
-/** Forecasts come after the paths: they are of one facility, and none of a sum. */
+/** Forecasts come after the paths: they are of one facility or an organisation. */
 async function drawForecast(card, turn) {
   let rows = [];
   try {
-    if (chosen) {
+    const whose = organisation ? { organisation } : chosen ? { facility: chosen } : null;
+    if (whose) {
       const { scope, figure } = card.standing;
-      rows = await get("/v1/forecast", { facility: chosen, scope, figure });
+      rows = await get("/v1/forecast", { ...whose, scope, figure });
     }
   } catch (error) {
     // what is known stands without it

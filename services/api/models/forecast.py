@@ -14,13 +14,19 @@ class Forecast(Answer):
     """What a running day, month or year is expected to come to."""
 
     time: datetime = Field(examples=["2026-11-23T18:00:00Z"], description="when it is expected so")
-    facility: str = Field(examples=["linz"])
+    organisation: str | None = Field(
+        examples=["group"], description="whose facilities are added up; `null`: one facility"
+    )
+    facility: str = Field(
+        examples=["linz"], description="facility, or, added up, all of them with blanks between"
+    )
     scope: int | None = Field(examples=[1], description="`null`: all scopes, as in live totals")
     figure: Literal["co2", "co2e", "market"] = Field(
         examples=["co2"], description="market: market-based CO2"
     )
     horizon: Literal["day", "month", "year"] = Field(
-        examples=["month"], description="the calendar period of the facility that runs"
+        examples=["month"],
+        description="the calendar period that runs, by each facility's own time zone",
     )
     begins: datetime = Field(examples=["2026-10-31T23:00:00Z"])
     ends: datetime = Field(examples=["2026-11-30T23:00:00Z"])
@@ -46,7 +52,8 @@ class Forecast(Answer):
     total_low_kg: float | None = Field(
         examples=[5641000.0],
         description="ends of the forecast's interval: it errs as past forecasts of the same length"
-        " did; uncertainties of meters and factors are not in it",
+        " did; uncertainties of meters and factors are not in it; of an organisation the ends of"
+        " its facilities are added up, as if all erred the same way",
     )
     total_high_kg: float | None = Field(examples=[6125000.0])
     level: float = Field(
@@ -57,7 +64,8 @@ class Forecast(Answer):
         description="what erred least in the past of those that could be tried: seasonal-naive: the"
         " newest week again; seasonal-mean: the mean of the newest four; seasonal-mean-level: that"
         " at the level of the newest 24 hours; year-before: weeks 51 to 53 before;"
-        " year-before-trend: that, times the newest 28 days over the same a year before",
+        " year-before-trend: that, times the newest 28 days over the same a year before; of an"
+        " organisation those of its facilities",
     )
     trained_from: datetime | None = Field(
         examples=["2025-03-01T23:00:00Z"], description="the history that it is made of"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
 from fastapi import APIRouter
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from services.api.auth import Reader, retired_header, visible_facilities
 from services.api.context import InContext
@@ -21,6 +21,7 @@ from services.api.http.shapes import Row, Shape
 from services.api.models.forecast import Forecast
 from services.api.routes import forecast_steps
 from services.api.routes.asked import moment
+from services.api.routes.forecast_groups import added
 from services.api.routes.forecast_reading import (
     ForecastReading,
     Horizon,
@@ -28,6 +29,7 @@ from services.api.routes.forecast_reading import (
     period,
     where,
 )
+from services.api.routes.organisation_members import organisation_members
 from services.core.accounting.forecast.methods import OF_DAYS, OF_HOURS
 from services.core.accounting.forecast.outlook import LEVEL, history_of, outlook
 from services.core.accounting.pathway.peak import LEAST_COVERAGE
@@ -57,11 +59,24 @@ class ForecastQuery(Query):
         None, ge=1, le=3, description="of one scope; default: of all, as in live totals"
     )
     figure: Literal["co2", "co2e", "market"] = Field("co2", description="mass")
+    organisation: str | None = Field(
+        None,
+        min_length=1,
+        description="the forecasts of the facilities that belong to an organisation, added up;"
+        " instead of `facility`",
+        examples=["group"],
+    )
     as_of: Instant | None = Field(
         None,
         description="forecasts from this time on, by what was known then; default: now",
     )
     format: TextFormat = None
+
+    @model_validator(mode="after")
+    def _is_of_one_kind(self) -> Self:
+        if self.organisation is not None and self.facility:
+            raise ValueError("organisation names its facilities: leave facility out")
+        return self
 
 
 @router.get(
@@ -69,10 +84,11 @@ class ForecastQuery(Query):
     summary="Forecast running days, months and years",
     response_model=list[Forecast],
     responses=_ROWS.documented(
-        "A row for each facility and horizon: what is known of the running period so far, what is"
-        " expected of its rest, and an interval made of the errors of past forecasts of the same"
-        " length. A forecast is no measurement and is in no other answer. Where too little is known"
-        " there is none, and `reason` says why. JSON or, with `Accept: text/csv`, CSV.",
+        "A row for each facility, or for an organisation, and each horizon: what is known of the"
+        " running period so far, what is expected of its rest, and an interval made of the errors"
+        " of past forecasts of the same length. A forecast is no measurement and is in no other"
+        " answer. Where too little is known there is none, and `reason` says why. JSON or,"
+        " with `Accept: text/csv`, CSV.",
         NotFound,
     ),
 )
@@ -83,8 +99,12 @@ async def get_forecast(
     accept: Accept = "",
 ) -> Response:
     """Forecast the running periods of facilities."""
-    facilities = await visible_facilities(context, who, query.facility)
     now, as_of = moment(context, query.as_of)
+    if query.organisation is None:
+        facilities = await visible_facilities(context, who, query.facility)
+    else:
+        members = await organisation_members(context, who, query.organisation, now=now, as_of=as_of)
+        facilities = members.facilities
     ids = [facility.id for facility in facilities]
     since = await context.database.read_in_thread(lambda c: first_hours(c, ids))
     horizons = _HORIZONS if query.horizon is None else (query.horizon,)
@@ -109,6 +129,7 @@ async def get_forecast(
                 rows.append(
                     {
                         "time": now,
+                        "organisation": None,
                         "facility": facility.slug,
                         "scope": query.scope,
                         "figure": query.figure,
@@ -125,6 +146,9 @@ async def get_forecast(
                         ),
                     }
                 )
+    if query.organisation is not None and rows:
+        of_horizons = [[row for row in rows if row["horizon"] == name] for name in horizons]
+        rows = [added(parts, query.organisation) for parts in of_horizons]
     return rows_answer(
         rows,
         _ROWS,

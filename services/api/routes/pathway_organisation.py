@@ -6,11 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
-from services.api.auth import Principal, visible_facilities
+from services.api.auth import Principal
 from services.api.context import Context
-from services.api.http.problems import NotFound
+from services.api.routes.organisation_members import organisation_members
 from services.api.routes.pathway_groups import ScopeStanding, standing
 from services.api.routes.pathway_reading import ScopeReading, readings
 from services.core.accounting.pathway.balance import Removed
@@ -22,7 +21,7 @@ from services.core.facility.organisation import Member
 from services.core.facility.pathway import T_KG
 from services.core.store.answers.facility_queries import FacilityRow
 from services.core.store.answers.paths import member_paths
-from services.core.store.registry.organisations import StatedOrganisation, stated_organisations
+from services.core.store.registry.organisations import StatedOrganisation
 from services.core.store.registry.pathways import StatedPath
 
 
@@ -47,18 +46,11 @@ async def organisation_standings(
 
     :raises NotFound: there is none, or the key does not see all of its facilities.
     """
-    stated = await context.database.read_in_thread(lambda c: stated_organisations(c, slug, as_of))
-    if not stated or not all(who.sees(member.id) for member in stated[0].file.facilities):
-        raise NotFound(f"There is no organisation {slug}; apply its file with `tonne apply`.")
-    organisation = stated[0]
-    members = {
-        member.id: member
-        for member in organisation.file.facilities
-        if member.belongs(now.astimezone(ZoneInfo("UTC")).date())
-    }
-    if not members:
+    read_members = await organisation_members(context, who, slug, now=now, as_of=as_of)
+    organisation, members = read_members.stated, read_members.members
+    facilities = read_members.facilities
+    if not facilities:
         return [], []
-    facilities = await visible_facilities(context, who, list(members))
     paths = [path for path in organisation.file.pathway if scope in {None, path.scope}]
     member_specs = [path.model_copy(update={"actual": ()}) for path in paths]
     ids = [facility.id for facility in facilities]
