@@ -164,9 +164,7 @@ def test_windows_move_on_over_years_piece_by_piece(
     plant: Plant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin = NOW - timedelta(days=800)
-    plant.store(
-        [Reading("meter.energy", begin + timedelta(days=k), 100.0 * k) for k in (0, 10, 401)]
-    )
+    plant.store([Reading("meter.power", begin + timedelta(days=k), 10.0 + k) for k in (0, 10, 401)])
     monkeypatch.setattr("services.aggregator.minute_rollover._MAX_MOVED", 30_000)
     plant.tick(begin + timedelta(days=11))
     plant.tick(begin + timedelta(days=402))
