@@ -30,8 +30,8 @@ class AnswerStates:
     def __init__(self, url: str) -> None:
         self._url = url
         self._connection: psycopg.AsyncConnection[Any] | None = None
-        #: it opens once, whoever needs it first
-        self._opening = asyncio.Lock()
+        #: one statement at a time: whether the connection has ended, shows while nobody uses it
+        self._using = asyncio.Lock()
         self._live = _Together(self._read_live)
         self._totals = _Together(self._read_totals)
 
@@ -50,26 +50,27 @@ class AnswerStates:
             await connection.close()
 
     async def _read_live(self, facilities: Collection[str]) -> Mapping[str, LiveState]:
-        connection = await self._connected()
-        return await live_states(connection, facilities, alerts_shown_for=ALERTS_SHOWN_FOR)
+        async with self._using:
+            connection = await self._connected()
+            return await live_states(connection, facilities, alerts_shown_for=ALERTS_SHOWN_FOR)
 
     async def _read_totals(self, facilities: Collection[str]) -> Mapping[str, AnswerState]:
-        return await facility_states(await self._connected(), facilities)
+        async with self._using:
+            return await facility_states(await self._connected(), facilities)
 
     async def _connected(self) -> psycopg.AsyncConnection[Any]:
-        async with self._opening:
-            if self._connection is None or has_ended(self._connection):
-                await self.close()
-                # the same two statements again and again: to plan one takes longer than to run it
-                self._connection = await connect_async(
-                    self._url,
-                    process="api",
-                    role="tonne_read",
-                    autocommit=True,
-                    any_schema=True,
-                    one_plan=True,
-                )
-            return self._connection
+        if self._connection is None or has_ended(self._connection):
+            await self.close()
+            # the same two statements again and again: to plan one takes longer than to run it
+            self._connection = await connect_async(
+                self._url,
+                process="api",
+                role="tonne_read",
+                autocommit=True,
+                any_schema=True,
+                one_plan=True,
+            )
+        return self._connection
 
 
 class _Together(Generic[State]):

@@ -23,10 +23,13 @@ class Statements:
         self.let = asyncio.Event()
         self.error: psycopg.Error | None = None
         monkeypatch.setattr(states, "live_states", self._read)
+        monkeypatch.setattr(states, "facility_states", self._read)
         monkeypatch.setattr(AnswerStates, "_connected", self._connected)
+        #: how often the connection was looked at
+        self.looks = 0
 
     async def _connected(self) -> None:
-        return None
+        self.looks += 1
 
     async def _read(
         self, _connection: object, facilities: Collection[str], **_keys: Any
@@ -75,3 +78,18 @@ async def test_what_fails_fails_for_all_who_asked_and_is_tried_again(
     assert all(isinstance(error, psycopg.OperationalError) for error in told)
     statements.error = None
     assert await revision(reader, "linz") == 2
+
+
+async def test_the_connection_is_looked_at_while_no_statement_is_under_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    statements, reader = Statements(monkeypatch), AnswerStates("")
+    live = asyncio.create_task(reader.live("linz"))
+    await statements.begun.wait()
+    totals = asyncio.create_task(reader.totals("linz"))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert statements.looks == 1
+    statements.let.set()
+    await asyncio.gather(live, totals)
+    assert statements.looks == 2
