@@ -171,7 +171,7 @@ def _put(
         if not readings.is_run(day, days):
             raise DamagedError("its readings are not of these days, or not in order")
         rows += len(readings)
-        number_of_days += np.unique(days_of(readings.ts_us)).size
+        number_of_days += 1 if days == 1 else len(np.unique(days_of(readings.ts_us)))
         blobs.append(codec.pack(readings))
     series, arrival = ([blob[i] for blob in blobs] for i in (0, 1))
     firsts = [day for day, _, _ in taken]
