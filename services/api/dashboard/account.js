@@ -1,7 +1,8 @@
-// Who is signed in, at the end of every page's head; nothing where nobody has to.
+// Who is signed in, at the end of every page's head, and which pages that may see.
 
 import { get } from "./api.js";
 import { node } from "./dom.js";
+import { showAllowed } from "./navigation.js";
 
 if (location.pathname !== "/login") show();
 
@@ -13,6 +14,7 @@ async function show() {
     // the page itself says what is wrong
     return;
   }
+  showAllowed(new Set(me.allowed.flatMap(({ rights }) => rights)));
   if (me.kind !== "person") return;
   const name = me.full_name ?? me.name;
   document.querySelector(".bar")?.append(

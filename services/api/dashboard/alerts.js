@@ -1,6 +1,7 @@
 // Alerts: those that fire now, those of the last day, acknowledgements and comments.
 
 import { FIGURES } from "./figures.js";
+import { node } from "./dom.js";
 import { NO_DATA, ago, clock, massText, percent, rate } from "./format.js";
 
 /** A value in its unit, as people read it; of another mass than CO2 with its name. */
@@ -16,7 +17,7 @@ export function inUnit(unit, value, figure = "co2") {
   }
 }
 
-function what(alert) {
+export function what(alert) {
   const { measure, window, source, scope, channel, device, figure, pollutant } = alert;
   const sensor = channel ? `${alert.device_name ?? channel.split(".")[0]}.${channel.split(".")[1]}` : null;
   const watched = alert.source_name ?? source ?? sensor ?? alert.device_name ?? device;
@@ -25,7 +26,7 @@ function what(alert) {
   return `${measure}${of}${substance}${window ? ` (${window})` : ""}, ${watched ?? (scope ? `scope ${scope}` : "the facility")}`;
 }
 
-function headline(alert) {
+export function headline(alert) {
   const limit = inUnit(alert.unit, alert.limit, alert.figure);
   return alert.projected ? `will pass ${limit}` : `${alert.direction} ${limit}`;
 }
@@ -49,6 +50,9 @@ function moment(time, zone) {
   }).format(Date.parse(time));
 }
 
+/** More than these are a list that nobody reads; the oldest of them are left out. */
+const SHOWN = 50;
+
 export class Alerts {
   /** `acknowledge(id, comment)` acknowledges an alert through the API. */
   constructor(card, list, summary, acknowledge) {
@@ -59,16 +63,24 @@ export class Alerts {
     this.items = new Map();
   }
 
-  /** Draw alerts, the newest first; a comment that is being typed stays. */
+  /** Draw a facility's alerts, the newest first; there is no card where there is none. */
   draw(alerts, zone) {
-    const open = alerts.filter((alert) => !alert.resolved_at && !alert.undone_at);
+    this.drawAll(alerts, () => ({ zone }));
     this.card.hidden = alerts.length === 0;
+  }
+
+  /**
+   * Draw alerts of any facilities; a comment that is being typed stays. `about(alert)` has the `zone`
+   * of its facility, and if they are to be shown its `place`, the `present` value, a page's `href`.
+   */
+  drawAll(alerts, about) {
+    const open = alerts.filter((alert) => !alert.resolved_at && !alert.undone_at);
     this.card.classList.toggle("standing", open.length > 0);
-    this.summary.textContent = open.length ? `${open.length} now` : "none now; the last 24 hours";
-    const shown = [...open, ...alerts.filter((alert) => !open.includes(alert))].slice(0, 50);
+    this.summary.textContent = open.length ? `${open.length} now` : alerts.length ? "none now; the last 24 hours" : "none";
+    const shown = [...open, ...alerts.filter((alert) => !open.includes(alert))].slice(0, SHOWN);
     const items = shown.map((alert) => {
       const item = this.items.get(alert.id) ?? this.item(alert.id);
-      this.fill(item, alert, zone);
+      this.fill(item, alert, about(alert));
       return item;
     });
     this.items = new Map(shown.map((alert, i) => [alert.id, items[i]]));
@@ -101,7 +113,7 @@ export class Alerts {
     return item;
   }
 
-  fill(item, alert, zone) {
+  fill(item, alert, { zone, place, present, href }) {
     const put = (selector, text) => {
       const element = item.querySelector(selector);
       if (element.textContent !== text) element.textContent = text;
@@ -113,7 +125,9 @@ export class Alerts {
     put(".severity", over ? (alert.undone_at ? "retracted" : "resolved") : alert.severity);
     put(".title", `${alert.threshold}: ${headline(alert)}`);
     const silent = alert.maintenance && !over ? `; muted by ${alert.maintenance}` : "";
-    put(".detail", `${what(alert)} · ${when(alert, zone)}${silent}`);
+    const beside = present ? ` · ${present}` : "";
+    put(".detail", `${place ? `${place} · ` : ""}${what(alert)} · ${when(alert, zone)}${beside}${silent}`);
+    if (href) item.querySelector(".title").replaceChildren(node("a", { href, textContent: item.querySelector(".title").textContent }));
     put(".words", alert.message ?? "");
     const by = alert.acked_by ? `Acknowledged by ${alert.acked_by}` : "";
     put(".known-by", [by, alert.comment && `“${alert.comment}”`].filter(Boolean).join(": "));

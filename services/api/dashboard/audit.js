@@ -72,7 +72,7 @@ function states({ before, after, reason }) {
   const shown = [
     ...(reason ? [node("p", { textContent: reason })] : []),
     ...[["Before", before], ["After", after]].filter(([, state]) => state !== null).map(([name, state]) =>
-      node("details", {}, node("summary", { textContent: name }), node("pre", { textContent: written(JSON.parse(state)) }))),
+      node("details", {}, node("summary", { textContent: name }), node("pre", { tabIndex: 0, textContent: written(JSON.parse(state)) }))),
   ];
   return shown.length ? shown : ["–"];
 }

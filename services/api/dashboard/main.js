@@ -109,7 +109,6 @@ async function choose(chosen) {
   following = new AbortController();
   const { signal } = following;
   setState("connecting");
-  showPathLink(chosen.id);
   await readLimits();
   if (signal.aborted) return;
   drawChart(() => chart.show(chosen));
@@ -171,20 +170,6 @@ function rateBeside({ rates }) {
     .filter((other) => others[other])
     .map((other) => `${FIGURES[other].name} ${rate(rateOf({ rates }, other))} kg / h`)
     .join(" · ");
-}
-
-/** The page of paths is linked to where the facility has one. */
-async function showPathLink(id) {
-  $("path-link").hidden = true;
-  try {
-    const paths = await get("/v1/pathway", { facility: id });
-    if (facility.id !== id) return;
-    $("path-link").href = `/pathway?${new URLSearchParams({ facility: id })}`;
-    $("path-link").hidden = paths.length === 0;
-  } catch (error) {
-    // the page has the link when the facility is chosen again
-    console.warn(error);
-  }
 }
 
 function sortLimits() {

@@ -52,7 +52,6 @@ async function start() {
 function choose(facility) {
   chosen = facility;
   $("facility").value = facility;
-  $("live").href = facility ? `/?${new URLSearchParams({ facility })}` : "/";
   history.replaceState(null, "", `?${new URLSearchParams({ facility })}`);
   $("paths").replaceChildren();
   show();

@@ -51,9 +51,14 @@ _PAGES = {
     "/": "index.html",
     "/pathway": "pathway.html",
     "/facilities": "facilities.html",
+    "/history": "history.html",
+    "/explain": "explain.html",
+    "/alerts": "alerts.html",
     "/audit": "audit.html",
     "/login": "login.html",
 }
+#: What pages have in common, by the word in whose place it stands.
+_PARTS = {b"PAGE_HEAD": "head.html", b"PAGE_NAV": "nav.html"}
 
 
 async def page(request: Request) -> Response:
@@ -102,8 +107,9 @@ def _names() -> frozenset[str]:
 def _dashboard_file(name: str) -> _Asset:
     plain = (files("services.api") / "dashboard" / name).read_bytes()
     if name.endswith(".html"):
-        head = (files("services.api") / "dashboard" / "head.html").read_bytes().strip()
-        plain = plain.replace(b"PAGE_HEAD", head)
+        for word, part in _PARTS.items():
+            shared = (files("services.api") / "dashboard" / part).read_bytes().strip()
+            plain = plain.replace(word, shared)
         plain = plain.replace(b"PLOTLY_VERSION", version("plotly").encode())
     return _asset(plain, name=name, cache_control=_REVALIDATE)
 

@@ -1,0 +1,103 @@
+// One alert by itself: its value beside its limit, who knows, comments, and how it went.
+
+import { headline, inUnit, what } from "./alerts.js";
+import { ended } from "./alert-table.js";
+import { send } from "./api.js";
+import { node } from "./dom.js";
+import { clockWords } from "./history-words.js";
+import { table } from "./tree.js";
+import { wallAfter, wallOf } from "./zones.js";
+
+const HOURS = { 1: "an hour", 8: "8 hours", 24: "a day", 168: "a week" };
+
+/** The cards of an answer of `/v1/alerts/{id}`. */
+export function alertParts(alert, { facility, present, maintenance, acknowledge, changed, failed }) {
+  const at = (time) => clockWords(Date.parse(time), facility.timezone);
+  const isOver = alert.resolved_at !== null || alert.undone_at !== null;
+  const facts = [
+    ["Facility", facility.name], ["Watched", what(alert)], ["Severity", alert.severity],
+    ["Limit", headline(alert)], ["Value when it fired", inUnit(alert.unit, alert.value, alert.figure)],
+    ["Now", isOver ? null : present.replace(/^now /, "") || null],
+    ["First minute beyond", at(alert.started_at)], ["Fired", at(alert.fired_at)], ["Ended", ended(alert, at)],
+    ["Known by", alert.acked_by ? `${alert.acked_by}, ${at(alert.acked_at)}` : "nobody yet"],
+    ["Notifications", alert.maintenance ? `muted by ${alert.maintenance}` : null],
+  ];
+  const cards = [
+    card("Alert", ...(alert.message ? [node("p", { textContent: alert.message })] : []), definitions(facts), node("p", {}, around(alert, facility))),
+    card("Comments", ...comments(alert, at), ...(isOver ? [] : [acknowledgement(alert, acknowledge)])),
+    card("How it went", table(["Time", "State", "Value", "Limit", "Judged"], alert.transitions.map((step) => [
+      at(step.at), step.undone_at ? `${step.state}, retracted` : step.state,
+      inUnit(alert.unit, step.value, alert.figure), inUnit(alert.unit, step.limit, alert.figure), at(step.judged_at),
+    ]))),
+  ];
+  if (!isOver) cards.splice(2, 0, card("Snooze", ...muting(alert, maintenance, at), ...snooze(alert, facility, changed, failed)));
+  return cards;
+}
+
+const card = (title, ...content) => node("section", { className: "card" }, node("h2", { textContent: title }), ...content);
+
+const definitions = (pairs) =>
+  node("dl", { className: "facts" }, ...pairs.filter(([, text]) => text !== null).map(([name, text]) =>
+    node("div", {}, node("dt", { textContent: name }), node("dd", { textContent: text }))));
+
+/** The history about the time in which it fired. */
+function around(alert, facility) {
+  const wall = wallOf(Date.parse(alert.started_at), facility.timezone);
+  const span = { facility: facility.id, from: wallAfter(wall, -12, "h"), to: wallAfter(wall, 12, "h") };
+  return node("a", { href: `/history?${new URLSearchParams(span)}`, textContent: "The time around it in the history" });
+}
+
+function comments({ comments: list }, at) {
+  if (list.length === 0) return [node("p", { className: "quiet", textContent: "Nobody has said anything yet." })];
+  return list.map(({ at: time, by, comment }) =>
+    node("p", {}, node("span", { className: "quiet", textContent: `${at(time)}, ${by}: ` }), comment));
+}
+
+function acknowledgement(alert, acknowledge) {
+  const input = node("input", { maxLength: 1000, autocomplete: "off", required: alert.acked_at !== null, id: "comment" });
+  const form = node("form", { className: "filters" },
+    node("label", {}, "Comment ", input),
+    node("button", { type: "submit", textContent: alert.acked_at ? "Comment" : "Acknowledge" }));
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    const said = input.value.trim();
+    input.value = "";
+    acknowledge(alert.id, said);
+  };
+  return form;
+}
+
+/** The maintenance that its threshold is under, stated here, in the facility file or by the API. */
+function muting({ threshold, source }, maintenance, at) {
+  const concerns = ({ thresholds, sources }) =>
+    (thresholds === null && sources === null) || thresholds?.includes(threshold) || (source !== null && sources?.includes(source));
+  return maintenance.filter(concerns).map(({ id, from, to, reason, stated_by: by }) => node("p", {
+    className: "doubt", textContent: `Nobody is notified from ${at(from)} until ${at(to)} (${id}${by ? ` by ${by}` : ""}): ${reason}`,
+  }));
+}
+
+/** Maintenance of its threshold: alerts are recorded, and nobody is notified. */
+function snooze(alert, facility, changed, failed) {
+  const reason = node("input", { maxLength: 500, autocomplete: "off", required: true, placeholder: "why" });
+  const hours = node("select", {}, ...Object.entries(HOURS).map(([value, name]) => new Option(name, value)));
+  const form = node("form", { className: "filters" },
+    node("label", {}, "For ", hours), node("label", {}, "Reason ", reason),
+    node("button", { type: "submit", textContent: "Snooze" }));
+  form.onsubmit = async (event) => {
+    event.preventDefault();
+    const from = Date.now();
+    const to = from + Number(hours.value) * 3_600_000;
+    const id = `snooze-${alert.id}-${Math.floor(from / 1000)}`;
+    try {
+      await send("PUT", `/v1/maintenance/${id}?${new URLSearchParams({ facility: facility.id })}`, {
+        from: new Date(from).toISOString(), to: new Date(to).toISOString(),
+        thresholds: [alert.threshold], reason: reason.value.trim(),
+      });
+      reason.value = "";
+      await changed();
+    } catch (error) {
+      failed(error);
+    }
+  };
+  return [node("p", { className: "quiet", textContent: "Alerts of this threshold are recorded, and nobody is notified; what still fires at the end is notified then." }), form];
+}

@@ -1,0 +1,28 @@
+// Alerts of the past as a table: what, since when and for how long, how far, who knew.
+
+import { headline, inUnit, what } from "./alerts.js";
+import { node } from "./dom.js";
+import { clockWords } from "./history-words.js";
+import { table } from "./tree.js";
+
+const NAMES = ["Alert", "Facility", "Severity", "Watched", "Fired", "Ended", "Value then", "Limit", "Known by", "Comment"];
+
+export function pastTable(alerts, facilities) {
+  return table(NAMES, alerts.map((alert) => {
+    const facility = facilities.get(alert.facility);
+    const zone = facility?.timezone ?? "UTC";
+    const at = (time) => clockWords(Date.parse(time), zone);
+    const link = node("a", { href: `/alerts?${new URLSearchParams({ alert: alert.id })}`, textContent: alert.threshold });
+    return [
+      link, facility?.name ?? alert.facility, alert.severity, what(alert), at(alert.fired_at), ended(alert, at),
+      inUnit(alert.unit, alert.value, alert.figure), headline(alert), alert.acked_by ?? "–", alert.comment ?? "–",
+    ];
+  }));
+}
+
+/** When an alert ended, or what it is. */
+export function ended({ undone_at: undone, undone_by: why, resolved_at: resolved, ended_by: by, state }, at) {
+  if (undone) return `retracted ${at(undone)}${why ? `: ${why}` : ""}`;
+  if (resolved) return `${at(resolved)}${by ? `: ${by}` : ""}`;
+  return state === "no-data" ? "stands; no data now" : "stands";
+}

@@ -1,0 +1,113 @@
+// The page of an hour: which one, and all that explains it.
+
+import { ApiError, get } from "./api.js";
+import { explanationParts } from "./explain-parts.js";
+import { signIn } from "./sign-in.js";
+import { instantOf, wallOf } from "./zones.js";
+
+const $ = (id) => document.getElementById(id);
+const HOUR_MS = 3_600_000;
+
+const address = new URLSearchParams(location.search);
+/** As which instant it was known; empty: now. */
+let asOf = address.get("as_of") ?? "";
+let hour = hourOf(Date.parse(address.get("hour") ?? "")) ?? hourOf(Date.now() - HOUR_MS);
+let facilities = [];
+let facility = null;
+let source = null;
+let reading = 0;
+
+start();
+
+/** The begin of the hour of an instant; null: it is none. */
+function hourOf(instant) {
+  return Number.isNaN(instant) ? null : Math.floor(instant / HOUR_MS) * HOUR_MS;
+}
+
+async function start() {
+  try {
+    facilities = await get("/v1/facilities");
+  } catch (error) {
+    if (error.status === 401) return signIn(error);
+    say(error instanceof ApiError ? error.message : "The API cannot be reached; trying again.");
+    setTimeout(start, 3000);
+    return;
+  }
+  if (facilities.length === 0) return say("There is no facility yet; add one with `tonne apply FILE`.");
+  const select = $("facility");
+  select.replaceChildren(...facilities.map(({ id, name }) => new Option(name, id)));
+  select.disabled = false;
+  select.onchange = () => {
+    facility = facilities.find(({ id }) => id === select.value);
+    drawSources();
+    look({});
+  };
+  $("source").onchange = () => {
+    source = $("source").value;
+    look({});
+  };
+  $("before").onclick = () => look({ to: hour - HOUR_MS });
+  $("after").onclick = () => look({ to: hour + HOUR_MS });
+  $("at").onchange = () => $("at").value && look({ to: hourOf(instantOf($("at").value.slice(0, 16), facility.timezone)) });
+  $("choice").onsubmit = (event) => event.preventDefault();
+  facility = facilities.find(({ id }) => id === address.get("facility")) ?? facilities[0];
+  select.value = facility.id;
+  drawSources(address.get("source"));
+  show();
+}
+
+function drawSources(wanted) {
+  $("source").replaceChildren(...facility.sources.map(({ id, name }) => new Option(name, id)));
+  $("source").disabled = facility.sources.length === 0;
+  source = (facility.sources.find(({ id }) => id === wanted) ?? facility.sources[0])?.id ?? null;
+  if (source !== null) $("source").value = source;
+}
+
+/** Another hour, or another version of this one; what is not said stays, and is known now. */
+function look({ to = hour, as_of: known = "" }) {
+  hour = to;
+  asOf = known;
+  show();
+}
+
+async function show() {
+  const turn = ++reading;
+  const start = new Date(hour).toISOString();
+  const asked = { facility: facility.id, source, hour: start, ...(asOf && { as_of: asOf }) };
+  history.replaceState(null, "", `?${new URLSearchParams(asked)}`);
+  const zone = facility.timezone;
+  const wall = wallOf(hour, zone);
+  $("at").value = wall;
+  $("timezone").textContent = zone;
+  const day = wall.slice(0, 10);
+  $("day").href = `/history?${new URLSearchParams({ facility: facility.id, from: `${day}T00:00`, to: `${nextDay(day)}T00:00`, bars: "1h" })}`;
+  $("json").href = `/v1/explain?${new URLSearchParams(asked)}`;
+  document.title = `${facility.name}, ${wall.replace("T", " ")} · tonne`;
+  if (source === null) return say("This facility has no source: nothing is computed for it.");
+  $("hour").setAttribute("aria-busy", "true");
+  try {
+    const [explanation, restatements] = await Promise.all([
+      get("/v1/explain", asked),
+      get("/v1/restatements", { facility: facility.id, source, from: start, to: new Date(hour + HOUR_MS).toISOString() }),
+    ]);
+    if (turn !== reading) return;
+    say(explanation.reason ?? "");
+    $("hour").replaceChildren(...explanationParts(explanation, {
+      zone, facility, restatements, asOf, onVersion: (known) => look({ as_of: known }),
+    }));
+  } catch (error) {
+    if (turn !== reading) return;
+    if (error.status === 401) return signIn(error);
+    $("hour").replaceChildren();
+    say(error instanceof ApiError ? error.message : "The API cannot be reached; choose again to try again.");
+  } finally {
+    if (turn === reading) $("hour").setAttribute("aria-busy", "false");
+  }
+}
+
+const nextDay = (day) => new Date(Date.parse(`${day}T00:00Z`) + 86_400_000).toISOString().slice(0, 10);
+
+function say(text) {
+  $("notice").textContent = text;
+  $("notice").hidden = text === "";
+}

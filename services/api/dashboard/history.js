@@ -1,0 +1,228 @@
+// The page of history: any time of a facility, by source, scope or gas, and beside another time.
+
+import { ApiError, get } from "./api.js";
+import { FIGURES, chosenFigure } from "./figures.js";
+import { mass, NO_DATA } from "./format.js";
+import { drawHistory } from "./history-chart.js";
+import { readMarks } from "./history-marks.js";
+import { SPLITS, TOTAL, seriesOf, wholeOf } from "./history-series.js";
+import { csvAddress, drawTable } from "./history-table.js";
+import { barsOf, said } from "./history-words.js";
+import { node } from "./dom.js";
+import { BARS, COMPARED, PRESETS, moved, resolve, scaled } from "./range.js";
+import { signIn } from "./sign-in.js";
+import { colour } from "./sources.js";
+import { instantOf } from "./zones.js";
+
+const $ = (id) => document.getElementById(id);
+/** A range that ends now is read again so often. */
+const REFRESH_MS = 60_000;
+
+const address = new URLSearchParams(location.search);
+const asked = Object.fromEntries(["range", "from", "to", "bars"].map((name) => [name, address.get(name) ?? ""]));
+let by = Object.hasOwn(SPLITS, address.get("by") ?? "") ? address.get("by") : "source";
+let compare = Object.hasOwn(COMPARED, address.get("compare") ?? "") ? address.get("compare") : "";
+let figure = chosenFigure(address.get("figure"));
+let facilities = [];
+let facility = null;
+let range = null;
+let reading = 0;
+
+start();
+setInterval(() => range?.preset && document.visibilityState === "visible" && show(), REFRESH_MS);
+
+async function start() {
+  try {
+    facilities = await get("/v1/facilities");
+  } catch (error) {
+    if (error.status === 401) return signIn(error);
+    say(error instanceof ApiError ? error.message : "The API cannot be reached; trying again.");
+    setTimeout(start, 3000);
+    return;
+  }
+  if (facilities.length === 0) return say("There is no facility yet; add one with `tonne apply FILE`.");
+  facility = facilities.find(({ id }) => id === address.get("facility")) ?? facilities[0];
+  drawChoices();
+  show();
+}
+
+function drawChoices() {
+  fill($("facility"), facilities.map(({ id, name }) => [id, name]), facility.id, (id) => {
+    facility = facilities.find((one) => one.id === id);
+  });
+  $("facility").disabled = false;
+  fill($("figure"), Object.entries(FIGURES).map(([id, { name }]) => [id, name]), figure, (id) => { figure = id; });
+  fill($("by"), Object.entries(SPLITS).map(([id, { name }]) => [id, name]), by, (id) => { by = id; });
+  const times = Object.entries(COMPARED).map(([id, { name }]) => [id, name]);
+  fill($("compare"), [["", "nothing"], ...times], compare, (id) => { compare = id; });
+  const presets = Object.entries(PRESETS).map(([id, { name }]) => [id, name]);
+  fill($("range"), [...presets, ["", "from … to"]], "", (id) => {
+    if (id) Object.assign(asked, { range: id, from: "", to: "", bars: "" });
+  });
+  for (const end of ["from", "to"]) {
+    $(end).onchange = () => {
+      const [from, to] = [$("from").value, $("to").value];
+      if (!from || !to) return;
+      if (from >= to) return say("The range ends before it begins: choose a later end or an earlier begin.");
+      look({ from, to });
+    };
+  }
+  $("choice").onsubmit = (event) => event.preventDefault();
+  $("earlier").onclick = () => look(moved(range, -1));
+  $("later").onclick = () => look(moved(range, 1));
+  $("out").onclick = () => look(scaled(range, 3));
+  $("bars-chart").onkeydown = ({ key }) => {
+    const steps = {
+      ArrowLeft: () => moved(range, -1), ArrowRight: () => moved(range, 1),
+      "-": () => scaled(range, 3), "+": () => scaled(range, 1 / 3),
+    };
+    if (steps[key]) look(steps[key]());
+  };
+}
+
+function fill(select, options, value, choose) {
+  select.replaceChildren(...options.map(([id, name]) => new Option(name, id)));
+  select.value = value;
+  select.onchange = () => {
+    choose(select.value);
+    show();
+  };
+}
+
+/** Show the time between two wall times, by the bars that fit it. */
+function look({ from, to }) {
+  Object.assign(asked, { range: "", from, to, bars: "" });
+  show();
+}
+
+/** The address names what is shown, so that it can be sent to somebody. */
+function remember() {
+  const shown = {
+    facility: facility.id,
+    ...(range.preset ? { range: range.preset } : { from: range.from, to: range.to }),
+    ...(!range.isAutomatic && { bars: range.bars }),
+    ...(by !== "source" && { by }), ...(compare && { compare }), ...(figure !== "co2" && { figure }),
+  };
+  history.replaceState(null, "", `?${new URLSearchParams(shown)}`);
+}
+
+const span = ({ from, to }) => ({
+  from: new Date(instantOf(from, facility.timezone)).toISOString(),
+  to: new Date(instantOf(to, facility.timezone)).toISOString(),
+});
+
+async function show() {
+  const turn = ++reading;
+  range = resolve(asked, facility.timezone);
+  remember();
+  drawRange();
+  $("whole").setAttribute("aria-busy", "true");
+  const common = { facility: facility.id, interval: range.bars, ...span(range) };
+  const earlier = compare ? COMPARED[compare].of(range) : null;
+  try {
+    const [total, rows, compared, marks] = await Promise.all([
+      get("/v1/emissions", { ...common, ...TOTAL }),
+      SPLITS[by].asked ? get("/v1/emissions", { ...common, ...SPLITS[by].asked }) : null,
+      earlier ? get("/v1/emissions", { ...common, ...span(earlier), ...TOTAL }) : null,
+      readMarks(facility, span(range)),
+    ]);
+    if (turn !== reading) return;
+    say(total.length ? "" : "This time lies in the future: choose an earlier one.");
+    await draw({ total, rows, compared, marks, common });
+  } catch (error) {
+    if (turn !== reading) return;
+    if (error.status === 401) return signIn(error);
+    say(error instanceof ApiError ? error.message : "The API cannot be reached; choose again to try again.");
+  } finally {
+    if (turn === reading) $("whole").setAttribute("aria-busy", "false");
+  }
+}
+
+function drawRange() {
+  $("range").value = range.preset ?? "";
+  $("from").value = range.from;
+  $("to").value = range.to;
+  const names = range.possible.map((bars) => [bars, BARS[bars].name]);
+  fill($("bars"), names, range.bars, (bars) => { asked.bars = bars; });
+  $("timezone").textContent = facility.timezone;
+  $("masses").textContent = `Masses are ${FIGURES[figure].name}.`;
+  document.title = `History · ${facility.name} · tonne`;
+}
+
+async function draw({ total, rows, compared, marks, common }) {
+  const bars = barsOf(total, range, facility.timezone);
+  const series = seriesOf(by, rows, total, figure);
+  const whole = wholeOf(total, figure, bars.map(({ end }) => Math.min(end, Date.now())));
+  const { value, unit } = mass(whole.kg);
+  $("whole-title").textContent = `${facility.name}, ${said.range(range)}`;
+  $("mass").textContent = value ?? NO_DATA;
+  $("mass").classList.toggle("unknown", value === null);
+  $("unit").textContent = value === null ? "" : `${unit} ${FIGURES[figure].name}`;
+  const beside = compared && said.comparison({
+    total, compared, bars, figure, name: `${COMPARED[compare].name} (${said.range(COMPARED[compare].of(range))})`,
+  });
+  const words = [...said.methods(whole), ...(beside ? [beside] : [])];
+  $("said").replaceChildren(...words.map((text) => node("li", { textContent: text })));
+  $("chart-title").textContent = `${FIGURES[figure].name} per ${BARS[range.bars].per}`;
+  if (by === "gas") $("chart-title").textContent = `Masses per ${BARS[range.bars].per}, beside each other`;
+  drawLegend(series, compared && COMPARED[compare].name, total);
+  drawMarks(marks);
+  drawTable($("table-head"), $("table-body"), { series, total, bars, figure, facility, bars_name: range.bars, by });
+  $("csv").href = csvAddress(common, SPLITS[by].asked ?? TOTAL);
+  $("bars-chart").setAttribute("aria-label", `${$("chart-title").textContent}: ${value === null ? NO_DATA : `${value} ${unit}`} in ${bars.length} bars`);
+  const stack = by === "gas" ? series.flatMap(({ values }) => values) : bars.map((_, i) => series.reduce((sum, { values }) => sum + (values[i] ?? 0), 0));
+  const earlier = compared && {
+    name: COMPARED[compare].name, values: compared.map((row) => (row.share_missing >= 1 ? null : row[FIGURES[figure].kg])),
+    labels: barsOf(compared, { ...range, ...COMPARED[compare].of(range) }, facility.timezone).map(({ label }) => label),
+  };
+  await drawHistory($("bars-chart"), {
+    series, total, bars, compared: earlier, isStacked: by !== "gas",
+    highest: Math.max(0, ...stack, ...(earlier?.values ?? [])), marks: placed(marks, bars),
+  }, { onZoom: (from, to) => look({ from: bars[from].from, to: bars[to].to }), onBar: (i, key) => open(bars[i], key) });
+}
+
+/** Marks stand where their time begins, or at the first bar. */
+function placed(marks, bars) {
+  return marks.flatMap((mark) => {
+    const i = bars.findIndex(({ begin, end }) => mark.from < end && mark.to >= begin);
+    if (i < 0) return [];
+    const { begin, end } = bars[i];
+    return [{ ...mark, place: i - 0.5 + Math.max(0, Math.min(1, (mark.from - begin) / (end - begin))) }];
+  });
+}
+
+/** A bar of hours or less is explained; a longer one is looked at closer. */
+function open(bar, key) {
+  if (BARS[range.bars].minutes > 60) return look({ from: bar.from, to: bar.to });
+  if (by !== "source" || key === null || key === "others") return;
+  const hour = new Date(Math.floor(bar.begin / 3_600_000) * 3_600_000).toISOString();
+  location.assign(`/explain?${new URLSearchParams({ facility: facility.id, source: key, hour })}`);
+}
+
+function drawLegend(series, comparedName, total) {
+  const items = series.map(({ name }, i) => {
+    const swatch = node("span", { className: "swatch" });
+    swatch.style.background = colour(i);
+    return node("li", {}, swatch, name);
+  });
+  const has = (key, least = 0) => total.some((row) => row[key] > least);
+  const patterns = [
+    ["substituted", "substituted", has("share_substituted")], ["estimated", "estimated", has("share_estimated")],
+    ["gap", "without data", has("share_missing", 0.01)], ["dotted", comparedName, Boolean(comparedName)],
+  ];
+  for (const [mark, words, isShown] of patterns) {
+    if (isShown) items.push(node("li", {}, node("span", { className: `swatch ${mark}` }), words));
+  }
+  $("legend").replaceChildren(...items);
+}
+
+function drawMarks(marks) {
+  $("marks-card").hidden = marks.length === 0;
+  $("marks").replaceChildren(...marks.map(({ when, words }) =>
+    node("li", {}, node("span", { className: "quiet when", textContent: when }), node("span", { textContent: words }))));
+}
+
+function say(text) {
+  $("notice").textContent = text;
+  $("notice").hidden = text === "";
+}

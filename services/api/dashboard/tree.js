@@ -1,0 +1,29 @@
+// Whatever the API says of something, as nested lists and tables: nothing is left out.
+
+import { node } from "./dom.js";
+
+const words = (key) => key.replaceAll("_", " ");
+
+/** A value of JSON as elements. */
+export function tree(value) {
+  if (value === null || value === undefined || value === "") return node("span", { className: "unknown", textContent: "–" });
+  if (typeof value !== "object") return node("span", { textContent: String(value) });
+  const entries = Array.isArray(value) ? value.map((item, i) => [String(i + 1), item]) : Object.entries(value);
+  if (entries.length === 0) return node("span", { className: "unknown", textContent: "none" });
+  return node("dl", { className: "tree" }, ...entries.map(([key, item]) =>
+    node("div", {}, node("dt", { textContent: words(key) }), node("dd", {}, tree(item)))));
+}
+
+/** A table whose cells say their column where its head is not shown. */
+export function table(names, rows) {
+  const head = node("tr", {}, ...names.map((name) => node("th", { scope: "col", textContent: name })));
+  const body = rows.map(([first, ...rest]) => node("tr", {},
+    node("th", { scope: "row" }, first),
+    ...rest.map((content, i) => {
+      const cell = node("td", {}, content);
+      cell.dataset.label = names[i + 1];
+      return cell;
+    })));
+  return node("div", { className: "scroll" },
+    node("table", { className: "bars-table" }, node("thead", {}, head), node("tbody", {}, ...body)));
+}

@@ -1,0 +1,81 @@
+"""The page of alerts of all facilities, and of one alert, in a real browser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from playwright.async_api import Page, expect
+
+from deploy.site.pictures import CHROMIUM
+from tests.e2e.test_dashboard import address, browser, connection, emit, page, this_minute, wait_for
+from tests.e2e.test_dashboard_alerts import fire, limit
+from tests.e2e.test_dashboard_widths import LONG, TOO_WIDE
+from tests.integration.aggregator.plant import apply_text
+from tests.integration.api.plant import MINUTE, Plant, found
+
+__all__ = ["address", "browser", "connection", "page"]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
+]
+
+
+_FILE = """
+facility: {id: linz, name: Linz works, timezone: Europe/Vienna}
+devices: [{id: m, channels: [{id: energy, quantity: energy, unit: kWh, kind: counter}]}]
+factors: [{id: f, unit: kWh, co2_kg: 0.25, valid_from: 2020-01-01, citation: a}]
+sources: [{id: kiln, scope: 1, method: activity, input: m.energy, factor: f}]
+thresholds: [{id: site-rate, measure: rate, above: 1000, message: Throttle.}]
+"""
+
+
+async def test_alerts_of_all_facilities_stand_beside_their_limits_and_are_snoozed(
+    address: str, page: Page, connection: psycopg.Connection[Any], database_url: str
+) -> None:
+    apply_text(database_url, _FILE)
+    (facility_id,) = connection.execute("SELECT id FROM facility").fetchone() or (0,)
+    (kiln,) = connection.execute("SELECT id FROM source").fetchone() or (0,)
+    (rate,) = connection.execute("SELECT id FROM threshold").fetchone() or (0,)
+    linz = Plant(facility_id=facility_id, slug="linz", timezone="UTC", sources={"kiln": kiln})
+    graz = found(connection, "graz")
+    connection.execute("UPDATE facility SET name = %s WHERE slug = 'graz'", (LONG,))
+    emit(connection, linz, 20.0)
+    now = this_minute()
+    hour = limit(connection, graz, id="hour", measure="total", window="1h", above=900)
+    fire(connection, linz, rate, now - 3 * MINUTE)
+    fire(
+        connection, graz, hour, now - 200 * MINUTE, resolved_at=now - 180 * MINUTE, state="resolved"
+    )
+    await page.goto(f"{address}/alerts")
+    await wait_for(page, "#open-summary", "1 now")
+    standing = page.locator("#open-list li")
+    await expect(standing).to_contain_text("Linz works · rate, the facility")
+    await expect(standing).to_contain_text("now 1,200 kg/h")
+    await expect(page.locator("#past-rows tbody tr")).to_have_count(2)
+    await expect(page.locator("#past-rows tbody tr", has_text=LONG)).to_contain_text("hour")
+    for width in (390, 1440):
+        await page.set_viewport_size({"width": width, "height": 900})
+        assert await page.evaluate("document.documentElement.scrollWidth") == width
+        assert await page.evaluate(TOO_WIDE) == []
+    await page.select_option("#facility", "graz")
+    await wait_for(page, "#open-summary", "none")
+    await expect(page.locator("#past-rows tbody tr")).to_have_count(1)
+    await page.select_option("#facility", "")
+
+    await page.click("text=site-rate: above 1,000 kg/h")
+    await wait_for(page, "#title", "Alert site-rate")
+    await expect(page.locator("#one")).to_contain_text("Throttle.")
+    await page.fill("#comment", "valve stuck")
+    await page.click("text=Acknowledge")
+    await expect(page.locator("#one")).to_contain_text("valve stuck")
+    await page.fill("#one input[placeholder='why']", "valve is mended tomorrow")
+    await page.select_option("#one select", "24")
+    await page.click("button:has-text('Snooze')")
+    async with httpx.AsyncClient(base_url=address) as client:
+        await expect(page.locator("#one .doubt")).to_contain_text("Nobody is notified from")
+        (muted,) = (await client.get("/v1/maintenance?facility=linz")).json()
+    assert (muted["thresholds"], muted["reason"]) == (["site-rate"], "valve is mended tomorrow")
