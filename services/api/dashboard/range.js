@@ -5,14 +5,14 @@ import { wallAfter, wallBegin, wallMinutes, wallOf } from "./zones.js";
 /** Ranges that end now or with the running period, by the name that addresses have for them. */
 export const PRESETS = {
   "24h": { name: "Last 24 hours", from: (now) => wallAfter(now, -24, "h") },
-  "7d": { name: "Last 7 days", from: (now) => wallAfter(wallBegin(now, "d"), -6, "d") },
-  "30d": { name: "Last 30 days", from: (now) => wallAfter(wallBegin(now, "d"), -29, "d") },
+  "7days": { name: "Last 7 days", from: (now) => wallAfter(wallBegin(now, "d"), -6, "d") },
+  "30days": { name: "Last 30 days", from: (now) => wallAfter(wallBegin(now, "d"), -29, "d") },
   month: { name: "This month", from: (now) => wallBegin(now, "mo") },
   "12mo": { name: "Last 12 months", from: (now) => wallAfter(wallBegin(now, "mo"), -11, "mo") },
   year: { name: "This year", from: (now) => wallBegin(now, "y") },
   "5y": { name: "Last 5 years", from: (now) => wallAfter(wallBegin(now, "y"), -4, "y") },
 };
-export const DEFAULT_PRESET = "7d";
+export const DEFAULT_PRESET = "7days";
 
 /** The bars that a range can have: how many minutes one has about, and the unit it begins with. */
 export const BARS = {
