@@ -203,6 +203,7 @@ async def test_a_wrong_address_shows_the_last_days_and_a_wrong_range_says_why(
 ) -> None:
     await page.goto(f"{address}/history?facility=nowhere&from=tomorrow&bars=3h&by=x&compare=y")
     await expect(page).to_have_url(f"{address}/history?facility=linz&range=7days")
+    await expect(page.locator("#whole")).to_have_attribute("aria-busy", "false")
     await page.fill("#to", "2020-01-01T00:00")
     await page.dispatch_event("#to", "change")
     await expect(page.locator("#notice")).to_contain_text("The range ends before it begins")
