@@ -48,6 +48,12 @@ export async function get(path, parameters = {}) {
   return response.json();
 }
 
+/** Whether answers are current, and what needs attention; the API says it with 503 too. */
+export async function readiness() {
+  const response = await fetch("/readyz", { headers: headers({ Accept: "application/json" }), signal: AbortSignal.timeout(PATIENCE_MS) });
+  return response.json();
+}
+
 /** A page of a list, and the address of the next one; null: it is the last. */
 export async function page(address) {
   const response = await asked(address, { Accept: "application/json" });

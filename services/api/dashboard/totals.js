@@ -48,7 +48,7 @@ function drawLimit(item, kg, limit) {
 }
 
 /** What is used of a limit; of a budget also where it warns, which is no limit of its own. */
-function limitText(kg, { value, budget, above }) {
+export function limitText(kg, { value, budget, above }) {
   const whole = budget === null ? value : budget;
   const name = budget === null ? "limit" : "budget";
   const used = kg === null ? `${name} ${massText(whole)}` : `${percent(kg / whole)} of ${name} ${massText(whole)}`;

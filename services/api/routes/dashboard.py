@@ -54,6 +54,8 @@ _PAGES = {
     "/history": "history.html",
     "/explain": "explain.html",
     "/alerts": "alerts.html",
+    "/devices": "devices.html",
+    "/wall": "wall.html",
     "/audit": "audit.html",
     "/login": "login.html",
 }

@@ -24,7 +24,7 @@ from services.api.models.factor_levels import asks_levels
 from services.api.routes.answer_validators import emissions_validator, totals_of
 from services.api.routes.asked import Asked, moment
 from services.api.routes.emission_rows import PAGES, ROWS, page_of, part_of, shape_of
-from services.api.routes.emission_series import columns_of, hours_then, is_of_hours, series_of
+from services.api.routes.emission_series import columns_of, hours_then, series_of
 from services.api.routes.emissions_query import EmissionsQuery
 from services.api.routes.factor_levels_reading import counts_by_series, read_levels
 from services.core.store.answers.balances import balances
@@ -127,7 +127,6 @@ async def get_emissions(
         answers = []
         for part, buckets in parts:
             has_levels = asks_levels(query.fields) and counts_by_series(part) and len(buckets) > 0
-            has_levels = has_levels and (interval.in_hour or is_of_hours(part, buckets, interval))
             # hours that counted otherwise are taken from sums: both are of one state
             async with opened.snapshot_async(connection) if has_levels else nullcontext():
                 columns = await columns_of(

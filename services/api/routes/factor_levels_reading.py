@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.database import Database
 from services.api.models.emission_table import Series
+from services.core.store.answers import emissions
 from services.core.store.answers.buckets import Buckets, Integers
 from services.core.store.answers.emissions import EmissionColumns
 from services.core.store.answers.facility_queries import FacilityRow
@@ -20,9 +21,12 @@ from services.core.store.answers.factor_levels import (
     factor_levels,
     hours_of,
     levels_of,
+    parts_of_buckets,
+    put_together,
 )
 from services.core.store.answers.factor_words import hour_words
 from services.core.store.computation.hours_then import HoursThen
+from services.core.timeline.instants import HOUR_US
 
 
 def counts_by_series(series: Series) -> bool:
@@ -44,9 +48,14 @@ async def read_levels(
 ) -> FactorLevels:
     """Read it of the sources of a time zone; ``facilities``: by their ids in files.
 
-    Buckets are whole hours of UTC or lie within one. ``rows``, ``now`` and ``then``: as rows were
-    read of them.
+    ``rows``, ``now`` and ``then``: as rows were read of the buckets. Those that are neither whole
+    hours of UTC nor lie within one are rows of minutes; they are read once more, cut at hours.
     """
+    source_ids = [listed.source.id for listed in series.sources]
+    asked = buckets
+    if is_cut := _cuts_hours(buckets):
+        buckets = parts_of_buckets(asked)
+        rows = await emissions.days_of_minutes(connection, source_ids, buckets, now=now)
     hours = hours_of(buckets, now)
     named = {
         place: (facilities[listed.facility].id, listed.account.series)
@@ -64,12 +73,20 @@ async def read_levels(
         }
 
     by_factor = await database.read_in_thread(ask)
-    return await factor_levels(
+    levels = await factor_levels(
         connection,
         rows,
-        [listed.source.id for listed in series.sources],
+        source_ids,
         buckets,
         {place: by_factor[key] for place, key in named.items()},
         now=now,
         then=then,
     )
+    return put_together(levels, buckets, asked, len(source_ids)) if is_cut else levels
+
+
+def _cuts_hours(buckets: Buckets) -> bool:
+    """Return whether a bucket begins or ends within an hour that it does not lie in."""
+    is_longer = buckets.ends_us - buckets.begins_us >= HOUR_US
+    is_cut = (buckets.begins_us % HOUR_US != 0) | (buckets.ends_us % HOUR_US != 0)
+    return bool((is_longer & is_cut).any())

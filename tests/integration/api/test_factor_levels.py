@@ -42,6 +42,16 @@ sources:
 
 _VALUES = (*range(9), *range(12, 30))
 
+#: Minutes of the hours in India, whose days are summed from them.
+_MINUTES = """
+INSERT INTO emission_minute (source_id, minute, co2_ug, co2e_ug, market_ug, covered_ms)
+SELECT h.source_id, h.hour + make_interval(mins => n), ug, ug, 0, 60000
+FROM emission_hour h
+JOIN source s ON s.id = h.source_id JOIN facility f ON f.id = s.facility_id AND f.slug = 'pune',
+     generate_series(0, 59) n,
+     LATERAL (SELECT h.co2_ug / 60 + CASE n WHEN 0 THEN h.co2_ug % 60 ELSE 0 END AS ug) m
+"""
+
 
 @pytest.fixture(scope="module")
 def sites(postgres_cluster: Postgres, migrated_template: str) -> Iterator[str]:
@@ -54,6 +64,7 @@ def sites(postgres_cluster: Postgres, migrated_template: str) -> Iterator[str]:
                 begins = (instant("2026-02-28T00:00:00Z") + i * HOUR).isoformat()
                 for number, source in enumerate(("bought", "hall", "plain"), start=1):
                     insert(connection, ["works", "pune"], source, begins, 10.0, number + i / 7)
+            connection.execute(_MINUTES)
             connection.execute("UPDATE source_revision SET known_at = '2026-01-01T00:00:00Z'")
             connection.execute("UPDATE factor SET known_from = '2026-01-01T00:00:00Z'")
         march = instant("2026-03-01T00:00:00Z")
@@ -158,9 +169,6 @@ async def test_every_format_and_chosen_fields_have_them(client: httpx.AsyncClien
     fields = [field.name for field in table.schema.fields]
     columns = [table.child(fields.index(name)).to_pylist() for name in names]
     assert [list(row) for row in zip(*columns, strict=True)] == told
-    # where days do not begin with an hour of UTC nobody can tell by hours, but of an hour
-    pune = await get(client, "/v1/emissions", **{**asked, "facility": "pune"})
-    assert {row["factor_hour"] for row in pune} == {None}
     hours = await get(client, "/v1/emissions", **{**asked, "facility": "pune", "interval": "1h"})
     assert {row["factor_hour"] for row in hours} == {0.0, 1.0}
 
@@ -183,6 +191,33 @@ async def test_live_totals_say_what_the_call_about_factors_says(client: httpx.As
     assert [s["factor"] for s in live["sources"]] == ["grid", "other"]
     india = (await get(client, "/v1/live", facility="pune"))["hourly_factors"]
     assert sum(india["totals"]["today"][level] for level in LEVELS) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("interval", ["1d", "1mo", "1y"])
+async def test_days_that_begin_within_an_hour_say_what_their_half_hours_say(
+    client: httpx.AsyncClient, clock: FixedClock, interval: str
+) -> None:
+    clock.instant = instant("2026-03-02T10:59:30Z")
+    asked = {"facility": "pune", "from": "2026-02-28T18:30:00Z", "to": "2026-03-02T11:00:00Z"}
+    rows = await get(client, "/v1/emissions", **asked, interval=interval)
+    for row in (row for row in rows if row["source"] != "plain"):
+        ends = min(
+            (other["time"] for other in rows if other["time"] > row["time"]), default=asked["to"]
+        )
+        halves = await get(
+            client, "/v1/emissions", facility="pune", source=row["source"], interval="30m",
+            **{"from": row["time"], "to": ends},
+        )  # fmt: skip
+        kg = {
+            (row["source"], level): sum(
+                half["co2_kg"] * half[f"factor_{level}"]
+                for half in halves
+                if half["co2_kg"] is not None
+            )
+            for level in LEVELS
+        }
+        check(row, kg, (row["source"],))
+        assert sum(kg.values()) == pytest.approx(row["co2_kg"], abs=1e-9)
 
 
 async def test_shares_are_told_as_of_then(client: httpx.AsyncClient) -> None:

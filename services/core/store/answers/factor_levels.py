@@ -79,7 +79,7 @@ async def factor_levels(
 ) -> FactorLevels:
     """Divide the CO2 of rows by what it counted by.
 
-    Buckets are whole hours, or lie within one. ``levels``: of each hour of :func:`hours_of`, by
+    Each bucket is whole hours, or lies within one. ``levels``: of each hour of :func:`hours_of`, by
     the place of each source that counts by a series. ``now`` and ``then``: as the rows were read.
     Rows and hours are of one state of the database if the caller reads both in one snapshot.
     """
@@ -88,18 +88,15 @@ async def factor_levels(
     masses = np.zeros((_NONE + 1, rows.source.size), dtype=total.dtype)
     apart: dict[int, Booleans] = {}
     mostly = np.full((len(source_ids), len(buckets)), _NONE)
-    is_within = bool((buckets.ends_us - buckets.begins_us < HOUR_US).any())
+    # the first hour may begin before the first bucket, which then lies within it
+    bucket = np.maximum(0, buckets.index_of(hours * HOUR_US))
+    is_within = buckets.ends_us - buckets.begins_us < HOUR_US
+    around = np.minimum(hours.size - 1, buckets.begins_us // HOUR_US - hours[:1])
     for place, level in levels.items():
-        if is_within:
-            mostly[place] = level[
-                np.minimum(level.size - 1, buckets.begins_us // HOUR_US - hours[0])
-            ]
-            continue
-        bucket = buckets.index_of(hours * HOUR_US)
         counted = np.bincount(
             bucket * (_NONE + 1) + level, minlength=len(buckets) * (_NONE + 1)
         ).reshape(len(buckets), -1)
-        mostly[place] = counted.argmax(axis=1)
+        mostly[place] = np.where(is_within, level[around], counted.argmax(axis=1))
         apart[place] = level != mostly[place][bucket]
     await _add_hours(connection, masses, source_ids, buckets, levels, apart, hours, now, then)
     masses[mostly[rows.source, rows.bucket], np.arange(total.size)] += total - masses.sum(axis=0)
@@ -107,6 +104,35 @@ async def factor_levels(
         counts=np.isin(rows.source, list(levels)),
         masses_ug={name: masses[index] for index, name in enumerate(LEVELS)},
     )
+
+
+def parts_of_buckets(buckets: Buckets) -> Buckets:
+    """Cut buckets where they begin or end within an hour.
+
+    What is left are buckets of whole hours, and the rests of hours around their ends.
+    """
+    edges = np.unique(np.concatenate((buckets.begins_us, buckets.ends_us)))
+    hours = edges // HOUR_US * HOUR_US
+    cuts = np.unique(
+        np.concatenate((edges, hours, np.where(edges > hours, hours + HOUR_US, edges)))
+    )
+    return Buckets.between_us(cuts[(cuts >= edges[0]) & (cuts <= edges[-1])])
+
+
+def put_together(parts: FactorLevels, cut: Buckets, buckets: Buckets, sources: int) -> FactorLevels:
+    """Add the rows of ``cut``, which :func:`parts_of_buckets` made of ``buckets``, up to these.
+
+    ``sources``: how many each bucket has a row of.
+    """
+    bucket, source = np.divmod(np.arange(len(cut) * sources), sources)
+    row = buckets.index_of(cut.begins_us)[bucket] * sources + source
+    masses_ug = {}
+    for level, masses in parts.masses_ug.items():
+        masses_ug[level] = np.zeros(len(buckets) * sources, dtype=masses.dtype)
+        np.add.at(masses_ug[level], row, masses)
+    counts = np.zeros(len(buckets) * sources, dtype=np.bool_)
+    counts[row] = parts.counts
+    return FactorLevels(counts=counts, masses_ug=masses_ug)
 
 
 async def _add_hours(
