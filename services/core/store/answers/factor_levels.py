@@ -111,12 +111,12 @@ def parts_of_buckets(buckets: Buckets) -> Buckets:
 
     What is left are buckets of whole hours, and the rests of hours around their ends.
     """
-    edges = np.unique(np.concatenate((buckets.begins_us, buckets.ends_us)))
-    hours = edges // HOUR_US * HOUR_US
+    borders = np.unique(np.concatenate((buckets.begins_us, buckets.ends_us)))
+    hours = borders // HOUR_US * HOUR_US
     cuts = np.unique(
-        np.concatenate((edges, hours, np.where(edges > hours, hours + HOUR_US, edges)))
+        np.concatenate((borders, hours, np.where(borders > hours, hours + HOUR_US, borders)))
     )
-    return Buckets.between_us(cuts[(cuts >= edges[0]) & (cuts <= edges[-1])])
+    return Buckets.between_us(cuts[(cuts >= borders[0]) & (cuts <= borders[-1])])
 
 
 def put_together(parts: FactorLevels, cut: Buckets, buckets: Buckets, sources: int) -> FactorLevels:
