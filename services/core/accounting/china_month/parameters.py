@@ -53,7 +53,9 @@ def parameters(month: FacilityMonth) -> Iterator[Parameter]:
             value=stack.operating_h, unit="h", remark=_remark(stack),
         )  # fmt: skip
     if not stacks:
-        yield _open("运行小时数", "hours of operation", "h", "no stack is under a rule")
+        yield _open(
+            "运行小时数", "hours of operation", "h", "no hour of a stack under a rule was closed"
+        )
     yield _open("负荷（出力）系数", "load factor", "%", "tonne knows no rated output")  # noqa: RUF001 - as it is written
     for source in month.sources:
         if source.scope:

@@ -10,15 +10,15 @@ from typing import Any, Final
 import psycopg
 
 #: A facility's own versions of a factor hide the shared ones of its name, as when it is counted.
+#: Footprints are location-based: no market-based factor is in their figures.
 _FACTORS: Final = """
 SELECT DISTINCT x.slug || ': ' || x.citation AS name,
        coalesce(x.data_year::text, x.valid_from::text, 'undated') AS version
 FROM source s
-CROSS JOIN LATERAL (VALUES (s.spec ->> 'factor'), (s.spec ->> 'market_factor')) n(name)
-JOIN factor x ON x.slug = n.name AND x.known_to IS NULL AND (
+JOIN factor x ON x.slug = s.spec ->> 'factor' AND x.known_to IS NULL AND (
     x.facility_id = s.facility_id OR x.facility_id IS NULL AND NOT EXISTS (
         SELECT FROM factor o
-        WHERE o.facility_id = s.facility_id AND o.slug = n.name AND o.known_to IS NULL))
+        WHERE o.facility_id = s.facility_id AND o.slug = x.slug AND o.known_to IS NULL))
 WHERE s.id = ANY(%(sources)s)
   AND coalesce(x.valid_from <= %(last)s, true) AND coalesce(x.valid_to > %(first)s, true)
 ORDER BY 1, 2
