@@ -50,7 +50,7 @@ async def test_facilities_are_listed_added_up_ordered_and_searched(
 ) -> None:
     _facilities(connection)
     await page.goto(address)
-    await page.click("text=All facilities")
+    await page.click("nav >> text=Facilities")
     await expect(page).to_have_url(f"{address}/facilities")
     await wait_for(page, "#state-text", "live")
     await _names(page, ["Graz works", "Linz works", "Wels works"])

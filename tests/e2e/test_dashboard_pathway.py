@@ -81,7 +81,7 @@ async def test_a_path_says_what_is_left_how_long_it_lasts_and_what_is_expected(
 ) -> None:
     now = works(connection, database_url)
     await page.goto(address)
-    await page.click("text=Path to net zero")
+    await page.click("nav >> text=Net zero")
     await expect(page).to_have_url(f"{address}/pathway?facility=works")
     await wait_for(page, ".path h2", "Scope 2, CO₂")
     allowed = 100 - 4.2 * 3
