@@ -56,7 +56,7 @@ def told(series: Series) -> list[tuple[int, float, bool]]:
 
 
 def test_a_register_has_neighbours_that_can_be_used_and_gaps_within() -> None:
-    series = with_packed(rows(), request(2, 2), [(CHANNEL, DAY, packed_day())])
+    series = with_packed(rows(), request(2, 2), [(CHANNEL, DAY, 1, packed_day())])
     (early, late), within = (told(series)[:2], told(series)[-2:]), told(series)[2:-2]
     assert early == [(10, 10.0, False), (20, 20.0, False)]
     assert late == [(40, 40.0, True), (50, 50.0, False)]
@@ -66,16 +66,16 @@ def test_a_register_has_neighbours_that_can_be_used_and_gaps_within() -> None:
 
 
 def test_a_gauge_is_ended_by_a_gap_before() -> None:
-    series = with_packed(rows(), request(1, 0), [(CHANNEL, DAY, packed_day())])
+    series = with_packed(rows(), request(1, 0), [(CHANNEL, DAY, 1, packed_day())])
     assert [minute for minute, *_ in told(series)] == [20, 25, 30, 35]
 
 
 def test_of_rows_and_packed_days_the_nearest_are_neighbours() -> None:
     beside = rows(-2000, -1500, 3000, 4000)
-    series = with_packed(beside, request(4, 3), [(CHANNEL, DAY, packed_day())])
+    series = with_packed(beside, request(4, 3), [(CHANNEL, DAY, 1, packed_day())])
     assert [minute for minute, *_ in told(series)] == [-1500, 0, 10, 20, 25, 30, 35, 40, 50, 3000]
 
 
 def test_what_is_in_the_archive_alone_is_told() -> None:
     with pytest.raises(ArchivedDayError):
-        with_packed(rows(), request(1, 0), [(CHANNEL, DAY, None)])
+        with_packed(rows(), request(1, 0), [(CHANNEL, DAY, 1, None)])
