@@ -6,6 +6,7 @@ import sys
 import threading
 from dataclasses import dataclass
 
+import structlog
 from typer.testing import CliRunner
 
 from services.cli import app
@@ -33,6 +34,8 @@ def tonne(url: str, *words: object, asked: str = "", columns: int = 300) -> Ende
         )
     finally:
         sys.excepthook, threading.excepthook = hooks
+        # what it logs to has ended with it; an API in the same test goes on
+        structlog.reset_defaults()
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Ended(

@@ -36,6 +36,7 @@ from services.api.live.credentials import Uses
 from services.api.live.feed import LiveFeed, Pace
 from services.api.live.listen import listen
 from services.api.live.standing_keys import StandingKeys
+from services.api.oidc.provider import Provider
 from services.api.routes import (
     alerts,
     audit,
@@ -57,6 +58,7 @@ from services.api.routes import (
     limits,
     live,
     maintenance,
+    oidc,
     operation,
     organisations,
     overview,
@@ -78,7 +80,7 @@ from services.api.serving import Server, server_config
 from services.api.states import AnswerStates
 from services.core.runtime import logging
 from services.core.runtime.clock import Clock
-from services.core.runtime.settings import Settings
+from services.core.runtime.settings import Settings, SettingsError
 from services.core.runtime.steady_time import SteadyTime
 from services.core.store.answers.known_facilities import KnownFacilities
 from services.core.store.answers.source_uncertainty import KnownAccounts
@@ -168,6 +170,7 @@ def create_app(
         accounts=accounts,
         gate=gate,
         uses=uses,
+        provider=Provider.of(settings),
         health=Health(settings.database, holds_s=health_holds_s),
     )
     errors.install(app)
@@ -202,6 +205,7 @@ def create_app(
         chart_annotations,
         audit,
         people,
+        oidc,
         operation,
         prometheus,
         dashboard,
@@ -237,6 +241,10 @@ def run(settings: Settings) -> int:
             " or TONNE_API_AUTH=required"
         )
     try:
+        app = create_app(settings)
+    except SettingsError as error:
+        return _refuse(str(error))
+    try:
         connect(settings.database, process="api").close()
     except psycopg.OperationalError:
         log.warning("the database is unavailable; serving only what does not need it")
@@ -254,7 +262,6 @@ def run(settings: Settings) -> int:
     # connections inherit it; asyncio sets it only on sockets that it made itself, and without it
     # an answer of two writes waits 40 ms for the other side's delayed acknowledgement
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    app = create_app(settings)
     # the program itself is no garbage: to look through it takes 0.1 s, in which no stream speaks,
     # and the thousands of objects of an answer make the collector look all the time
     gc.freeze()

@@ -13,6 +13,7 @@ from services.api.health import Health
 from services.api.live.bodies import LiveBodies
 from services.api.live.credentials import Uses
 from services.api.live.feed import LiveFeed
+from services.api.oidc.provider import Provider
 from services.api.states import AnswerStates
 from services.core.runtime.clock import Clock
 from services.core.runtime.settings import Settings
@@ -40,6 +41,8 @@ class Context:
     gate: Gate
     #: last uses of keys and sessions
     uses: Uses
+    #: where people may sign in beside here
+    provider: Provider | None
     health: Health
 
 

@@ -17,7 +17,9 @@ from services.api.app import create_app
 from services.core.runtime.settings import Settings
 from tests.e2e.test_dashboard import browser, connection, page, wait_for
 from tests.integration.aggregator.plant import apply_text
+from tests.integration.api.oidc_provider import providing
 from tests.integration.api.server import serving
+from tests.integration.api.test_oidc import with_provider
 from tests.integration.api.test_people import FILE, PASSWORD, user
 from tests.services import as_login
 
@@ -86,6 +88,41 @@ async def test_one_signs_in_is_told_why_not_and_goes_on_where_one_was(
     await page.goto(f"{guarded}/login?next=https://elsewhere.example/")
     await _sign_in(page, "anna", PASSWORD)
     await expect(page).to_have_url(f"{guarded}/")
+
+
+async def test_one_signs_in_at_the_provider_and_goes_on_where_one_was(
+    page: Page, database_url: str
+) -> None:
+    apply_text(database_url, FILE.format(id="linz"))
+    async with (
+        providing() as provider,
+        serving(create_app(with_provider(database_url, provider.issuer))) as address,
+    ):
+        await page.goto(f"{address}/facilities?search=linz", wait_until="commit")
+        await wait_for(page, "#to-provider", "Sign in with your organisation")
+        await _fits(page, "provider")
+        await page.click("#to-provider")
+        await page.click("#agree")
+        await expect(page).to_have_url(f"{address}/facilities?search=linz")
+        await wait_for(page, ".account", "Anna Berger")
+        await page.click(".account")
+        await wait_for(page, "#allowed", "May operate, read in linz. May read in graz, linz.")
+        await expect(page.locator("#change")).to_be_hidden()
+        await page.click("#sign-out")
+        await wait_for(
+            page,
+            "#notice",
+            "You are signed out of tonne. At your organisation you may still be signed in.",
+        )
+        provider.person["groups"] = ["kitchen"]
+        await page.click("#to-provider")
+        await page.click("#agree")
+        await wait_for(
+            page,
+            "#notice",
+            "None of your groups has a role in tonne; ask an administrator to put you in one that"
+            " has.",
+        )
 
 
 async def test_an_admin_reads_who_did_what(

@@ -109,12 +109,12 @@ class Gate:
         self._right_keys.pop(keys.digest(key), None)
         self._wrong_keys.spend(address_of(scope), 1)
 
-    def try_sign_in(self, scope: Scope, name: str) -> None:
-        """Count an attempt to sign in, for its address and for the account.
+    def try_sign_in(self, scope: Scope, name: str | None = None) -> None:
+        """Count an attempt to sign in, for its address and, where a name is given, the account.
 
         :raises TooManyRequests: there were too many.
         """
-        askers = (address_of(scope), f"account {name}")
+        askers = _signing_in(scope, name)
         if wait_s := max(self._sign_ins.wait_s(asker, 1) for asker in askers):
             raise TooManyRequests(
                 f"Too many attempts to sign in; try again in {wait_s:.0f} s.", retry_after_s=wait_s
@@ -122,9 +122,9 @@ class Gate:
         for asker in askers:
             self._sign_ins.spend(asker, 1)
 
-    def signed_in(self, scope: Scope, name: str) -> None:
+    def signed_in(self, scope: Scope, name: str | None = None) -> None:
         """Count no attempt that was right."""
-        for asker in (address_of(scope), f"account {name}"):
+        for asker in _signing_in(scope, name):
             self._sign_ins.spend(asker, -1)
 
     def admit_stream(self, asker: str) -> None:
@@ -173,7 +173,7 @@ def is_https(settings: Settings) -> bool:
 
 
 def session_of(scope: Scope, cookie: str) -> str | None:
-    """Return the token of a session that a request sends in ``cookie``; None: it sends none."""
+    """Return the token that a request sends in ``cookie``; None: it sends none."""
     for name, value in scope["headers"]:
         if name == b"cookie":
             for pair in value.decode("latin-1").split(";"):
@@ -181,6 +181,10 @@ def session_of(scope: Scope, cookie: str) -> str | None:
                 if sent == cookie and token:
                     return str(token)
     return None
+
+
+def _signing_in(scope: Scope, name: str | None) -> tuple[str, ...]:
+    return (address_of(scope), *(() if name is None else (f"account {name}",)))
 
 
 def _password(credentials: str) -> str | None:

@@ -5,6 +5,20 @@ import { cameFrom } from "./sign-in.js";
 
 const $ = (id) => document.getElementById(id);
 const ENDED = "Your session ended; sign in again.";
+/** Why somebody who comes from the provider is not let in. */
+const REFUSALS = {
+  unreachable: "The sign-in service of your organisation cannot be reached; try again in a minute.",
+  provider: "The sign-in service of your organisation did not say who you are; tell an administrator, the audit log says why.",
+  denied: "Your organisation did not let you in, or you cancelled.",
+  expired: "That took too long, or was begun in another tab; sign in again.",
+  token: "What the sign-in service of your organisation said of you cannot be trusted; tell an administrator, the audit log says why.",
+  "no-groups": "Your organisation does not tell tonne which groups you are in; tell an administrator, the audit log names the claim that is missing.",
+  "no-role": "None of your groups has a role in tonne; ask an administrator to put you in one that has.",
+  disabled: "Your account is disabled here; ask an administrator.",
+  "too-many": "Too many attempts to sign in; try again in a minute.",
+};
+
+let isLocal = true;
 
 start();
 
@@ -27,7 +41,7 @@ $("key-form").onsubmit = (event) => act(event, async () => {
 
 $("sign-out").onclick = (event) => act(event, async () => {
   await send("POST", "/v1/sign-out", {});
-  location.assign("/login");
+  location.assign(isLocal ? "/login" : "/login?left=1");
 });
 
 $("change").onsubmit = (event) => act(event, async () => {
@@ -38,25 +52,39 @@ $("change").onsubmit = (event) => act(event, async () => {
 
 async function start() {
   try {
-    const { required } = await get("/v1/sign-in");
+    const { required, provider } = await get("/v1/sign-in");
     if (!required) {
       say("Nobody signs in here: TONNE_API_AUTH is off.");
       return;
     }
+    if (provider) offerProvider(provider);
     const me = await get("/v1/me");
     if (me.kind === "person") return showAccount(me);
     showForms();
   } catch (error) {
     if (error.status === 401) {
       showForms();
-      if (new URLSearchParams(location.search).has("ended")) say(ENDED);
+      say(why(new URLSearchParams(location.search)));
     } else {
       say("The API cannot be reached; load the page again.");
     }
   }
 }
 
+/** What led here, if it needs a word. */
+function why(query) {
+  if (query.has("refused")) return REFUSALS[query.get("refused")] ?? REFUSALS.provider;
+  if (query.has("left")) return "You are signed out of tonne. At your organisation you may still be signed in.";
+  return query.has("ended") ? ENDED : "";
+}
+
+function offerProvider(text) {
+  $("to-provider").textContent = text;
+  $("to-provider").href = `/v1/sign-in/oidc?${new URLSearchParams({ next: cameFrom() })}`;
+}
+
 function showForms() {
+  $("provider").hidden = !$("to-provider").textContent;
   $("sign-in").hidden = false;
   $("key-form").hidden = false;
   $("name").focus();
@@ -68,6 +96,7 @@ function showAccount({ name, full_name: fullName, allowed, local }) {
   $("allowed").textContent = allowed.length
     ? allowed.map(({ rights, facilities }) => `May ${rights.join(", ")} in ${facilities?.join(", ") ?? "all facilities"}.`).join(" ")
     : "You have no role yet; ask an administrator for one.";
+  isLocal = local;
   $("account").hidden = false;
   $("back").href = cameFrom();
   $("changed-name").value = name;

@@ -40,3 +40,7 @@ class WaysIn(Answer):
 
     required: bool = Field(examples=[True], description="false: TONNE_API_AUTH=off")
     password: bool = Field(examples=[True], description="with a local account")
+    provider: str | None = Field(
+        examples=["Sign in with your organisation"],
+        description="what the button to the OpenID provider says; `null`: there is none",
+    )

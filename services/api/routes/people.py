@@ -57,7 +57,14 @@ class PasswordBody(Query):
 async def get_sign_in(context: InContext) -> Response:
     """Return how people can sign in."""
     required = context.settings.api_auth == "required"
-    return json_answer({"required": required, "password": required})
+    has_provider = required and context.provider is not None
+    return json_answer(
+        {
+            "required": required,
+            "password": required,
+            "provider": context.settings.oidc_button if has_provider else None,
+        }
+    )
 
 
 @router.post(

@@ -9,7 +9,7 @@ import ipaddress
 import os
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -101,6 +101,40 @@ class Settings(BaseSettings):
     )
     api_sign_ins_per_minute: int = Field(
         10, ge=1, description="wrong passwords of one account, and of one address; above: 429"
+    )
+    oidc_issuer: str | None = Field(
+        None,
+        description="OpenID provider that people may sign in at, as it calls itself, such as"
+        " `https://login.example.org/realms/plant`; `http://` on this machine only",
+    )
+    oidc_client_id: str | None = Field(
+        None, min_length=1, description="what the provider calls tonne; needed with an issuer"
+    )
+    oidc_client_secret: SecretStr | None = Field(
+        None, description="tonne's secret at the provider; none for a public client"
+    )
+    oidc_roles: str | None = Field(
+        None,
+        description="roles of the provider's groups, comma separated `GROUP=ROLE` or"
+        " `GROUP=ROLE@FACILITY+FACILITY`, such as `tonne-admins=admin, linz-ops=operator@linz`;"
+        " needed with an issuer",
+    )
+    oidc_roles_claim: str = Field(
+        "groups",
+        min_length=1,
+        description="claim of the ID token that lists the groups, or its path by dots, such as"
+        " `realm_access.roles`",
+    )
+    oidc_scopes: str = Field(
+        "openid profile email",
+        pattern=r"^(\S+ )*openid( \S+)*$",
+        description="scopes that the provider is asked for, `openid` among them",
+    )
+    oidc_button: str = Field(
+        "Sign in with your organisation",
+        min_length=1,
+        max_length=60,
+        description="what the button at `/login` says that leads to the provider",
     )
     api_reads_at_once: int = Field(
         12, ge=2, le=60, description="requests that the API's database connections serve at once"
@@ -266,6 +300,13 @@ class Settings(BaseSettings):
     )
     metrics_host: str = Field("127.0.0.1", description="address that these ports listen on")
 
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _is_secure(cls, issuer: str | None) -> str | None:
+        if issuer is not None and not is_secure_url(issuer):
+            raise ValueError("Input should begin with https://; http:// is for this machine only")
+        return issuer
+
     @field_validator("retention_days")
     @classmethod
     def _limits_need_readings(cls, days: int) -> int:
@@ -330,6 +371,18 @@ class Settings(BaseSettings):
         if self.mqtt_url is not None:
             return self.mqtt_url.get_secret_value()
         return f"mqtt://127.0.0.1:{self.mqtt_port}"
+
+
+def is_secure_url(url: str) -> bool:
+    """Return whether nobody between can read along: HTTPS, or this very machine."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    is_local = parts.hostname in {"127.0.0.1", "::1", "localhost"}
+    return bool(parts.hostname) and (
+        parts.scheme == "https" or (parts.scheme == "http" and is_local)
+    )
 
 
 def local_database(login: str, port: int, logins: Path) -> str:

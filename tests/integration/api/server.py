@@ -14,7 +14,7 @@ from services.api.serving import server_config
 from tests.patience import PATIENCE_S
 
 
-class _Server(uvicorn.Server):
+class Unsignalled(uvicorn.Server):
     """Leaves the signals to pytest."""
 
     @contextmanager
@@ -26,7 +26,7 @@ class _Server(uvicorn.Server):
 async def serving(app: FastAPI) -> AsyncIterator[str]:
     """Serve ``app`` on a free port, with the limits of its settings; yields its address."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = _Server(server_config(app, app.state.context.settings))
+    server = Unsignalled(server_config(app, app.state.context.settings))
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         async with asyncio.timeout(PATIENCE_S):

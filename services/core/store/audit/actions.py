@@ -73,6 +73,7 @@ MEANINGS: Final[dict[Action, str]] = {
     "user.disable": "an account was disabled; subject: its name",
     "user.enable": "a disabled account was let in again; subject: its name",
     "session.begin": "somebody signed in; subject: the account's name",
-    "session.refuse": "a wrong name or password was sent; subject: the name",
+    "session.refuse": "somebody was not let in, for a wrong name or password or as the reason says;"
+    " subject: the name",
     "session.end": "somebody signed out; subject: the account's name",
 }

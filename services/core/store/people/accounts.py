@@ -119,6 +119,11 @@ def give_role(
     :raises AccountError: there is no such account, role or facility.
     """
     account = _one(connection, name)
+    if account.issuer is not None:
+        raise AccountError(
+            f"{account.name} has roles by groups at {account.issuer}; change TONNE_OIDC_ROLES, or"
+            " the groups there"
+        )
     if role not in ROLES:
         raise AccountError(f"roles are {', '.join(ROLES)}; got {role}")
     slugs = None if facilities is None else sorted(set(facilities))

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 IDLE_S: Final = 12 * 3600
 #: However much it is used: once a week somebody signs in.
 LIFE_S: Final = 7 * 86_400
+#: With roles of a provider, which are asked for anew with each session.
+PROVIDED_LIFE_S: Final = 12 * 3600
 
 _STANDS: Final[LiteralString] = (
     "s.ended_at IS NULL AND s.expires_at > now() AND p.disabled_at IS NULL"
@@ -124,10 +126,17 @@ def begin(
             roles=None if roles is None else list(roles),
             address=address,
             used_at=func.now(),
-            expires_at=func.now() + func.make_interval(0, 0, 0, 0, 0, 0, LIFE_S),
+            expires_at=func.now()
+            + func.make_interval(0, 0, 0, 0, 0, 0, LIFE_S if roles is None else PROVIDED_LIFE_S),
         )
     )
-    record(connection, "session.begin", by=f"person {name}", subject=name)
+    record(
+        connection,
+        "session.begin",
+        by=f"person {name}",
+        subject=name,
+        after=None if roles is None else {"roles": list(roles)},
+    )
     return token
 
 

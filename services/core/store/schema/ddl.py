@@ -124,7 +124,9 @@ WRITES: dict[str, dict[str, tuple[str, ...]]] = {
     "tonne_read": {},
     "tonne_api": {
         **_CONFIGURE,
-        # people sign in, and change their password; who they are and may do is not the API's to say
+        # people sign in, also as somebody whom a provider vouches for, and change their password;
+        # a local account and a role that stays are not the API's to give
+        people_tables.person.name: ("INSERT",),
         people_tables.person_password.name: ("SELECT", "UPDATE"),
         people_tables.person_session.name: ("INSERT", "UPDATE"),
         people_tables.api_key_use.name: ("INSERT", "UPDATE"),
