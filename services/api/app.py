@@ -170,7 +170,7 @@ def create_app(
         accounts=accounts,
         gate=gate,
         uses=uses,
-        provider=Provider.of(settings),
+        provider=Provider.from_settings(settings),
         health=Health(settings.database, holds_s=health_holds_s),
     )
     errors.install(app)

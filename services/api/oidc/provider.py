@@ -66,7 +66,7 @@ class Provider:
         self._keys: tuple[float, list[dict[str, Any]]] | None = None
 
     @classmethod
-    def of(cls, settings: Settings) -> Self | None:
+    def from_settings(cls, settings: Settings) -> Self | None:
         """Build the provider of the settings; None: there is none.
 
         :raises SettingsError: something else is needed with the issuer, or cannot be read.
@@ -137,19 +137,19 @@ class Provider:
     async def _discover(self) -> _Published:
         if self._published is not None and self._now() - self._published[0] < _FRESH_S:
             return self._published[1]
-        said = await self._get(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
-        if said.get("issuer") != self.issuer:
+        document = await self._get(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
+        if document.get("issuer") != self.issuer:
             raise SignInRefused(
                 "provider", "the provider calls itself otherwise than TONNE_OIDC_ISSUER does"
             )
-        algorithms = ALGORITHMS & set(_texts(said, "id_token_signing_alg_values_supported"))
+        algorithms = ALGORITHMS & set(_texts(document, "id_token_signing_alg_values_supported"))
         if not algorithms:
             raise SignInRefused("provider", "the provider signs with no algorithm that is safe")
-        ways = _texts(said, "token_endpoint_auth_methods_supported") or ["client_secret_basic"]
+        ways = _texts(document, "token_endpoint_auth_methods_supported") or ["client_secret_basic"]
         published = _Published(
-            authorization_endpoint=self._endpoint(said, "authorization_endpoint"),
-            token_endpoint=self._endpoint(said, "token_endpoint"),
-            jwks_uri=self._endpoint(said, "jwks_uri"),
+            authorization_endpoint=self._endpoint(document, "authorization_endpoint"),
+            token_endpoint=self._endpoint(document, "token_endpoint"),
+            jwks_uri=self._endpoint(document, "jwks_uri"),
             algorithms=algorithms,
             secret_in_body="client_secret_basic" not in ways,
         )
@@ -182,20 +182,20 @@ class Provider:
             form["client_id"] = self._client_id
             if self._secret is not None:
                 form["client_secret"] = self._secret
-        status, said = await self._ask("POST", published.token_endpoint, form=form, basic=basic)
-        token = said.get("id_token")
+        status, document = await self._ask("POST", published.token_endpoint, form=form, basic=basic)
+        token = document.get("id_token")
         if status == httpx.codes.OK and isinstance(token, str):
             return token
-        error = error_name(said.get("error"))
+        error = error_name(document.get("error"))
         if error == "invalid_grant":
             raise SignInRefused("expired", "the provider took the code for used or too old")
         raise SignInRefused("provider", f"the provider gave no ID token: {status} {error}")
 
     async def _get(self, url: str) -> dict[str, Any]:
-        status, said = await self._ask("GET", url)
+        status, document = await self._ask("GET", url)
         if status != httpx.codes.OK:
             raise SignInRefused("unreachable", f"the provider answered {status} for {_place(url)}")
-        return said
+        return document
 
     async def _ask(
         self,
@@ -222,16 +222,16 @@ class Provider:
                 "unreachable", f"{_place(url)} cannot be reached: {type(error).__name__}"
             ) from None
         try:
-            said = json.loads(body)
+            document = json.loads(body)
         except ValueError:
-            said = None
-        if not isinstance(said, dict):
+            document = None
+        if not isinstance(document, dict):
             raise SignInRefused("provider", f"{_place(url)} answers {answer.status_code}, no JSON")
-        return answer.status_code, said
+        return answer.status_code, document
 
-    def _endpoint(self, said: dict[str, Any], name: str) -> str:
+    def _endpoint(self, document: dict[str, Any], name: str) -> str:
         """Return an address of HTTPS, or of this machine where the issuer is on it."""
-        url = said.get(name)
+        url = document.get(name)
         schemes = ("https://", "http://") if self.issuer.startswith("http://") else ("https://",)
         if isinstance(url, str) and is_secure_url(url) and url.startswith(schemes):
             return url
@@ -243,8 +243,8 @@ def error_name(sent: object) -> str:
     return sent if isinstance(sent, str) and _ERROR.fullmatch(sent) else "error"
 
 
-def _texts(said: dict[str, Any], name: str) -> list[str]:
-    values = said.get(name)
+def _texts(document: dict[str, Any], name: str) -> list[str]:
+    values = document.get(name)
     return [v for v in values if isinstance(v, str)] if isinstance(values, list) else []
 
 

@@ -17,7 +17,7 @@ from services.api.oidc import attempt as attempts
 from services.api.oidc.attempt import Attempt
 from services.api.oidc.group_roles import groups_in, roles_of
 from services.api.oidc.provider import Provider, error_name
-from services.api.oidc.refusals import SignInRefused
+from services.api.oidc.refusals import Reason, SignInRefused
 from services.api.routes.people import give_cookie
 from services.core.runtime.settings import is_secure_url
 from services.core.store.people import vouched
@@ -35,10 +35,14 @@ _Text = Annotated[str, Query(max_length=8192)]
 
 
 @router.get("/v1/sign-in/oidc")
-async def get_provider(request: Request, context: InContext, next: _Text = "/") -> Response:  # noqa: A002 - as the page calls it
+async def get_provider(
+    request: Request,
+    context: InContext,
+    next_path: Annotated[str, Query(alias="next", max_length=8192)] = "/",
+) -> Response:
     """Lead somebody to the provider."""
     provider = _provider(context)
-    attempt = attempts.begin(next)
+    attempt = attempts.begin(next_path)
     try:
         address = await provider.address(attempt, _redirect_uri(request, context))
     except SignInRefused as refused:
@@ -111,8 +115,8 @@ def _check_return(
         raise SignInRefused("provider", "another provider than TONNE_OIDC_ISSUER answered")
     if error:
         name = error_name(error)
-        reason = "denied" if name == "access_denied" else "provider"
-        raise SignInRefused(reason, f"the provider answered {name}")  # type: ignore[arg-type]
+        reason: Reason = "denied" if name == "access_denied" else "provider"
+        raise SignInRefused(reason, f"the provider answered {name}")
 
 
 def _roles(provider: Provider, claims: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import html
 import secrets
 import socket
 import time
@@ -114,7 +115,10 @@ class TestProvider:
         @app.get("/authorize")
         async def authorize(request: Request) -> Response:
             way = urlencode(dict(request.query_params))
-            return HTMLResponse(f'<a id="agree" href="/agree?{way}">I am Anna</a>')
+            return HTMLResponse(
+                '<link rel="icon" href="data:,">'
+                f'<a id="agree" href="/agree?{html.escape(way)}">I am Anna</a>'
+            )
 
         @app.get("/agree")
         async def agree(request: Request) -> Response:
