@@ -315,7 +315,7 @@ def test_settings_that_cannot_work_are_refused() -> None:
             Settings(oidc_issuer=issuer)
     with pytest.raises(SettingsError, match="TONNE_OIDC_CLIENT_ID"):
         create_app(Settings(oidc_issuer="https://login.example.org"))
-    whole = {"oidc_issuer": "https://login.example.org", "oidc_client_id": CLIENT}
+    whole: dict[str, Any] = {"oidc_issuer": "https://login.example.org", "oidc_client_id": CLIENT}
     with pytest.raises(SettingsError, match="TONNE_OIDC_ROLES: `a=chief`"):
         create_app(Settings(**whole, oidc_roles="a=chief"))
 
