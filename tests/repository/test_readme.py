@@ -41,7 +41,7 @@ def test_every_setting_that_prose_names_exists(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=_id)
 def test_files_that_prose_names_exist(page: Path) -> None:
     for path in re.findall(r"`((?:deploy|services|tests|sensors-sim)/[\w./-]+)`", page.read_text()):
-        if path not in {"deploy/.env", "deploy/notify.env"}:
+        if path not in {"deploy/.env", "deploy/api.env", "deploy/notify.env"}:
             assert (ROOT / path).exists(), path
 
 
