@@ -73,7 +73,8 @@ async function start() {
 
 /** What led here, if it needs a word. */
 function why(query) {
-  if (query.has("refused")) return REFUSALS[query.get("refused")] ?? REFUSALS.provider;
+  const refused = query.get("refused");
+  if (refused !== null) return Object.hasOwn(REFUSALS, refused) ? REFUSALS[refused] : REFUSALS.provider;
   if (query.has("left")) return "You are signed out of tonne. At your organisation you may still be signed in.";
   return query.has("ended") ? ENDED : "";
 }
