@@ -147,6 +147,8 @@ async def test_one_goes_from_a_week_to_a_day_to_an_hour_and_its_versions(
     )
     await page.goto(f"{address}/history?{_WEEK}&bars=1d")
     await expect(page.locator("#bars-chart .bars").first).to_be_attached()
+    restated = "1 hour was restated by +14.0 kg (late readings)"
+    await expect(page.locator("#marks")).to_contain_text(restated)
     box = await page.locator("#bars-chart .nsewdrag").first.bounding_box()
     assert box is not None
     # the first bar of seven

@@ -3,42 +3,37 @@
 import { headline, inUnit, what } from "./alerts.js";
 import { ended } from "./alert-table.js";
 import { send } from "./api.js";
+import { card, facts } from "./cards.js";
 import { node } from "./dom.js";
-import { clockWords } from "./history-words.js";
+import { sayWhy } from "./notice.js";
 import { table } from "./tree.js";
-import { wallAfter, wallOf } from "./zones.js";
+import { clockWords, wallAfter, wallOf } from "./zones.js";
 
 const HOURS = { 1: "an hour", 8: "8 hours", 24: "a day", 168: "a week" };
 
 /** The cards of an answer of `/v1/alerts/{id}`. */
-export function alertParts(alert, { facility, present, maintenance, acknowledge, changed, failed }) {
+export function alertParts(alert, { facility, present, maintenance, acknowledge, changed }) {
   const at = (time) => clockWords(Date.parse(time), facility.timezone);
   const isOver = alert.resolved_at !== null || alert.undone_at !== null;
-  const facts = [
+  const pairs = [
     ["Facility", facility.name], ["Watched", what(alert)], ["Severity", alert.severity],
     ["Limit", headline(alert)], ["Value when it fired", inUnit(alert.unit, alert.value, alert.figure)],
-    ["Now", isOver ? null : present.replace(/^now /, "") || null],
+    ["Now", isOver ? null : present],
     ["First minute beyond", at(alert.started_at)], ["Fired", at(alert.fired_at)], ["Ended", ended(alert, at)],
     ["Known by", alert.acked_by ? `${alert.acked_by}, ${at(alert.acked_at)}` : "nobody yet"],
     ["Notifications", alert.maintenance ? `muted by ${alert.maintenance}` : null],
   ];
   const cards = [
-    card("Alert", ...(alert.message ? [node("p", { textContent: alert.message })] : []), definitions(facts), node("p", {}, around(alert, facility))),
+    card("Alert", ...(alert.message ? [node("p", { textContent: alert.message })] : []), facts(pairs), node("p", {}, around(alert, facility))),
     card("Comments", ...comments(alert, at), ...(isOver ? [] : [acknowledgement(alert, acknowledge)])),
     card("How it went", table(["Time", "State", "Value", "Limit", "Judged"], alert.transitions.map((step) => [
       at(step.at), step.undone_at ? `${step.state}, retracted` : step.state,
       inUnit(alert.unit, step.value, alert.figure), inUnit(alert.unit, step.limit, alert.figure), at(step.judged_at),
     ]))),
   ];
-  if (!isOver) cards.splice(2, 0, card("Snooze", ...muting(alert, maintenance, at), ...snooze(alert, facility, changed, failed)));
+  if (!isOver) cards.splice(2, 0, card("Snooze", ...muting(alert, maintenance, at), ...snooze(alert, facility, changed)));
   return cards;
 }
-
-const card = (title, ...content) => node("section", { className: "card" }, node("h2", { textContent: title }), ...content);
-
-const definitions = (pairs) =>
-  node("dl", { className: "facts" }, ...pairs.filter(([, text]) => text !== null).map(([name, text]) =>
-    node("div", {}, node("dt", { textContent: name }), node("dd", { textContent: text }))));
 
 /** The history about the time in which it fired. */
 function around(alert, facility) {
@@ -77,7 +72,7 @@ function muting({ threshold, source }, maintenance, at) {
 }
 
 /** Maintenance of its threshold: alerts are recorded, and nobody is notified. */
-function snooze(alert, facility, changed, failed) {
+function snooze(alert, facility, changed) {
   const reason = node("input", { maxLength: 500, autocomplete: "off", required: true, placeholder: "why" });
   const hours = node("select", {}, ...Object.entries(HOURS).map(([value, name]) => new Option(name, value)));
   const form = node("form", { className: "filters" },
@@ -96,7 +91,7 @@ function snooze(alert, facility, changed, failed) {
       reason.value = "";
       await changed();
     } catch (error) {
-      failed(error);
+      sayWhy(error);
     }
   };
   return [node("p", { className: "quiet", textContent: "Alerts of this threshold are recorded, and nobody is notified; what still fires at the end is notified then." }), form];

@@ -2,7 +2,7 @@
 
 import { headline, inUnit, what } from "./alerts.js";
 import { node } from "./dom.js";
-import { clockWords } from "./history-words.js";
+import { clockWords } from "./zones.js";
 import { table } from "./tree.js";
 
 const NAMES = ["Alert", "Facility", "Severity", "Watched", "Fired", "Ended", "Value then", "Limit", "Known by", "Comment"];

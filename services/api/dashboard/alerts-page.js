@@ -1,12 +1,12 @@
 // The page of alerts: what stands in all facilities, beside its limit, and what is over; or one alert.
 
 import { Alerts } from "./alerts.js";
-import { ApiError, get, page, post } from "./api.js";
+import { get, page, post } from "./api.js";
 import { alertParts } from "./alert-parts.js";
-import { node } from "./dom.js";
+import { listedFacilities, named, offer } from "./facility-list.js";
+import { readAgain, sayUnread, sayWhy } from "./notice.js";
 import { pastTable } from "./alert-table.js";
 import { presentWords } from "./present-value.js";
-import { signIn } from "./sign-in.js";
 
 const $ = (id) => document.getElementById(id);
 const REFRESH_MS = 10_000;
@@ -24,23 +24,16 @@ start();
 setInterval(() => facilities.size && document.visibilityState === "visible" && refresh(), REFRESH_MS);
 
 async function start() {
-  try {
-    facilities = new Map((await get("/v1/facilities")).map((facility) => [facility.id, facility]));
-  } catch (error) {
-    return failed(error, () => setTimeout(start, 3000));
-  }
-  if (facilities.size === 0) return say("There is no facility yet; add one with `tonne apply FILE`.");
-  const select = $("facility");
-  select.replaceChildren(new Option("all", ""), ...[...facilities.values()].map(({ id, name }) => new Option(name, id)));
+  const listed = await listedFacilities();
+  if (listed.length === 0) return;
+  facilities = new Map(listed.map((facility) => [facility.id, facility]));
   if (!facilities.has(chosen)) chosen = "";
-  select.value = chosen;
-  select.disabled = false;
-  select.onchange = () => {
-    chosen = select.value;
-    if (one) location.assign(`/alerts?${new URLSearchParams(chosen ? { facility: chosen } : {})}`);
-    else startPast();
+  offer($("facility"), [["", "all"], ...named(listed)], chosen, (id) => {
+    if (one !== null) return location.assign(`/alerts?${new URLSearchParams(id ? { facility: id } : {})}`);
+    chosen = id;
+    startPast();
     refresh();
-  };
+  });
   for (const [name, value] of address) if ($("filters").elements[name]) $("filters").elements[name].value = value;
   $("filters").onsubmit = (event) => {
     event.preventDefault();
@@ -66,9 +59,9 @@ async function showOpen() {
       present: presentWords(alert, lives.get(alert.facility)),
       href: `/alerts?${new URLSearchParams({ alert: alert.id })}`,
     }));
-    say("");
+    readAgain();
   } catch (error) {
-    failed(error);
+    sayUnread(error);
   }
 }
 
@@ -85,10 +78,10 @@ async function showOne() {
     // a comment that is being typed stays
     if ($("one").contains(document.activeElement) && document.activeElement.value) return;
     $("one").hidden = false;
-    $("one").replaceChildren(...alertParts(alert, { facility, present: presentWords(alert, live), maintenance, acknowledge, changed: showOne, failed }));
-    say("");
+    $("one").replaceChildren(...alertParts(alert, { facility, present: presentWords(alert, live), maintenance, acknowledge, changed: showOne }));
+    readAgain();
   } catch (error) {
-    failed(error);
+    sayUnread(error);
   }
 }
 
@@ -109,9 +102,9 @@ async function readPast(from) {
     $("older").hidden = next === null;
     if (read.rows.length) $("past-rows").append(pastTable(read.rows, facilities));
     $("empty").hidden = $("past-rows").childElementCount > 0;
-    say("");
+    readAgain();
   } catch (error) {
-    failed(error);
+    sayUnread(error);
   }
 }
 
@@ -120,17 +113,6 @@ async function acknowledge(id, comment) {
     await post(`/v1/alerts/${id}/ack`, comment ? { comment } : {});
     await refresh();
   } catch (error) {
-    failed(error);
+    sayWhy(error);
   }
-}
-
-function failed(error, again = () => {}) {
-  if (error.status === 401) return signIn(error);
-  say(error instanceof ApiError ? error.message : "The API cannot be reached; trying again.");
-  again();
-}
-
-function say(text) {
-  $("notice").textContent = text;
-  $("notice").hidden = text === "";
 }

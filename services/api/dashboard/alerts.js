@@ -125,7 +125,7 @@ export class Alerts {
     put(".severity", over ? (alert.undone_at ? "retracted" : "resolved") : alert.severity);
     put(".title", `${alert.threshold}: ${headline(alert)}`);
     const silent = alert.maintenance && !over ? `; muted by ${alert.maintenance}` : "";
-    const beside = present ? ` · ${present}` : "";
+    const beside = present ? ` · now ${present}` : "";
     put(".detail", `${place ? `${place} · ` : ""}${what(alert)} · ${when(alert, zone)}${beside}${silent}`);
     if (href) item.querySelector(".title").replaceChildren(node("a", { href, textContent: item.querySelector(".title").textContent }));
     put(".words", alert.message ?? "");

@@ -1,8 +1,8 @@
 // The page of the audit log: newest entries first, older ones on demand.
 
-import { ApiError, page } from "./api.js";
-import { node } from "./dom.js";
-import { signIn } from "./sign-in.js";
+import { page } from "./api.js";
+import { labelled, node } from "./dom.js";
+import { readAgain, sayUnread } from "./notice.js";
 
 const $ = (id) => document.getElementById(id);
 const PAGE = 100;
@@ -42,10 +42,9 @@ async function read(address) {
     const isEmpty = $("rows").childElementCount === 0;
     $("empty").hidden = !isEmpty;
     $("log").toggleAttribute("data-empty", isEmpty);
-    say("");
+    readAgain();
   } catch (error) {
-    if (error.status === 401) return signIn(error);
-    say(error instanceof ApiError ? error.message : "The API cannot be reached; try again.");
+    sayUnread(error, "The API cannot be reached; try again.");
   }
 }
 
@@ -58,13 +57,6 @@ function row(entry) {
     node("th", { scope: "row", textContent: time }),
     ...Object.entries(cells).map(([name, text]) => labelled(name, text)),
     labelled("Before and after", ...states(entry)));
-}
-
-/** A cell that says its column where the head is not shown. */
-function labelled(name, ...content) {
-  const cell = node("td", {}, ...content);
-  cell.dataset.label = name;
-  return cell;
 }
 
 /** What was there and what is there now, on demand: a facility file is long. */
@@ -80,9 +72,4 @@ function states({ before, after, reason }) {
 function written({ difference, ...state }) {
   const rest = Object.keys(state).length ? JSON.stringify(state, null, 2) : "";
   return difference === undefined ? rest : `${rest}\n${difference}`;
-}
-
-function say(text) {
-  $("notice").textContent = text;
-  $("notice").hidden = text === "";
 }

@@ -6,6 +6,7 @@ import { get } from "./api.js";
 import { FIGURES } from "./figures.js";
 import { NO_DATA, percent, rate, wallTime } from "./format.js";
 import { limitLines } from "./limits.js";
+import { GAP, METHODS, hatching, methodOf, notMeasured, patterns } from "./methods.js";
 import { colour } from "./sources.js";
 
 const STEP_MS = 5 * 60_000;
@@ -16,15 +17,6 @@ const REFRESH_MS = 4_000;
 const STEP_HOURS = STEP_MS / 3_600_000;
 /** Younger buckets are not called gaps: their readings are on the way. */
 const GRACE_MS = 2 * STEP_MS;
-/** A smaller part of an interval without data is the space between two readings. */
-const GAP = 0.01;
-
-/** How a bar came about, where it was not measured: its share, word and pattern. */
-const METHODS = [
-  { share: "share_substituted", word: "substituted", shape: "." },
-  { share: "share_estimated", word: "estimated", shape: "x" },
-];
-
 /** A narrower chart has fewer and shorter labels. */
 const NARROW_PX = 600;
 
@@ -119,10 +111,7 @@ export class Chart {
           color: ink(`--source-${index % 8}`), line: { width: 0 },
           // the running interval is not over, and its bar still grows
           opacity: times.map((time) => (time + STEP_MS > now ? 0.5 : 1)),
-          pattern: {
-            shape: rows.map((row) => methodOf(row)?.shape ?? ""), size: 5, solidity: 0.4,
-            fillmode: "overlay", fgcolor: ink("--card"),
-          },
+          pattern: patterns(rows, ink),
         },
         customdata: y.map((value, i) => [label[i], rateText(rows[i], value, times[i] + STEP_MS > now)]),
         hovertemplate: "%{customdata[0]}<br>%{fullData.name}: <b>%{customdata[1]}</b><extra></extra>",
@@ -132,10 +121,7 @@ export class Chart {
     traces.unshift({
       type: "bar", name: NO_DATA, x, y: lacking.map((names) => (names.length ? 1 : null)), yaxis: "y2",
       width: STEP_MS * 1.04,
-      marker: {
-        color: "rgba(0,0,0,0)", line: { width: 0 },
-        pattern: { shape: "/", size: 6, solidity: 0.16, fgcolor: ink("--quiet"), fillmode: "overlay" },
-      },
+      marker: hatching(ink),
       customdata: lacking.map((names, i) => [label[i], names.join(", ")]),
       hovertemplate: `%{customdata[0]}<br>${NO_DATA}: <b>%{customdata[1]}</b><extra></extra>`,
     });
@@ -205,14 +191,8 @@ export class Chart {
   }
 }
 
-/** What is said of how a bar came about; undefined: it was measured, or there is none. */
-const methodOf = (row) => METHODS.find(({ share }) => row?.[share] > 0);
-
 /** In words: what an interval emitted, and what of it was not measured. */
 function rateText(row, value, isRunning) {
   if (value === null) return NO_DATA;
-  const said = METHODS.filter(({ share }) => row[share] > 0).map(({ share, word }) => `${percent(row[share])} ${word}`);
-  if (row.share_missing > GAP) said.push(`${percent(row.share_missing)} without data`);
-  if (isRunning) said.push("so far");
-  return [`${rate(value)} kg/h`, ...said].join(", ");
+  return [`${rate(value)} kg/h`, ...notMeasured(row), ...(isRunning ? ["so far"] : [])].join(", ");
 }

@@ -2,7 +2,7 @@
 
 import { node } from "./dom.js";
 import { ago } from "./format.js";
-import { clockWords } from "./history-words.js";
+import { clockWords } from "./zones.js";
 import { table } from "./tree.js";
 
 /** Each device, those that are silent for longest first. */

@@ -1,51 +1,47 @@
 // The page of devices: which of them speak, what was refused and why, and how the pipeline is.
 
-import { ApiError, get, page, post, readiness } from "./api.js";
+import { get, page, post, readiness } from "./api.js";
 import { deviceTable, quarantineTable } from "./device-tables.js";
 import { node } from "./dom.js";
-import { signIn } from "./sign-in.js";
+import { listedFacilities, named, offer } from "./facility-list.js";
+import { readAgain, say, sayUnread, sayWhy } from "./notice.js";
 
 const $ = (id) => document.getElementById(id);
 const REFRESH_MS = 10_000;
 const PAGE = 50;
 
 let chosen = new URLSearchParams(location.search).get("facility") ?? "";
-let facilities = [];
 let next = null;
 
 start();
-setInterval(() => document.visibilityState === "visible" && refresh(), REFRESH_MS);
 
 async function start() {
-  await refresh();
-  const select = $("facility");
-  select.replaceChildren(new Option("all", ""), ...facilities.map(({ id, name }) => new Option(name, id)));
+  const facilities = await listedFacilities();
   if (!facilities.some(({ id }) => id === chosen)) chosen = "";
-  select.value = chosen;
-  select.disabled = false;
-  select.onchange = () => {
-    chosen = select.value;
+  offer($("facility"), [["", "all"], ...named(facilities)], chosen, (id) => {
+    chosen = id;
     history.replaceState(null, "", chosen ? `?${new URLSearchParams({ facility: chosen })}` : location.pathname);
     refresh();
     startQuarantine();
-  };
+  });
   $("older").onclick = () => readQuarantine(next);
+  setInterval(() => document.visibilityState === "visible" && refresh(), REFRESH_MS);
+  refresh();
   startQuarantine();
 }
 
 async function refresh() {
   try {
-    const [listed, ready] = await Promise.all([get("/v1/facilities"), readiness()]);
-    facilities = listed;
+    const [facilities, ready] = await Promise.all([get("/v1/facilities"), readiness()]);
     drawPipeline(ready);
     const shown = facilities.filter(({ id }) => !chosen || id === chosen);
     const devices = shown.flatMap((facility) => facility.devices.map((device) => ({ ...device, facility })));
     const silent = devices.filter(({ last_seen: seen, online }) => seen === null || online === false).length;
     $("devices-summary").textContent = `${devices.length} devices${silent ? `, ${silent} offline or never heard of` : ""}`;
     $("device-rows").replaceChildren(deviceTable(devices));
-    say("");
+    readAgain();
   } catch (error) {
-    failed(error);
+    sayUnread(error);
   }
 }
 
@@ -73,7 +69,7 @@ async function readQuarantine(from) {
     if (read.rows.length) $("quarantine-rows").append(quarantineTable(read.rows, replay));
     $("quarantine-summary").textContent = $("quarantine-rows").childElementCount ? "newest first" : "nothing waits";
   } catch (error) {
-    failed(error);
+    sayUnread(error);
   }
 }
 
@@ -86,16 +82,6 @@ async function replay(id) {
     startQuarantine();
     say(words);
   } catch (error) {
-    failed(error);
+    sayWhy(error);
   }
-}
-
-function failed(error) {
-  if (error.status === 401) return signIn(error);
-  say(error instanceof ApiError ? error.message : "The API cannot be reached; trying again.");
-}
-
-function say(text) {
-  $("notice").textContent = text;
-  $("notice").hidden = text === "";
 }

@@ -5,3 +5,10 @@ export function node(tag, properties = {}, ...children) {
   element.append(...children);
   return element;
 }
+
+/** A cell that says its column where the head of its table is not shown. */
+export function labelled(name, ...content) {
+  const cell = node("td", {}, ...content);
+  cell.dataset.label = name;
+  return cell;
+}

@@ -1,12 +1,13 @@
 // The cards of an hour that is explained: its total, its computation, its inputs, minutes and versions.
 
+import { card, facts } from "./cards.js";
 import { node } from "./dom.js";
 import { FIGURES } from "./figures.js";
 import { NO_DATA, mass, percent } from "./format.js";
-import { clockWords } from "./history-words.js";
 import { minuteBars } from "./minute-bars.js";
 import { readingsOf } from "./explain-readings.js";
 import { table, tree } from "./tree.js";
+import { clockWords } from "./zones.js";
 
 const HOUR_MS = 3_600_000;
 const exact = new Intl.NumberFormat(undefined, { maximumFractionDigits: 9 });
@@ -28,24 +29,18 @@ export function explanationParts(explanation, view) {
   ].filter((part) => part !== null);
 }
 
-function card(title, ...content) {
-  return section(node("h2", { textContent: title }), ...content);
-}
-
-const section = (...content) => node("section", { className: "card" }, ...content);
-
 function total({ source, scope, hour, total: version, activity_unit: unit }, { facility, zone, asOf }) {
   const begin = Date.parse(hour);
   const words = `${facility.name}, ${source} (scope ${scope}), ${clockWords(begin, zone)} – ${clockWords(begin + HOUR_MS, zone).slice(-5)}`;
   const title = node("h1", { textContent: words });
   const known = asOf ? [node("p", { className: "doubt", textContent: `As it was known on ${clockWords(Date.parse(asOf), zone)}.` })] : [];
   if (version === null) {
-    return section(title, ...known, node("p", { className: "rate" }, node("span", { className: "figure unknown", textContent: NO_DATA })),
+    return node("section", { className: "card" }, title, ...known, node("p", { className: "rate" }, node("span", { className: "figure unknown", textContent: NO_DATA })),
       node("p", { className: "quiet", textContent: "Nothing was computed for this hour: no reading of its inputs covers it." }));
   }
   const { value, unit: shown } = mass(version.co2_kg);
   const figures = Object.entries(FIGURES).map(([, { kg, name }]) => [name, kilograms(version[kg])]);
-  return section(title, ...known,
+  return node("section", { className: "card" }, title, ...known,
     node("p", { className: "rate" },
       node("span", { className: `figure ${value === null ? "unknown" : ""}`, textContent: value ?? NO_DATA }), " ",
       node("span", { className: "unit", textContent: value === null ? "" : `${shown} CO₂` })),
@@ -57,11 +52,6 @@ function total({ source, scope, hour, total: version, activity_unit: unit }, { f
       ["Quality", version.code === null ? version.quality : `${version.quality}, method code ${version.code}`],
       ["State", version.state === "final" ? "final" : "provisional: readings may still come"],
     ]));
-}
-
-function facts(pairs) {
-  return node("dl", { className: "facts" }, ...pairs.filter(([, text]) => text !== null).map(([name, text]) =>
-    node("div", {}, node("dt", { textContent: name }), node("dd", { textContent: text }))));
 }
 
 /** By which equation or factor, each with where it is from. */

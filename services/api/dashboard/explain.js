@@ -1,8 +1,9 @@
 // The page of an hour: which one, and all that explains it.
 
-import { ApiError, get } from "./api.js";
+import { get } from "./api.js";
 import { explanationParts } from "./explain-parts.js";
-import { signIn } from "./sign-in.js";
+import { listedFacilities, named, offer } from "./facility-list.js";
+import { say, sayUnread } from "./notice.js";
 import { instantOf, wallOf } from "./zones.js";
 
 const $ = (id) => document.getElementById(id);
@@ -12,7 +13,6 @@ const address = new URLSearchParams(location.search);
 /** As which instant it was known; empty: now. */
 let asOf = address.get("as_of") ?? "";
 let hour = hourOf(Date.parse(address.get("hour") ?? "")) ?? hourOf(Date.now() - HOUR_MS);
-let facilities = [];
 let facility = null;
 let source = null;
 let reading = 0;
@@ -25,42 +25,28 @@ function hourOf(instant) {
 }
 
 async function start() {
-  try {
-    facilities = await get("/v1/facilities");
-  } catch (error) {
-    if (error.status === 401) return signIn(error);
-    say(error instanceof ApiError ? error.message : "The API cannot be reached; trying again.");
-    setTimeout(start, 3000);
-    return;
-  }
-  if (facilities.length === 0) return say("There is no facility yet; add one with `tonne apply FILE`.");
-  const select = $("facility");
-  select.replaceChildren(...facilities.map(({ id, name }) => new Option(name, id)));
-  select.disabled = false;
-  select.onchange = () => {
-    facility = facilities.find(({ id }) => id === select.value);
-    drawSources();
-    look({});
-  };
-  $("source").onchange = () => {
-    source = $("source").value;
-    look({});
-  };
+  const facilities = await listedFacilities();
+  if (facilities.length === 0) return;
   $("before").onclick = () => look({ to: hour - HOUR_MS });
   $("after").onclick = () => look({ to: hour + HOUR_MS });
   $("at").onchange = () => $("at").value && look({ to: hourOf(instantOf($("at").value.slice(0, 16), facility.timezone)) });
   $("choice").onsubmit = (event) => event.preventDefault();
   facility = facilities.find(({ id }) => id === address.get("facility")) ?? facilities[0];
-  select.value = facility.id;
+  offer($("facility"), named(facilities), facility.id, (chosen) => {
+    facility = facilities.find(({ id }) => id === chosen);
+    drawSources();
+    look({});
+  });
   drawSources(address.get("source"));
   show();
 }
 
 function drawSources(wanted) {
-  $("source").replaceChildren(...facility.sources.map(({ id, name }) => new Option(name, id)));
-  $("source").disabled = facility.sources.length === 0;
   source = (facility.sources.find(({ id }) => id === wanted) ?? facility.sources[0])?.id ?? null;
-  if (source !== null) $("source").value = source;
+  offer($("source"), named(facility.sources), source, (chosen) => {
+    source = chosen;
+    look({});
+  });
 }
 
 /** Another hour, or another version of this one; what is not said stays, and is known now. */
@@ -72,8 +58,8 @@ function look({ to = hour, as_of: known = "" }) {
 
 async function show() {
   const turn = ++reading;
-  const start = new Date(hour).toISOString();
-  const asked = { facility: facility.id, source, hour: start, ...(asOf && { as_of: asOf }) };
+  const begins = new Date(hour).toISOString();
+  const asked = { facility: facility.id, source, hour: begins, ...(asOf && { as_of: asOf }) };
   history.replaceState(null, "", `?${new URLSearchParams(asked)}`);
   const zone = facility.timezone;
   const wall = wallOf(hour, zone);
@@ -88,7 +74,7 @@ async function show() {
   try {
     const [explanation, restatements] = await Promise.all([
       get("/v1/explain", asked),
-      get("/v1/restatements", { facility: facility.id, source, from: start, to: new Date(hour + HOUR_MS).toISOString() }),
+      get("/v1/restatements", { facility: facility.id, source, from: begins, to: new Date(hour + HOUR_MS).toISOString() }),
     ]);
     if (turn !== reading) return;
     say(explanation.reason ?? "");
@@ -97,17 +83,11 @@ async function show() {
     }));
   } catch (error) {
     if (turn !== reading) return;
-    if (error.status === 401) return signIn(error);
     $("hour").replaceChildren();
-    say(error instanceof ApiError ? error.message : "The API cannot be reached; choose again to try again.");
+    sayUnread(error, "The API cannot be reached; choose again to try again.");
   } finally {
     if (turn === reading) $("hour").setAttribute("aria-busy", "false");
   }
 }
 
 const nextDay = (day) => new Date(Date.parse(`${day}T00:00Z`) + 86_400_000).toISOString().slice(0, 10);
-
-function say(text) {
-  $("notice").textContent = text;
-  $("notice").hidden = text === "";
-}

@@ -1,9 +1,9 @@
 // The page of all facilities: reads them at a glance, adds up those that are shown, and lists them.
 
-import { ApiError, get } from "./api.js";
+import { get } from "./api.js";
 import { drawHeads, drawRows, drawSum, inOrder } from "./facility-table.js";
 import { FIGURES, chosenFigure } from "./figures.js";
-import { signIn } from "./sign-in.js";
+import { say, sayUnread } from "./notice.js";
 import { totalLimits } from "./limits.js";
 
 const $ = (id) => document.getElementById(id);
@@ -96,7 +96,7 @@ async function readGlance() {
     say(rows.length ? "" : "There is no facility yet; add one with `tonne apply FILE`.");
     draw();
   } catch (error) {
-    failed(error);
+    sayUnread(error);
   }
 }
 
@@ -113,7 +113,7 @@ async function readSlow() {
     };
     draw();
   } catch (error) {
-    failed(error);
+    sayUnread(error);
   }
 }
 
@@ -125,16 +125,6 @@ async function readPaths() {
     beside = { ...beside, paths: Map.groupBy(paths, ({ facility }) => facility) };
     draw();
   } catch (error) {
-    failed(error);
+    sayUnread(error);
   }
-}
-
-function failed(error) {
-  if (error.status === 401) return signIn(error);
-  say(error instanceof ApiError ? error.message : "The API cannot be reached; trying again.");
-}
-
-function say(text) {
-  $("notice").textContent = text;
-  $("notice").hidden = text === "";
 }

@@ -2,24 +2,14 @@
 
 import { loadLibrary } from "./chart.js";
 import { NO_DATA, massText, percent } from "./format.js";
+import { GAP, hatching, notMeasured, patterns } from "./methods.js";
 
 const NARROW_PX = 600;
-/** A smaller part of a bar without data is the space between two readings. */
-const GAP = 0.01;
 const CONFIG = { displayModeBar: false, responsive: true, doubleClick: false };
-
-/** How a bar came about, where it was not measured. */
-const METHODS = [
-  { share: "share_substituted", word: "substituted", shape: "." },
-  { share: "share_estimated", word: "estimated", shape: "x" },
-];
-const methodOf = (row) => METHODS.find(({ share }) => row?.[share] > 0);
 
 /** In words: what a bar says, and what of it was not measured. */
 export function barText(row, kg) {
-  const said = METHODS.filter(({ share }) => row?.[share] > 0).map(({ share, word }) => `${percent(row[share])} ${word}`);
-  if (kg !== null && row?.share_missing > GAP) said.push(`${percent(row.share_missing)} without data`);
-  return [massText(kg), ...said].join(", ");
+  return [massText(kg), ...(kg === null ? [] : notMeasured(row))].join(", ");
 }
 
 /**
@@ -39,10 +29,7 @@ export async function drawHistory(element, shown, { onZoom, onBar }) {
     marker: {
       color: ink(`--source-${index % 8}`), line: { width: 0 },
       opacity: bars.map(({ end }) => (end > now ? 0.5 : 1)),
-      pattern: {
-        shape: one.rows.map((row) => methodOf(row)?.shape ?? ""), size: 5, solidity: 0.4,
-        fillmode: "overlay", fgcolor: ink("--card"),
-      },
+      pattern: patterns(one.rows, ink),
     },
     customdata: one.values.map((kg, i) => [bars[i].label, barText(one.rows[i], kg)]),
     hovertemplate: `%{customdata[0]}<br>${escaped(one.name)}: <b>%{customdata[1]}</b><extra></extra>`,
@@ -95,10 +82,7 @@ function gaps({ total, bars }, x, ink) {
   const lacking = total.map((row, i) => row.share_missing > GAP && Date.parse(row.time) < now && bars[i].begin < now);
   return {
     type: "bar", name: NO_DATA, x, y: lacking.map((lacks) => (lacks ? 1 : null)), yaxis: "y2", width: 1,
-    marker: {
-      color: "rgba(0,0,0,0)", line: { width: 0 },
-      pattern: { shape: "/", size: 6, solidity: 0.16, fgcolor: ink("--quiet"), fillmode: "overlay" },
-    },
+    marker: hatching(ink),
     customdata: total.map((row, i) => [bars[i].label, percent(row.share_missing)]),
     hovertemplate: `%{customdata[0]}<br>%{customdata[1]} ${NO_DATA}<extra></extra>`,
   };

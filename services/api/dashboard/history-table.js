@@ -1,6 +1,6 @@
 // The bars of a range as a table, and where a spreadsheet gets the same.
 
-import { node } from "./dom.js";
+import { labelled, node } from "./dom.js";
 import { massText, percent } from "./format.js";
 import { barText } from "./history-chart.js";
 import { FIGURES } from "./figures.js";
@@ -11,7 +11,7 @@ export function csvAddress(common, asked) {
 }
 
 /** Draw a row for each bar; hours of a source lead to their explanation. */
-export function drawTable(head, body, { series, total, bars, figure, facility, bars_name: step, by }) {
+export function drawTable(head, body, { series, total, bars, figure, facility, step, by }) {
   const names = ["Time", ...series.map(({ name }) => name), ...(by === "gas" ? [] : ["All"]), "Known"];
   head.replaceChildren(node("tr", {}, ...names.map((name) => node("th", { scope: "col", textContent: name }))));
   body.replaceChildren(...bars.map((bar, i) => {
@@ -32,10 +32,4 @@ export function drawTable(head, body, { series, total, bars, figure, facility, b
 function explained(facility, source, bar, text) {
   const hour = new Date(bar.begin).toISOString();
   return node("a", { href: `/explain?${new URLSearchParams({ facility: facility.id, source, hour })}`, textContent: text });
-}
-
-function labelled(name, content) {
-  const cell = node("td", {}, content);
-  cell.dataset.label = name;
-  return cell;
 }

@@ -3,21 +3,11 @@
 import { FIGURES } from "./figures.js";
 import { massText, percent } from "./format.js";
 import { BARS, nextBar } from "./range.js";
-import { instantOf, wallOf } from "./zones.js";
+import { clock, day, instantOf, wallOf, wallWords } from "./zones.js";
 
-const format = (options) => (wall) =>
-  new Intl.DateTimeFormat(undefined, { timeZone: "UTC", ...options }).format(Date.parse(`${wall}Z`));
-const clock = format({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-const day = format({ weekday: "short", day: "numeric", month: "short", year: "numeric" });
-const shortDay = format({ day: "numeric", month: "short" });
-const month = format({ month: "short", year: "numeric" });
-const year = format({ year: "numeric" });
-
-/** An instant in words of a zone, such as "Sun, 29 Nov 2026, 08:00". */
-export function clockWords(instant, zone) {
-  const wall = wallOf(instant, zone);
-  return `${day(wall)}, ${clock(wall)}`;
-}
+const shortDay = wallWords({ day: "numeric", month: "short" });
+const month = wallWords({ month: "short", year: "numeric" });
+const year = wallWords({ year: "numeric" });
 
 const label = {
   "5m": spanned, "15m": spanned, "1h": spanned,

@@ -1,6 +1,7 @@
 // The page of history: any time of a facility, by source, scope or gas, and beside another time.
 
-import { ApiError, get } from "./api.js";
+import { get } from "./api.js";
+import { listedFacilities, named, offer } from "./facility-list.js";
 import { FIGURES, chosenFigure } from "./figures.js";
 import { mass, NO_DATA } from "./format.js";
 import { drawHistory } from "./history-chart.js";
@@ -9,8 +10,8 @@ import { SPLITS, TOTAL, seriesOf, wholeOf } from "./history-series.js";
 import { csvAddress, drawTable } from "./history-table.js";
 import { barsOf, said } from "./history-words.js";
 import { node } from "./dom.js";
+import { say, sayUnread } from "./notice.js";
 import { BARS, COMPARED, PRESETS, moved, resolve, scaled } from "./range.js";
-import { signIn } from "./sign-in.js";
 import { colour } from "./sources.js";
 import { instantOf } from "./zones.js";
 
@@ -27,30 +28,24 @@ let facilities = [];
 let facility = null;
 let range = null;
 let reading = 0;
+/** Draws the table of what is shown; nobody sees it until it is opened. */
+let drawRows = () => {};
 
 start();
 setInterval(() => range?.preset && document.visibilityState === "visible" && show(), REFRESH_MS);
 
 async function start() {
-  try {
-    facilities = await get("/v1/facilities");
-  } catch (error) {
-    if (error.status === 401) return signIn(error);
-    say(error instanceof ApiError ? error.message : "The API cannot be reached; trying again.");
-    setTimeout(start, 3000);
-    return;
-  }
-  if (facilities.length === 0) return say("There is no facility yet; add one with `tonne apply FILE`.");
+  facilities = await listedFacilities();
+  if (facilities.length === 0) return;
   facility = facilities.find(({ id }) => id === address.get("facility")) ?? facilities[0];
   drawChoices();
   show();
 }
 
 function drawChoices() {
-  fill($("facility"), facilities.map(({ id, name }) => [id, name]), facility.id, (id) => {
+  fill($("facility"), named(facilities), facility.id, (id) => {
     facility = facilities.find((one) => one.id === id);
   });
-  $("facility").disabled = false;
   fill($("figure"), Object.entries(FIGURES).map(([id, { name }]) => [id, name]), figure, (id) => { figure = id; });
   fill($("by"), Object.entries(SPLITS).map(([id, { name }]) => [id, name]), by, (id) => { by = id; });
   const times = Object.entries(COMPARED).map(([id, { name }]) => [id, name]);
@@ -67,6 +62,7 @@ function drawChoices() {
       look({ from, to });
     };
   }
+  $("table-details").ontoggle = () => $("table-details").open && drawRows();
   $("choice").onsubmit = (event) => event.preventDefault();
   $("earlier").onclick = () => look(moved(range, -1));
   $("later").onclick = () => look(moved(range, 1));
@@ -80,13 +76,12 @@ function drawChoices() {
   };
 }
 
+/** Offer a choice, after which the range is shown anew. */
 function fill(select, options, value, choose) {
-  select.replaceChildren(...options.map(([id, name]) => new Option(name, id)));
-  select.value = value;
-  select.onchange = () => {
-    choose(select.value);
+  offer(select, options, value, (id) => {
+    choose(id);
     show();
-  };
+  });
 }
 
 /** Show the time between two wall times, by the bars that fit it. */
@@ -120,7 +115,7 @@ async function show() {
   const common = { facility: facility.id, interval: range.bars, ...span(range) };
   const earlier = compare ? COMPARED[compare].of(range) : null;
   try {
-    const [total, rows, compared, marks] = await Promise.all([
+    const [total, rows, compared, marked] = await Promise.all([
       get("/v1/emissions", { ...common, ...TOTAL }),
       SPLITS[by].asked ? get("/v1/emissions", { ...common, ...SPLITS[by].asked }) : null,
       earlier ? get("/v1/emissions", { ...common, ...span(earlier), ...TOTAL }) : null,
@@ -128,11 +123,10 @@ async function show() {
     ]);
     if (turn !== reading) return;
     say(total.length ? "" : "This time lies in the future: choose an earlier one.");
-    await draw({ total, rows, compared, marks, common });
+    await draw({ total, rows, compared, marked, common });
   } catch (error) {
     if (turn !== reading) return;
-    if (error.status === 401) return signIn(error);
-    say(error instanceof ApiError ? error.message : "The API cannot be reached; choose again to try again.");
+    sayUnread(error, "The API cannot be reached; choose again to try again.");
   } finally {
     if (turn === reading) $("whole").setAttribute("aria-busy", "false");
   }
@@ -149,7 +143,7 @@ function drawRange() {
   document.title = `History · ${facility.name} · tonne`;
 }
 
-async function draw({ total, rows, compared, marks, common }) {
+async function draw({ total, rows, compared, marked, common }) {
   const bars = barsOf(total, range, facility.timezone);
   const series = seriesOf(by, rows, total, figure);
   const whole = wholeOf(total, figure, bars.map(({ end }) => Math.min(end, Date.now())));
@@ -163,11 +157,12 @@ async function draw({ total, rows, compared, marks, common }) {
   });
   const words = [...said.methods(whole), ...(beside ? [beside] : [])];
   $("said").replaceChildren(...words.map((text) => node("li", { textContent: text })));
-  $("chart-title").textContent = `${FIGURES[figure].name} per ${BARS[range.bars].per}`;
-  if (by === "gas") $("chart-title").textContent = `Masses per ${BARS[range.bars].per}, beside each other`;
+  const { per } = BARS[range.bars];
+  $("chart-title").textContent = by === "gas" ? `Masses per ${per}, beside each other` : `${FIGURES[figure].name} per ${per}`;
   drawLegend(series, compared && COMPARED[compare].name, total);
-  drawMarks(marks);
-  drawTable($("table-head"), $("table-body"), { series, total, bars, figure, facility, bars_name: range.bars, by });
+  drawMarks(marked);
+  drawRows = () => drawTable($("table-head"), $("table-body"), { series, total, bars, figure, facility, step: range.bars, by });
+  if ($("table-details").open) drawRows();
   $("csv").href = csvAddress(common, SPLITS[by].asked ?? TOTAL);
   $("bars-chart").setAttribute("aria-label", `${$("chart-title").textContent}: ${value === null ? NO_DATA : `${value} ${unit}`} in ${bars.length} bars`);
   const stack = by === "gas" ? series.flatMap(({ values }) => values) : bars.map((_, i) => series.reduce((sum, { values }) => sum + (values[i] ?? 0), 0));
@@ -177,7 +172,7 @@ async function draw({ total, rows, compared, marks, common }) {
   };
   await drawHistory($("bars-chart"), {
     series, total, bars, compared: earlier, isStacked: by !== "gas",
-    highest: Math.max(0, ...stack, ...(earlier?.values ?? [])), marks: placed(marks, bars),
+    highest: Math.max(0, ...stack, ...(earlier?.values ?? [])), marks: placed(marked.marks, bars),
   }, { onZoom: (from, to) => look({ from: bars[from].from, to: bars[to].to }), onBar: (i, key) => open(bars[i], key) });
 }
 
@@ -216,13 +211,9 @@ function drawLegend(series, comparedName, total) {
   $("legend").replaceChildren(...items);
 }
 
-function drawMarks(marks) {
+function drawMarks({ marks, hasMore }) {
   $("marks-card").hidden = marks.length === 0;
-  $("marks").replaceChildren(...marks.map(({ when, words }) =>
+  const more = hasMore ? [{ when: "", words: "More happened than is listed: choose a shorter time." }] : [];
+  $("marks").replaceChildren(...[...marks, ...more].map(({ when, words }) =>
     node("li", {}, node("span", { className: "quiet when", textContent: when }), node("span", { textContent: words }))));
-}
-
-function say(text) {
-  $("notice").textContent = text;
-  $("notice").hidden = text === "";
 }

@@ -1,7 +1,7 @@
 // The minutes of an hour as small bars: as measured, and on top what the rule added when it closed.
 
 import { massText, percent } from "./format.js";
-import { clockWords } from "./history-words.js";
+import { clockWords } from "./zones.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 100;

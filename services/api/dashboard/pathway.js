@@ -1,7 +1,8 @@
 // The page of paths to net zero: chooses a facility, or all, and draws a card for each path.
 
-import { ApiError, get } from "./api.js";
-import { signIn } from "./sign-in.js";
+import { get } from "./api.js";
+import { listedFacilities, named, offer } from "./facility-list.js";
+import { say, sayUnread } from "./notice.js";
 import { pathCard } from "./path-card.js";
 
 const $ = (id) => document.getElementById(id);
@@ -21,24 +22,12 @@ start();
 setInterval(show, REFRESH_MS);
 
 async function start() {
-  try {
-    facilities = await get("/v1/facilities");
-  } catch (error) {
-    if (error.status === 401) return signIn(error);
-    say(error instanceof ApiError ? error.message : "The API cannot be reached; trying again.");
-    setTimeout(start, 3000);
-    return;
-  }
+  facilities = await listedFacilities();
   const select = $("facility");
-  select.replaceChildren(
-    ...facilities.map((facility) => new Option(facility.name, facility.id)),
-    new Option("all facilities with a path", ""),
-  );
-  select.disabled = false;
-  select.onchange = () => {
+  offer(select, [...named(facilities), ["", "all facilities with a path"]], "", (id) => {
     organisation = null;
-    choose(select.value);
-  };
+    choose(id);
+  });
   if (organisation) {
     select.prepend(new Option(organisation, ORGANISATION));
     select.value = ORGANISATION;
@@ -58,7 +47,7 @@ function choose(facility) {
 }
 
 async function show() {
-  if (facilities.length === 0) return say("There is no facility yet; add one with `tonne apply FILE`.");
+  if (facilities.length === 0) return;
   const turn = ++reading;
   $("paths").setAttribute("aria-busy", "true");
   const asked = organisation ? { organisation } : chosen ? { facility: chosen } : { total: "true" };
@@ -72,8 +61,7 @@ async function show() {
     for (const card of cards) drawForecast(card, turn);
   } catch (error) {
     if (turn !== reading) return;
-    if (error.status === 401) return signIn(error);
-    say(error instanceof ApiError ? error.message : "The API cannot be reached; it is asked again in five minutes.");
+    sayUnread(error, "The API cannot be reached; it is asked again in five minutes.");
   } finally {
     if (turn === reading) $("paths").setAttribute("aria-busy", "false");
   }
@@ -107,9 +95,4 @@ async function drawForecast(card, turn) {
     console.warn(error);
   }
   if (turn === reading) card.draw(rows);
-}
-
-function say(text) {
-  $("notice").textContent = text;
-  $("notice").hidden = text === "";
 }

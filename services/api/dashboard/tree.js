@@ -1,6 +1,6 @@
 // Whatever the API says of something, as nested lists and tables: nothing is left out.
 
-import { node } from "./dom.js";
+import { labelled, node } from "./dom.js";
 
 const words = (key) => key.replaceAll("_", " ");
 
@@ -19,11 +19,7 @@ export function table(names, rows) {
   const head = node("tr", {}, ...names.map((name) => node("th", { scope: "col", textContent: name })));
   const body = rows.map(([first, ...rest]) => node("tr", {},
     node("th", { scope: "row" }, first),
-    ...rest.map((content, i) => {
-      const cell = node("td", {}, content);
-      cell.dataset.label = names[i + 1];
-      return cell;
-    })));
+    ...rest.map((content, i) => labelled(names[i + 1], content))));
   return node("div", { className: "scroll" },
     node("table", { className: "bars-table" }, node("thead", {}, head), node("tbody", {}, ...body)));
 }

@@ -1,4 +1,4 @@
-// Calendar arithmetic in a facility's time zone. A wall time is text such as "2026-11-29T08:00": what
+// Calendar arithmetic in a facility's time zone, and its times in words. A wall time is text such as "2026-11-29T08:00": what
 // a clock there shows. It is what addresses and date fields hold, and sorts as it reads.
 
 import { wallTime } from "./format.js";
@@ -52,3 +52,19 @@ export function wallBegin(wall, unit) {
 
 /** How many minutes lie between two wall times. */
 export const wallMinutes = (from, to) => (asIfUtc(to) - asIfUtc(from)) / MINUTE_MS;
+
+/** Wall times as text, by options of `Intl.DateTimeFormat`. */
+export function wallWords(options) {
+  const format = new Intl.DateTimeFormat(undefined, { timeZone: "UTC", ...options });
+  return (wall) => format.format(asIfUtc(wall));
+}
+
+/** A wall time's clock and day in words, such as "08:00" and "Sun, 29 Nov 2026". */
+export const clock = wallWords({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+export const day = wallWords({ weekday: "short", day: "numeric", month: "short", year: "numeric" });
+
+/** An instant in words of a zone, such as "Sun, 29 Nov 2026, 08:00". */
+export function clockWords(instant, zone) {
+  const wall = wallOf(instant, zone);
+  return `${day(wall)}, ${clock(wall)}`;
+}

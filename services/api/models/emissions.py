@@ -138,8 +138,7 @@ class Emission(Answer):
         le=1,
         examples=[0.92],
         description="of `co2_kg`, the share that counted by the value"
-        " of its hour; this and the next four add up to 1; `null`: nothing counted by a series, or"
-        " days and longer intervals do not begin on a whole UTC hour",
+        " of its hour; this and the next four add up to 1; `null`: nothing counted by a series",
     )
     factor_month: _FactorMonth
     factor_year: _FactorYear
@@ -228,7 +227,7 @@ class EmissionGroup(Answer):
         examples=[0.92],
         description="of `co2_kg` of sources with factors by the hour, the share that counted by the"
         " value of its hour; this and the next four add up to 1; `null`: nothing counted by a"
-        " series, or days and longer intervals do not begin on a whole UTC hour",
+        " series",
     )
     factor_month: _FactorMonth
     factor_year: _FactorYear

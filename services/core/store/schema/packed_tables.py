@@ -30,6 +30,16 @@ from services.core.store.schema.tables import metadata
 _instant = DateTime(timezone=True)
 
 
+def _first_day() -> Column[int]:
+    return Column(
+        "day",
+        Integer,
+        primary_key=True,
+        autoincrement=False,
+        comment="the first, since the epoch, in UTC",
+    )
+
+
 def _days() -> Column[int]:
     return Column(
         "days",
@@ -51,13 +61,7 @@ packed_readings = Table(
     Column("known_from", _instant, nullable=False, comment="when the first of them was known"),
     Column("known_to", _instant, nullable=False, comment="when all of them were"),
     Column("channel_id", Integer, primary_key=True, autoincrement=False),
-    Column(
-        "day",
-        Integer,
-        primary_key=True,
-        autoincrement=False,
-        comment="the first, since the epoch, in UTC",
-    ),
+    _first_day(),
     Column("readings", Integer, nullable=False),
     Column("usable", Integer, nullable=False, comment="those with a value, good or uncertain"),
     Column("digest", LargeBinary, nullable=False, comment="of the rows that were packed"),
@@ -100,13 +104,7 @@ taken_readings = Table(
     Column("known_from", _instant, nullable=False),
     Column("known_to", _instant, nullable=False),
     Column("channel_id", Integer, primary_key=True, autoincrement=False),
-    Column(
-        "day",
-        Integer,
-        primary_key=True,
-        autoincrement=False,
-        comment="the first, since the epoch, in UTC",
-    ),
+    _first_day(),
     Column("readings", Integer, nullable=False),
     Column("usable", Integer, nullable=False),
     Column("digest", LargeBinary, nullable=False),

@@ -47,13 +47,10 @@ _TOGETHER: Final = 20_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Candidate:
-    """What a channel has of days as rows, old enough to be packed."""
+class OfChannel:
+    """Something of a channel that the packer looks at."""
 
     channel_id: int
-    #: the first, since the epoch, in UTC
-    day: int
-    last: int
 
     @property
     def kind(self) -> str:
@@ -64,6 +61,15 @@ class Candidate:
     def owner(self) -> str:
         """Say whose they are."""
         return f"channel {self.channel_id}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate(OfChannel):
+    """What a channel has of days as rows, old enough to be packed."""
+
+    #: the first, since the epoch, in UTC
+    day: int
+    last: int
 
     def settled(self, connection: psycopg.Connection[Any], quiet_since: datetime) -> Settled | None:
         """Return what packs its days whose hours are final, but those with readings known since."""

@@ -18,7 +18,7 @@ from psycopg.rows import class_row
 
 from services.core.store.packing.days import NOTHING_PACKED, PackedDay, Settled, begin
 from services.core.store.readings.packing import codec
-from services.core.store.readings.packing.candidates import settled_days
+from services.core.store.readings.packing.candidates import OfChannel, settled_days
 from services.core.store.readings.packing.columns import ReadingColumns, digest
 from services.core.store.readings.packing.days import PACK, damaged, unpacked
 from services.core.store.schema.packed_runs import MOST_READINGS, SHORT
@@ -81,22 +81,11 @@ class _Row:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Month:
+class Month(OfChannel):
     """A month of a channel with short rows side by side; its days from one to before another."""
 
-    channel_id: int
     day: int
     stop: int
-
-    @property
-    def kind(self) -> str:
-        """Say of what kind its rows are."""
-        return "readings"
-
-    @property
-    def owner(self) -> str:
-        """Say whose they are."""
-        return f"channel {self.channel_id}"
 
     def settled(
         self,
