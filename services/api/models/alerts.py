@@ -71,6 +71,13 @@ class Alert(BaseModel):
         examples=[4711], description="version of the facility's totals that the alert is based on"
     )
     comment: str | None = Field(examples=[None], description="the newest comment")
+    reason: str | None = Field(
+        examples=[None, "start-up"],
+        description="why it fired: the newest code that was given, of `GET /v1/alerts/codes`",
+    )
+    action: str | None = Field(
+        examples=[None, "load-reduced"], description="what was done: the newest code, likewise"
+    )
     maintenance: str | None = Field(
         examples=[None], description="the maintenance that suppressed its notifications"
     )
@@ -112,7 +119,22 @@ class AlertComment(BaseModel):
 
     at: datetime
     by: str
-    comment: str
+    comment: str | None
+    reason: str | None
+    action: str | None
+
+
+class AlertCodeRow(BaseModel):
+    """A code of a facility for its alerts."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    facility: str = Field(examples=["linz"])
+    kind: Literal["reason", "action"] = Field(
+        examples=["reason"], description="why an alert fired, or what was done"
+    )
+    code: str = Field(examples=["start-up"])
+    text: str = Field(examples=["Start-up"], description="what people read")
 
 
 class AlertWithHistory(Alert):

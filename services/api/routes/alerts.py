@@ -9,7 +9,7 @@ from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import BeforeValidator, Field
 
-from services.api.auth import Operator, Principal, Reader, seen_facilities
+from services.api.auth import Operator, Principal, Reader, seen_facilities, visible_facilities
 from services.api.context import Context, InContext
 from services.api.http.answers import Accept, json_answer, rows_answer
 from services.api.http.cursors import Cursor
@@ -17,6 +17,7 @@ from services.api.http.formats import TextFormat
 from services.api.http.pages import CursorText, Pages, RowLimit
 from services.api.http.parameters import (
     End,
+    FacilitiesQuery,
     FacilityList,
     Instant,
     Query,
@@ -25,12 +26,15 @@ from services.api.http.parameters import (
 )
 from services.api.http.problems import NotFound, documented
 from services.api.http.shapes import Shape
-from services.api.models.alerts import Alert, AlertState, AlertWithHistory
+from services.api.models.alerts import Alert, AlertCodeRow, AlertState, AlertWithHistory
+from services.core.facility.fields import Slug
 from services.core.store.alerts import queries, threshold_changes
+from services.core.store.alerts.threshold_changes import Remark
 
 router = APIRouter(tags=["alerts"])
 
 _ROWS = Shape(Alert)
+_CODES = Shape(AlertCodeRow)
 
 AlertId = Annotated[int, Path(ge=1, lt=1 << 63, description="alert id")]
 
@@ -43,6 +47,12 @@ class AlertsQuery(Query):
         [], description="firing, no-data, resolved; none: all", examples=[["firing"]]
     )
     threshold: SlugList = Field([], description="threshold ids; none: all")
+    reason: SlugList = Field(
+        [], description="codes of why it fired, by the newest that was given; none: all"
+    )
+    action: SlugList = Field(
+        [], description="codes of what was done, by the newest that was given; none: all"
+    )
     from_: Instant | None = Field(
         None, alias="from", description="alerts that lasted until this time or later"
     )
@@ -65,6 +75,19 @@ class AckBody(Query):
     """Body of ``POST /v1/alerts/{alert}/ack``."""
 
     comment: str | None = Field(None, min_length=1, max_length=1000)
+    reason: Slug | None = Field(
+        None, examples=["start-up"], description="why it fired, a code of `GET /v1/alerts/codes`"
+    )
+    action: Slug | None = Field(
+        None,
+        examples=["load-reduced"],
+        description="what was done, a code of `GET /v1/alerts/codes`",
+    )
+
+    def remark(self) -> Remark | None:
+        """Return what it says; None: nothing."""
+        remark = Remark(self.comment, self.reason, self.action)
+        return remark if any(remark) else None
 
 
 @router.get(
@@ -90,6 +113,8 @@ async def get_alerts(
             [facility.id for facility in facilities],
             states=query.state,
             thresholds=query.threshold,
+            reasons=query.reason,
+            actions=query.action,
             begins=query.from_,
             ends=query.to,
             before_id=None if after is None else after.id,
@@ -97,6 +122,33 @@ async def get_alerts(
         )
     listed = _PAGES.page(rows, query)
     return rows_answer(listed.rows, _ROWS, accept=accept, name=query.format, headers=listed.headers)
+
+
+class CodesQuery(FacilitiesQuery):
+    """Parameters of ``GET /v1/alerts/codes``."""
+
+
+@router.get(
+    "/v1/alerts/codes",
+    summary="List codes for alerts",
+    response_model=list[AlertCodeRow],
+    responses=_CODES.documented(
+        "Rows by facility, reasons first, as facility files list them. JSON or, with"
+        " `Accept: text/csv`, CSV.",
+        NotFound,
+    ),
+)
+async def get_codes(
+    context: InContext,
+    who: Reader,
+    query: Annotated[CodesQuery, FromQuery()],
+    accept: Accept = "",
+) -> Response:
+    """List the codes by which people say why an alert fired and what was done."""
+    facilities = await visible_facilities(context, who, query.facility)
+    async with context.database.read() as connection:
+        rows = await queries.codes(connection, [facility.id for facility in facilities])
+    return rows_answer(rows, _CODES, accept=accept, name=query.format)
 
 
 @router.get(
@@ -119,16 +171,14 @@ async def get_alert(context: InContext, who: Reader, alert: AlertId) -> Response
 async def post_ack(
     context: InContext, who: Operator, alert: AlertId, body: AckBody | None = None
 ) -> Response:
-    """Acknowledge an alert. The first acknowledgement is kept, and so is every comment.
+    """Acknowledge an alert. The first acknowledgement is kept, and so are comments and codes.
 
     This changes neither the alert's state nor its notifications.
     """
     await _visible(context, who, alert)
-    comment = None if body is None else body.comment
+    remark = None if body is None else body.remark()
     await context.database.write(
-        lambda connection: threshold_changes.acknowledge(
-            connection, alert, by=who.name, comment=comment
-        ),
+        lambda connection: threshold_changes.acknowledge(connection, alert, remark, by=who.name),
         address=who.address,
     )
     return json_answer(await _visible(context, who, alert))

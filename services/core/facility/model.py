@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_args
 from pydantic import Field, PrivateAttr, StringConstraints, model_validator
 
 from services.core.accounting.gwp import GwpName
+from services.core.facility.alert_codes import AlertCodes
 from services.core.facility.derived_channels import derived_channels, with_derived
 from services.core.facility.devices import Channel, Device, Epoch, InvalidMarker
 from services.core.facility.electricity import (
@@ -195,6 +196,14 @@ class FacilityFile(Part):
     )
     notify: Annotated[tuple[Notify, ...], at_most(100)] = Field(
         (), description="Recipients of alerts."
+    )
+    alert_codes: AlertCodes | None = Field(
+        None,
+        examples=[{"reasons": [{"code": "kiln-start", "text": "Start of the kiln"}]}],
+        description=(
+            "Codes by which people say why an alert fired and what was done. Default: those that"
+            " tonne ships."
+        ),
     )
     pathway: Annotated[tuple[ScopePath, ...], at_most(3)] = Field(
         (), description="What each scope may emit in each year on the way to net zero."

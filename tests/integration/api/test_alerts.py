@@ -34,6 +34,8 @@ thresholds:
   - {id: co2, channel: cems.co2, measure: value, above: 14}
 maintenance:
   - {id: overhaul, from: 2026-11-25T00:00:00Z, to: 2026-11-26T00:00:00Z, reason: yearly}
+alert_codes:
+  reasons: [{code: valve, text: A valve}, {code: other, text: Other}]
 """  # noqa: E501
 
 
@@ -83,6 +85,41 @@ async def test_an_alert_is_listed_shown_live_and_acknowledged(
     assert [a["state"] for a in (await client.get("/v1/live", params=then)).json()["alerts"]] == [
         "firing"
     ]
+
+
+async def test_codes_say_why_an_alert_fired_and_what_was_done(
+    works: Watch, client: httpx.AsyncClient
+) -> None:
+    breach(works)
+    codes = (await client.get("/v1/alerts/codes", params={"facility": "works"})).json()
+    reasons = [row["code"] for row in codes if row["kind"] == "reason"]
+    assert reasons == ["valve", "other"]
+    assert {"facility": "works", "kind": "reason", "code": "valve", "text": "A valve"} in codes
+    assert "load-reduced" in [row["code"] for row in codes if row["kind"] == "action"]
+
+    alert = (await client.get("/v1/alerts")).json()[0]
+    assert (alert["reason"], alert["action"]) == (None, None)
+    address = f"/v1/alerts/{alert['id']}"
+    for said in ({"reason": "other"}, {"comment": "a valve stuck"}, {"action": "load-reduced"}):
+        await client.post(f"{address}/ack", json=said)
+    shown = (await client.post(f"{address}/ack", json={"reason": "valve"})).json()
+    assert (shown["comment"], shown["reason"], shown["action"]) == (
+        "a valve stuck",
+        "valve",
+        "load-reduced",
+    )
+    assert [c["reason"] for c in shown["comments"]] == ["other", None, None, "valve"]
+    listed = (await client.get("/v1/alerts", params={"reason": "valve"})).json()
+    assert [row["id"] for row in listed] == [alert["id"]]
+    assert (await client.get("/v1/alerts", params={"reason": "other"})).json() == []
+    assert (await client.get("/v1/alerts", params={"action": "watched"})).json() == []
+
+    refused = await client.post(f"{address}/ack", json={"comment": "?", "reason": "start-up"})
+    assert refused.status_code == 422
+    assert refused.json()["detail"] == "reason: works has no code start-up; it has valve, other"
+    assert len((await client.get(address)).json()["comments"]) == 4
+    entries = (await client.get("/v1/audit", params={"action": "alert.acknowledge"})).json()
+    assert entries[0]["after"] == '{"reason": "valve"}'
 
 
 async def test_thresholds_of_the_api_stand_beside_those_of_the_file(

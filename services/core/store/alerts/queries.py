@@ -9,13 +9,14 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.core.facility.alert_codes import alert_codes
 from services.core.store.alerts.body import alert_body, names_and_unit
 from services.core.store.registry import watched_names
 from services.core.store.registry.watched_names import WatchedNames
 
 _ALERT = f"""
 SELECT a.*, f.slug AS facility, t.slug AS threshold, coalesce(v.spec, t.spec) AS spec,
-       m.slug AS maintenance, c.comment, a.data_version,
+       m.slug AS maintenance, c.comment, c.reason, c.action, a.data_version,
        {watched_names.COLUMNS}
 FROM alert a
 JOIN facility f ON f.id = a.facility_id
@@ -24,7 +25,13 @@ LEFT JOIN threshold_revision v
        ON v.threshold_id = a.threshold_id AND v.version = a.threshold_version
 LEFT JOIN maintenance m ON m.id = a.maintenance_id
 LEFT JOIN LATERAL (
-    SELECT comment FROM alert_comment c WHERE c.alert_id = a.id ORDER BY c.id DESC LIMIT 1
+    SELECT (array_agg(c.comment ORDER BY c.id DESC) FILTER (WHERE c.comment IS NOT NULL))[1]
+           AS comment,
+           (array_agg(c.reason ORDER BY c.id DESC) FILTER (WHERE c.reason IS NOT NULL))[1]
+           AS reason,
+           (array_agg(c.action ORDER BY c.id DESC) FILTER (WHERE c.action IS NOT NULL))[1]
+           AS action
+    FROM alert_comment c WHERE c.alert_id = a.id
 ) c ON true
 {watched_names.joins("a.facility_id", "coalesce(v.spec, t.spec)")}
 """  # noqa: S608 - joins of this package
@@ -35,6 +42,8 @@ _LISTED = text(
 WHERE a.facility_id = ANY(CAST(:facilities AS int[]))
   AND (CAST(:states AS text[]) IS NULL OR a.state = ANY(:states))
   AND (CAST(:thresholds AS text[]) IS NULL OR t.slug = ANY(:thresholds))
+  AND (CAST(:reasons AS text[]) IS NULL OR c.reason = ANY(:reasons))
+  AND (CAST(:actions AS text[]) IS NULL OR c.action = ANY(:actions))
   AND (CAST(:begins AS timestamptz) IS NULL OR coalesce(a.resolved_at, 'infinity') >= :begins)
   AND (CAST(:ends AS timestamptz) IS NULL OR a.fired_at < :ends)
   AND (CAST(:before_id AS int8) IS NULL OR a.id < :before_id)
@@ -80,8 +89,15 @@ WHERE a.id = :id ORDER BY h.id
 )
 
 _COMMENTS = text(
-    'SELECT made_at AS at, made_by AS "by", comment FROM alert_comment WHERE alert_id = :id'
-    " ORDER BY id"
+    'SELECT made_at AS at, made_by AS "by", comment, reason, action FROM alert_comment'
+    " WHERE alert_id = :id ORDER BY id"
+)
+
+_CODES = text(
+    """
+SELECT f.slug, f.document->'alert_codes' FROM facility f
+WHERE f.id = ANY(CAST(:facilities AS int[])) ORDER BY f.slug
+"""
 )
 
 _THRESHOLDS = text(
@@ -116,6 +132,8 @@ async def alerts(
     *,
     states: Sequence[str],
     thresholds: Sequence[str],
+    reasons: Sequence[str],
+    actions: Sequence[str],
     begins: datetime | None,
     ends: datetime | None,
     before_id: int | None,
@@ -128,6 +146,8 @@ async def alerts(
             "facilities": list(facility_ids),
             "states": list(states) or None,
             "thresholds": list(thresholds) or None,
+            "reasons": list(reasons) or None,
+            "actions": list(actions) or None,
             "begins": begins,
             "ends": ends,
             "before_id": before_id,
@@ -169,6 +189,17 @@ async def alerts_as_of(
     ]
 
 
+async def codes(connection: AsyncConnection, facility_ids: Sequence[int]) -> list[dict[str, Any]]:
+    """Return the codes of facilities: reasons and then actions, as their files list them."""
+    rows = await connection.execute(_CODES, {"facilities": list(facility_ids)})
+    return [
+        {"facility": facility, "kind": kind, "code": entry.code, "text": entry.text}
+        for facility, document in rows
+        for kind, entries in alert_codes(document).by_kind.items()
+        for entry in entries
+    ]
+
+
 def is_open(alert: dict[str, Any]) -> bool:
     """Return whether an alert neither resolved nor was retracted."""
     return alert["resolved_at"] is None and alert["undone_at"] is None
@@ -206,5 +237,7 @@ def _shown(row: Any) -> dict[str, Any]:
         "facility": row["facility"],
         **body,
         "comment": row["comment"],
+        "reason": row["reason"],
+        "action": row["action"],
         "maintenance": row["maintenance"],
     }

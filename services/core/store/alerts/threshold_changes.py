@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Table, func, insert, select, text, update
 
 from services.core.facility import threshold_checks
+from services.core.facility.alert_codes import AlertCodes, alert_codes
 from services.core.facility.model import FacilityFile
 from services.core.facility.thresholds import Maintenance, Threshold
 from services.core.store.audit.record import record
@@ -20,6 +21,22 @@ from services.core.store.schema.alert_tables import alert, alert_comment
 
 #: What a threshold or maintenance states, by the columns of its table.
 _STATED: Final = ("spec", "from_ts", "to_ts", "sources", "thresholds", "reason")
+
+
+class Remark(NamedTuple):
+    """What somebody says of an alert; one of the three at least."""
+
+    comment: str | None = None
+    #: code of the facility: why it fired
+    reason: str | None = None
+    #: code of the facility: what was done
+    action: str | None = None
+
+    @property
+    def codes(self) -> dict[str, str]:
+        """The codes that it gives, by their kind."""
+        given = {"reason": self.reason, "action": self.action}
+        return {kind: code for kind, code in given.items() if code is not None}
 
 
 class UnusableError(ValueError):
@@ -127,20 +144,24 @@ def delete_maintenance(connection: Connection, facility: str, slug: str, *, by: 
     return deleted
 
 
-def acknowledge(connection: Connection, alert_id: int, *, by: str, comment: str | None) -> None:
-    """Acknowledge an alert, with an optional comment; the first acknowledgement stays."""
-    facility = connection.scalar(
+def acknowledge(connection: Connection, alert_id: int, remark: Remark | None, *, by: str) -> None:
+    """Acknowledge an alert, saying something or nothing; the first acknowledgement stays.
+
+    :raises UnusableError: the facility has no such code.
+    """
+    facility, document = connection.execute(
         update(alert)
         .where(alert.c.id == alert_id, t.facility.c.id == alert.c.facility_id)
         .values(
             acked_at=func.coalesce(alert.c.acked_at, func.now()),
             acked_by=func.coalesce(alert.c.acked_by, by),
         )
-        .returning(t.facility.c.slug)
-    )
-    if comment is not None:
+        .returning(t.facility.c.slug, t.facility.c.document["alert_codes"])
+    ).one()
+    if remark is not None:
+        _refuse_unknown(remark, alert_codes(document), facility)
         connection.execute(
-            insert(alert_comment).values(alert_id=alert_id, made_by=by, comment=comment)
+            insert(alert_comment).values(alert_id=alert_id, made_by=by, **remark._asdict())
         )
     record(
         connection,
@@ -148,9 +169,19 @@ def acknowledge(connection: Connection, alert_id: int, *, by: str, comment: str 
         by=by,
         facility=facility,
         subject=alert_id,
-        reason=comment,
+        after=None if remark is None or not remark.codes else remark.codes,
+        reason=None if remark is None else remark.comment,
     )
     connection.execute(select(func.pg_notify(notify.LIVE, facility)))
+
+
+def _refuse_unknown(remark: Remark, codes: AlertCodes, facility: str) -> None:
+    for kind, code in remark.codes.items():
+        listed = [entry.code for entry in codes.by_kind[kind]]
+        if code not in listed:
+            raise UnusableError(
+                f"{kind}: {facility} has no code {code}; it has {', '.join(listed) or 'none'}"
+            )
 
 
 def _stated(

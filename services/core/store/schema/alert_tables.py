@@ -154,7 +154,10 @@ alert_comment = Table(
     Column("alert_id", ForeignKey("alert.id"), nullable=False, index=True),
     Column("made_at", _instant, nullable=False, server_default=func.now()),
     Column("made_by", Text, nullable=False),
-    Column("comment", Text, nullable=False),
+    Column("comment", Text),
+    Column("reason", Text, comment="code of the facility file: why it fired"),
+    Column("action", Text, comment="code of the facility file: what was done"),
+    CheckConstraint("num_nonnulls(comment, reason, action) > 0", name="says"),
     comment="what people said of alerts; rows are only ever added",
 )
 
