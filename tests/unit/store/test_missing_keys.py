@@ -62,7 +62,7 @@ def test_every_part_has_its_heading_on_the_page() -> None:
         ("maintenance: [{}]", ("from: this key is missing: add it, for example from: '2026-08-01'"
          " (reference: /docs/reference/facility-file/#maintenance)")),
         ("thresholds: [{id: x, measure: rate}]", "such as above: 500"),
-        ("xyz: 1", ("xyz: this key is not known here; known are credits, devices,"
+        ("xyz: 1", ("xyz: this key is not known here; known are alert_codes, credits, devices,"
          " electricity, facility, factors, maintenance, notify, pathway, products, removals,"
          " sources, thresholds")),
     ],
