@@ -49,6 +49,7 @@ from services.api.routes import (
     emissions,
     explain,
     facilities,
+    facility_files,
     factor_shares,
     factors,
     footprints,
@@ -176,6 +177,7 @@ def create_app(
     errors.install(app)
     for module in (
         facilities,
+        facility_files,
         live,
         organisations,
         overview,

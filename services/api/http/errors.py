@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from services.api.http import validation
 from services.api.http.problems import (
     Archived,
+    ChangedMeanwhile,
     Conflict,
     DatabaseAway,
     Forbidden,
@@ -45,6 +46,7 @@ from services.core.store.operations.retire_facility import UnknownFacilityError
 from services.core.store.people.passwords import PasswordError
 from services.core.store.readings.packing.archived import ArchivedDayError
 from services.core.store.registry.apply_thresholds import OwnedElsewhereError
+from services.core.store.registry.file_versions import StaleVersionError
 from services.core.store.registry.grants import NotGrantedError
 
 log = structlog.get_logger()
@@ -64,6 +66,7 @@ _REFUSALS: Final[dict[type[Exception], type[Problem]]] = {
     FutureValueError: InvalidRequest,
     ImplausibleValueError: InvalidRequest,
     PasswordError: InvalidRequest,
+    StaleVersionError: ChangedMeanwhile,
     FrameError: InvalidRequest,
     BadQueryError: BadQuery,
     ExecutionError: Unexecutable,
@@ -87,7 +90,15 @@ def _from_http(error: HTTPException) -> Problem:
 
 
 def _from_file(error: FacilityFileError) -> Problem:
-    errors = [{"line": problem.line, "message": problem.message} for problem in error.problems]
+    errors = [
+        {
+            "line": problem.line,
+            "column": problem.column,
+            "path": problem.path,
+            "message": problem.message,
+        }
+        for problem in error.problems
+    ]
     return InvalidRequest(str(error), errors=errors)
 
 

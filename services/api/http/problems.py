@@ -134,6 +134,12 @@ class Conflict(Problem):
     slug, title, status = "conflict", "Conflict", 409
 
 
+class ChangedMeanwhile(Problem):
+    """Somebody else changed it since the version that `If-Match` names."""
+
+    slug, title, status = "changed-meanwhile", "Changed meanwhile", 412
+
+
 class Archived(Problem):
     """The readings are in the archive alone; an operator brings them back."""
 

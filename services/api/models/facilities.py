@@ -65,18 +65,6 @@ class Facility(Answer):
     )
 
 
-class Applied(Answer):
-    """What applying a facility file changed."""
-
-    changes: list[str] = Field(examples=[["facility linz added"]])
-    warnings: list[str] = Field(description="configuration that is valid but may be unintended")
-    restated: list[str] = Field(
-        description="what will be recomputed, from when and why",
-        examples=[["source grid from 2026-01-01T00:00Z: factor version: grid, ..."]],
-    )
-    dry_run: bool = Field(description="true: nothing was changed; this is what would change")
-
-
 class Retired(Answer):
     """A facility that was or would be retired, and what is no longer in force."""
 

@@ -1,4 +1,4 @@
-"""``/v1/facilities``: facilities, their sources and devices, and their configuration."""
+"""``/v1/facilities``: facilities with their sources and devices; files have their own module."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from fastapi import APIRouter, Request
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import Field
-from starlette.concurrency import run_in_threadpool
 
-from services.api.auth import Engineer, Reader, no_facility, visible_facilities
+from services.api.auth import Engineer, Reader, visible_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, json_answer, rows_answer
 from services.api.http.cursors import Cursor
@@ -18,32 +17,21 @@ from services.api.http.formats import TextFormat
 from services.api.http.pages import CursorText, Pages
 from services.api.http.parameters import Query
 from services.api.http.problems import (
-    BodyTooLarge,
-    Conflict,
     Forbidden,
-    InvalidRequest,
     NotFound,
     documented,
 )
 from services.api.http.shapes import Shape
 from services.api.http.validators import NOT_MODIFIED, IfNoneMatch, Validator
 from services.api.models.facilities import (
-    Applied,
     Facility,
     FacilityDevice,
     FacilitySource,
     Retired,
 )
-from services.core.accounting.factors import Factor
-from services.core.facility.checks import warnings
-from services.core.facility.file import parse
-from services.core.facility.model import FacilityFile
 from services.core.store.answers.answer_states import devices_state
 from services.core.store.answers.facility_queries import FacilityRow, devices
-from services.core.store.operations.apply_facility import apply_facility
 from services.core.store.operations.retire_facility import look_up, retire_facility
-from services.core.store.registry import applied_file
-from services.core.store.registry.shared_factors import shared_factors
 
 router = APIRouter(tags=["facilities"])
 
@@ -119,93 +107,6 @@ async def get_facilities(
     )
 
 
-class ApplyQuery(Query):
-    """Parameters of ``PUT /v1/facilities/{facility}``."""
-
-    dry_run: bool = Field(False, description="return what would change, without changing anything")
-
-
-@router.get(
-    "/v1/facilities/{facility}",
-    summary="Get a facility file",
-    response_class=Response,
-    responses={
-        **documented(Forbidden, NotFound),
-        200: {"content": {"application/yaml": {"schema": {"type": "string"}}}},
-    },
-)
-async def get_facility(context: InContext, who: Engineer, facility: str) -> Response:
-    """Return the file as it was applied, with its comments; applying it again changes nothing.
-
-    The file names the recipients of alerts, so this needs a key with the scope `write`.
-    """
-    if not who.sees(facility):
-        raise no_facility(facility)
-    async with context.database.read() as connection:
-        row = (await connection.execute(applied_file.statement(facility))).one_or_none()
-    if row is None:
-        raise no_facility(facility)
-    text = await run_in_threadpool(applied_file.text, row)
-    return Response(text, media_type="application/yaml")
-
-
-@router.put(
-    "/v1/facilities/{facility}",
-    summary="Apply a facility file",
-    response_model=Applied,
-    responses=documented(Forbidden, NotFound, Conflict, BodyTooLarge),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/yaml": {"schema": {"type": "string"}},
-                "application/json": {"schema": {"type": "object"}},
-            },
-        }
-    },
-)
-async def put_facility(
-    context: InContext,
-    who: Engineer,
-    request: Request,
-    facility: str,
-    query: Annotated[ApplyQuery, FromQuery()],
-) -> Response:
-    """Apply a facility file, YAML or JSON: all of it, or nothing if it has an error.
-
-    With a key that is limited to facilities, the file may name topics below
-    `emissions/{facility}/`, and other topics and secrets that an admin granted.
-    """
-    if not who.sees(facility):
-        raise no_facility(facility)
-    database = context.database
-    async with database.read() as connection:
-        shared = await connection.run_sync(shared_factors)
-    body = await request.body()
-    file = await run_in_threadpool(_parse, body, shared, context.settings.file_bytes)
-    if file.facility.id != facility:
-        raise InvalidRequest(
-            f"facility.id: the file names {file.facility.id}, the address names {facility}"
-        )
-    limited = who.facilities is not None
-    applied = await database.write(
-        lambda connection: apply_facility(
-            connection, file, text=body.decode(), by=who.name, limited=limited
-        ),
-        address=who.address,
-        dry_run=query.dry_run,
-    )
-    of_file = await run_in_threadpool(lambda: list(warnings(file, shared)))
-    return json_answer(
-        {
-            "changes": applied.changes,
-            "warnings": [*of_file, *applied.warnings],
-            "restated": applied.restated,
-            "dry_run": query.dry_run,
-        }
-    )
-
-
 class RetireQuery(Query):
     """Parameters of ``DELETE /v1/facilities/{facility}``."""
 
@@ -259,10 +160,3 @@ async def delete_facility(
             dry_run=query.dry_run,
         )
     )
-
-
-def _parse(body: bytes, shared: list[Factor], max_bytes: int) -> FacilityFile:
-    try:
-        return parse(body.decode(), shared, max_bytes=max_bytes)
-    except UnicodeDecodeError:
-        raise InvalidRequest("body: a facility file must be UTF-8 text") from None

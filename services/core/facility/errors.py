@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -12,6 +12,10 @@ class Problem:
     #: counted from 1; 0 where the problem has no place
     line: int
     message: str
+    #: counted from 1; 0 where the problem has no place in its line
+    column: int = field(default=0, compare=False)
+    #: what it is about, as a JSON pointer; empty: the document
+    path: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.message}" if self.line else self.message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -14,13 +15,16 @@ from services.core.accounting.factors import Factor
 from services.core.facility import local_times, places, plain_words
 from services.core.facility.bounded_yaml import TooMuchError, load_yaml
 from services.core.facility.checks import problems as computability_problems
+from services.core.facility.checks import warnings
 from services.core.facility.errors import FacilityFileError, Problem
 from services.core.facility.model import FacilityFile
 
 __all__ = [
     "MAX_BYTES",
+    "Checked",
     "FacilityFileError",
     "Problem",
+    "check",
     "load",
     "mistakes",
     "parse",
@@ -48,12 +52,43 @@ def parse(text: str, shared: Sequence[Factor] = (), *, max_bytes: int = MAX_BYTE
     return model
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checked:
+    """What a text is worth as the file of a facility, by itself."""
+
+    problems: Sequence[Problem]
+    #: of what is valid and may be unintended, a line each
+    warnings: Sequence[str]
+
+
+def check(
+    text: str, slug: str, shared: Sequence[Factor] = (), *, max_bytes: int = MAX_BYTES
+) -> Checked:
+    """Check a text that is being written, as the file of the facility ``slug``."""
+    try:
+        file = parse(text, shared, max_bytes=max_bytes)
+        refuse_other(file, slug)
+    except FacilityFileError as error:
+        return Checked(problems=error.problems, warnings=())
+    return Checked(problems=(), warnings=list(warnings(file, shared)))
+
+
+def refuse_other(file: FacilityFile, slug: str) -> None:
+    """Let a file be that of the facility ``slug`` only.
+
+    :raises FacilityFileError: it names another one.
+    """
+    if file.facility.id != slug:
+        message = f"facility.id: the file names {file.facility.id}, the address names {slug}"
+        raise FacilityFileError([Problem(line=0, message=message, path="/facility/id")])
+
+
 def mistakes(
     error: ValidationError, document: CommentedMap, model: type[BaseModel]
 ) -> list[Problem]:
     """Return every mistake of a document, with its line."""
     problems = [
-        Problem(line=finding.place.line, message=str(finding))
+        _placed(finding.place, str(finding))
         for finding in plain_words.findings(error, document, model)
     ]
     more = error.error_count() - plain_words.MAX_FINDINGS
@@ -68,7 +103,16 @@ def _problem(document: CommentedMap, path: places.Path, reason: str) -> Problem:
     place = places.find(document, path)
     # a reason that names whom it is about needs no place
     named = place.id is not None and re.search(rf"(?<![\w-]){re.escape(place.id)}(?![\w-])", reason)
-    return Problem(line=place.line, message=reason if named else f"{place.words}: {reason}")
+    return _placed(place, reason if named else f"{place.words}: {reason}")
+
+
+def _placed(place: places.Place, message: str) -> Problem:
+    return Problem(
+        line=place.line,
+        message=message,
+        column=place.column,
+        path=places.pointer(place.path),
+    )
 
 
 def load(text: str, max_bytes: int) -> CommentedMap:
@@ -83,11 +127,12 @@ def load(text: str, max_bytes: int) -> CommentedMap:
         raise FacilityFileError([Problem(line=error.line, message=message)]) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 0
+        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         wrong = str(error.problem)
         if r"'\t'" in wrong:
             wrong = "a line is indented with a tab; YAML takes spaces only"
-        raise FacilityFileError([Problem(line=line, message=f"not YAML: {wrong}")]) from None
+        problem = Problem(line=line, message=f"not YAML: {wrong}", column=column)
+        raise FacilityFileError([problem]) from None
     except (YAMLError, ValueError, RecursionError) as error:
         raise FacilityFileError([Problem(line=0, message=f"not YAML: {error}")]) from None
     if not isinstance(document, CommentedMap):

@@ -37,6 +37,8 @@ class Place:
     words: str
     #: counted from 1; 0: the document has no lines
     line: int
+    #: of the last step, counted from 1; 0: the document has none
+    column: int
     #: the innermost id that the words name
     id: str | None
     #: the steps that are there, or that are missing at its end
@@ -56,39 +58,57 @@ def find(document: Any, path: Sequence[str | int], *, missing: bool = False) -> 
     node, parent, ident = document, None, None
     words: list[str] = []
     taken: list[str | int] = []
-    line = int(document.lc.line) + 1 if isinstance(document, CommentedMap) else 0
+    mark = (int(document.lc.line), 0) if isinstance(document, CommentedMap) else (-1, -1)
     listed = ""
     for i, step in enumerate(path):
         if isinstance(node, Mapping) and step in node:
-            line = _line(node, step, line)
+            mark = _mark(node, step, mark)
             parent, node, listed = node, node[step], str(step)
             words.append(listed)
         elif isinstance(step, int) and _is_list(node) and step < len(node):
-            line = _line(node, step, line)
+            mark = _mark(node, step, mark)
             parent, node = node, node[step]
-            name = _ONE_OF.get(listed, f"{listed}, entry")
             stated = node.get("id") if isinstance(node, Mapping) else None
             # an epoch has no id, two of one list may have the same one: then its number tells
             ident = str(stated)[:63] if isinstance(stated, str | int) else ident
             number = step + 1 if not isinstance(stated, str | int) else str(stated)[:63]
-            words[-1:] = [f"{name} {number}"]
+            words[-1:] = [entry_name(listed, number)]
         elif missing and i == len(path) - 1 and isinstance(step, str):
             words.append(step)
         else:
             continue
         taken.append(step)
     return Place(
-        words=", ".join(words), line=line, id=ident, path=tuple(taken), node=node, parent=parent
+        words=", ".join(words),
+        line=mark[0] + 1,
+        column=mark[1] + 1,
+        id=ident,
+        path=tuple(taken),
+        node=node,
+        parent=parent,
     )
+
+
+def entry_name(key: str, ident: object) -> str:
+    """Return what an entry of the list ``key`` is called, by its id or number."""
+    return f"{_ONE_OF.get(key, f'{key}, entry')} {ident}".rstrip()
+
+
+def pointer(path: Path) -> str:
+    """Return a path as a JSON pointer (RFC 6901)."""
+    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in path)
 
 
 def _is_list(node: Any) -> bool:
     return isinstance(node, Sequence) and not isinstance(node, str)
 
 
-def _line(node: Any, step: str | int, otherwise: int) -> int:
+def _mark(node: Any, step: str | int, otherwise: tuple[int, int]) -> tuple[int, int]:
+    """Return the line and column at which a step stands, both counted from 0."""
     if isinstance(node, CommentedMap):
-        return int(node.lc.key(step)[0]) + 1
-    if isinstance(node, CommentedSeq):
-        return int(node.lc.item(step)[0]) + 1
-    return otherwise
+        line, column = node.lc.key(step)
+    elif isinstance(node, CommentedSeq):
+        line, column = node.lc.item(step)
+    else:
+        return otherwise
+    return int(line), int(column)

@@ -17,16 +17,19 @@ def written(document: Mapping[str, Any]) -> str:
     Defaults are left out: the registry keeps them for channels of every kind, where a file that
     states what belongs to another kind is refused.
     """
-    model = FacilityFile.model_validate(document)
-    stated = model.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     writer = YAML(typ="safe", pure=True)
     writer.default_flow_style = False
     writer.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     writer.allow_unicode = True
     writer.width = 100
     text = io.StringIO()
-    writer.dump(stated, text)
+    writer.dump(stated(FacilityFile.model_validate(document)), text)
     return text.getvalue()
+
+
+def stated(file: FacilityFile) -> dict[str, Any]:
+    """Return what a file states, without what would hold anyway."""
+    return file.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
 def flow(value: Any) -> str:

@@ -54,6 +54,7 @@ NAMES = {
     "replay": ("888002", "777002"),
     "factor": ("secretseries", "nobodyseries"),
     "label": ("secretlabel", "nobodylabel"),
+    "number": ("1", "777003"),
 }
 #: A list without rows, and Prometheus' own.
 NOTHING = ([], {"status": "success", "data": []})

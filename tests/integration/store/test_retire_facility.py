@@ -58,6 +58,8 @@ INSERT INTO threshold_state (threshold_id, facility_id, state, projected, since,
 %(facility)s, 'resolved', false, now(), now() FROM threshold;
 INSERT INTO outbox (facility_id, kind, target, lane, alert_id, body, key) SELECT %(facility)s,
 'firing', 'mqtt', 'l', id, '{}', 'k' FROM alert;
+INSERT INTO facility_version (facility_id, number, sha256, file, changes) VALUES
+(%(facility)s, 1, '', '', '[]');
 INSERT INTO quarantine (reason, detail, topic, payload, facility) VALUES ('bad_time', '', 't',
 '', 'works');
 INSERT INTO reading_correction (channel_id, ts, old_quality, old_time_source, old_received_at,

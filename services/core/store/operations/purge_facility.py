@@ -32,6 +32,7 @@ from services.core.store.schema.factor_series_tables import (
     factor_series,
     factor_value,
 )
+from services.core.store.schema.file_tables import facility_version
 from services.core.store.schema.pathway_tables import base_year_figure, pathway_revision
 from services.core.store.schema.pollutant_tables import pollutant_mean, pollutant_mean_history
 from services.core.store.schema.product_tables import product_revision
@@ -108,6 +109,7 @@ _REGISTRY: Final[Mapping[str, str]] = {
     electricity_revision.name: _FACILITY,
     credit_unit.name: _FACILITY,
     removal_revision.name: _FACILITY,
+    facility_version.name: _FACILITY,
     "facility_retirement": _FACILITY,
     "facility_progress": _FACILITY,
     "facility": "id = :id",

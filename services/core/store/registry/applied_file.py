@@ -15,7 +15,11 @@ def statement(slug: str) -> Select[Any]:
     return select(t.facility.c.file, t.facility.c.document).where(t.facility.c.slug == slug)
 
 
+#: Heads a file whose text was applied before texts were kept.
+NOT_KEPT: Final = "# The text of this file was not kept: this is what it states.\n"
+
+
 def text(row: Row[Any]) -> str:
     """Return the file with its comments; where its text is not kept, what it states."""
     source_text: Final[str | None] = row.file
-    return written(row.document) if source_text is None else source_text
+    return NOT_KEPT + written(row.document) if source_text is None else source_text

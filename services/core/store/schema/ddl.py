@@ -16,6 +16,7 @@ from services.core.store.schema import (
     audit_tables,
     electricity_tables,
     factor_series_tables,
+    file_tables,
     organisation_tables,
     packing,
     pathway_tables,
@@ -40,6 +41,8 @@ _CONFIGURE: dict[str, tuple[str, ...]] = {
     "facility_grant": ("INSERT", "UPDATE", "DELETE"),
     "facility_progress": ("INSERT",),
     "facility_retirement": ("INSERT", "UPDATE"),
+    # what was applied stays as it was: the right to change it is not given
+    file_tables.facility_version.name: ("INSERT",),
     "device": ("INSERT", "UPDATE"),
     "channel": ("INSERT", "UPDATE"),
     "channel_revision": ("INSERT", "UPDATE"),

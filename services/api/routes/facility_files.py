@@ -1,0 +1,288 @@
+"""``/v1/facilities/{facility}``: the file of a facility, in force, tried, and as it was before."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final, NamedTuple
+
+from fastapi import APIRouter, Header, Request
+from fastapi import Query as FromQuery
+from fastapi.responses import Response
+from pydantic import Field
+from sqlalchemy import Row
+from starlette.concurrency import run_in_threadpool
+
+from services.api.auth import Engineer, Principal, no_facility
+from services.api.context import Context, InContext
+from services.api.http.answers import Accept, json_answer, rows_answer
+from services.api.http.cursors import Cursor
+from services.api.http.formats import TextFormat
+from services.api.http.pages import CursorText, Pages, RowLimit
+from services.api.http.parameters import Query
+from services.api.http.problems import (
+    BodyTooLarge,
+    ChangedMeanwhile,
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    documented,
+)
+from services.api.http.shapes import Shape
+from services.api.models.facility_files import (
+    Applied,
+    FileCheck,
+    FileDifference,
+    FileProblem,
+    FileVersionRow,
+    QueuedRestatement,
+)
+from services.core.accounting.factors import Factor
+from services.core.facility.checks import warnings
+from services.core.facility.file import check, parse, refuse_other
+from services.core.store.operations.apply_facility import apply_facility
+from services.core.store.registry import applied_file, file_versions
+from services.core.store.registry.shared_factors import shared_factors
+
+router = APIRouter(tags=["facilities"])
+
+_YAML: Final = "application/yaml"
+_FILE_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {_YAML: {"schema": {"type": "string"}}}}
+}
+_FILE_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            _YAML: {"schema": {"type": "string"}},
+            "application/json": {"schema": {"type": "object"}},
+        },
+    }
+}
+#: A proxy that compresses an answer makes its strong tag a weak one.
+_TAG: Final = re.compile(r'(?:W/)?"([0-9a-f]{64})"')
+_PROBLEM, _DIFFERENCE = Shape(FileProblem), Shape(FileDifference)
+_RESTATED, _VERSION = Shape(QueuedRestatement), Shape(FileVersionRow)
+
+
+class ApplyQuery(Query):
+    """Parameters of ``PUT /v1/facilities/{facility}``."""
+
+    dry_run: bool = Field(False, description="return what would change, without changing anything")
+
+
+@router.get(
+    "/v1/facilities/{facility}",
+    summary="Get a facility file",
+    response_class=Response,
+    responses={**documented(Forbidden, NotFound), **_FILE_ANSWER},
+)
+async def get_facility(context: InContext, who: Engineer, facility: str) -> Response:
+    """Return the file as it was applied, with its comments; applying it again changes nothing.
+
+    The file names the recipients of alerts, so this needs a key with the scope `write`. `ETag` is
+    the SHA-256 of the text: send it as `If-Match` when you apply what you made of it.
+    """
+    text = await _in_force(context, who, facility)
+    tag = file_versions.digest(text)
+    headers = {"ETag": f'"{tag}"', "Cache-Control": "private, no-cache"}
+    return Response(text, media_type=_YAML, headers=headers)
+
+
+@router.put(
+    "/v1/facilities/{facility}",
+    summary="Apply a facility file",
+    response_model=Applied,
+    responses=documented(Forbidden, NotFound, Conflict, ChangedMeanwhile, BodyTooLarge),
+    openapi_extra=_FILE_BODY,
+)
+async def put_facility(
+    context: InContext,
+    who: Engineer,
+    request: Request,
+    facility: str,
+    query: Annotated[ApplyQuery, FromQuery()],
+    if_match: Annotated[
+        str | None,
+        Header(
+            description="`ETag` of the file that yours was made from; it is refused if another one"
+            " was applied since. Default: it is applied whatever is in force."
+        ),
+    ] = None,
+) -> Response:
+    """Apply a facility file, YAML or JSON: all of it, or nothing if it has an error.
+
+    With a key that is limited to facilities, the file may name topics below
+    `emissions/{facility}/`, and other topics and secrets that an admin granted.
+    """
+    replaces = _replaced(if_match)
+    shared, text = await _written(context, who, request, facility)
+    max_bytes = context.settings.file_bytes
+    file = await run_in_threadpool(lambda: parse(text, shared, max_bytes=max_bytes))
+    refuse_other(file, facility)
+    limited = who.facilities is not None
+    applied = await context.database.write(
+        lambda connection: apply_facility(
+            connection, file, text=text, by=who.name, limited=limited, replaces=replaces
+        ),
+        address=who.address,
+        dry_run=query.dry_run,
+    )
+    of_file = await run_in_threadpool(lambda: list(warnings(file, shared)))
+    return json_answer(
+        {
+            "changes": applied.changes,
+            "differences": [_DIFFERENCE.row(difference) for difference in applied.differences],
+            "warnings": [*of_file, *applied.warnings],
+            "restated": [str(queued) for queued in applied.restated],
+            "restatements": [
+                _RESTATED.row(queued, **{"from": queued.begins, "to": queued.ends})
+                for queued in applied.restated
+            ],
+            "sha256": applied.sha256,
+            "dry_run": query.dry_run,
+        }
+    )
+
+
+@router.post(
+    "/v1/facilities/{facility}/check",
+    summary="Check a facility file",
+    response_model=FileCheck,
+    responses=documented(Forbidden, NotFound, BodyTooLarge),
+    openapi_extra=_FILE_BODY,
+)
+async def post_check(
+    context: InContext, who: Engineer, request: Request, facility: str
+) -> Response:
+    """Say what is wrong with a text as the file of the facility, while it is being written.
+
+    It looks at the text alone; what it would change, and what the registry would refuse, a dry run
+    of applying it tells.
+    """
+    shared, text = await _written(context, who, request, facility)
+    max_bytes = context.settings.file_bytes
+    checked = await run_in_threadpool(lambda: check(text, facility, shared, max_bytes=max_bytes))
+    return json_answer(
+        {
+            "errors": [_PROBLEM.row(problem) for problem in checked.problems],
+            "warnings": checked.warnings,
+        }
+    )
+
+
+class VersionsQuery(Query):
+    """Parameters of ``GET /v1/facilities/{facility}/versions``."""
+
+    limit: RowLimit = 100
+    cursor: CursorText = None
+    format: TextFormat = None
+
+
+class _Place(NamedTuple):
+    number: int
+
+
+@router.get(
+    "/v1/facilities/{facility}/versions",
+    summary="List versions of a facility file",
+    response_model=list[FileVersionRow],
+    responses=_VERSION.documented(
+        "Rows, newest first. JSON or, with `Accept: text/csv`, CSV.", Forbidden, NotFound
+    ),
+)
+async def get_versions(
+    context: InContext,
+    who: Engineer,
+    facility: str,
+    query: Annotated[VersionsQuery, FromQuery()],
+    accept: Accept = "",
+) -> Response:
+    """List every text of the facility's file that came into force, with who applied it.
+
+    A file that was applied before texts were kept is not among them.
+    """
+    await _in_force(context, who, facility)
+    pages: Pages[Row[Any], _Place] = Pages(
+        f"/v1/facilities/{facility}/versions", Cursor(_Place), lambda row: _Place(row.number)
+    )
+    after = pages.after(query)
+    statement = file_versions.listed(
+        facility, limit=query.limit + 1, before=None if after is None else after.number
+    )
+    async with context.database.read() as connection:
+        versions = (await connection.execute(statement)).all()
+    page = pages.page(versions, query)
+    return rows_answer(
+        [_VERSION.row(version) for version in page.rows],
+        _VERSION,
+        accept=accept,
+        name=query.format,
+        headers=page.headers,
+    )
+
+
+@router.get(
+    "/v1/facilities/{facility}/versions/{number}",
+    summary="Get a version of a facility file",
+    response_class=Response,
+    responses={**documented(Forbidden, NotFound), **_FILE_ANSWER},
+)
+async def get_version(context: InContext, who: Engineer, facility: str, number: int) -> Response:
+    """Return a text of the facility's file as it was applied, with its comments."""
+    await _in_force(context, who, facility)
+    async with context.database.read() as connection:
+        text = await connection.scalar(file_versions.text_of(facility, number))
+    if text is None:
+        raise NotFound(
+            f"{facility} has no version {number};"
+            f" GET /v1/facilities/{facility}/versions lists versions."
+        )
+    return Response(text, media_type=_YAML)
+
+
+async def _in_force(context: Context, who: Principal, facility: str) -> str:
+    """Read the file that is in force.
+
+    :raises NotFound: there is no such facility for ``who``.
+    """
+    if not who.sees(facility):
+        raise no_facility(facility)
+    async with context.database.read() as connection:
+        row = (await connection.execute(applied_file.statement(facility))).one_or_none()
+    if row is None:
+        raise no_facility(facility)
+    return await run_in_threadpool(applied_file.text, row)
+
+
+async def _written(
+    context: Context, who: Principal, request: Request, facility: str
+) -> tuple[list[Factor], str]:
+    """Return the factors that a file may name, and the file that is sent.
+
+    :raises NotFound: the facility is not one that ``who`` may configure.
+    :raises InvalidRequest: what is sent is no text.
+    """
+    if not who.sees(facility):
+        raise no_facility(facility)
+    async with context.database.read() as connection:
+        shared = await connection.run_sync(shared_factors)
+    try:
+        return shared, (await request.body()).decode()
+    except UnicodeDecodeError:
+        raise InvalidRequest("body: a facility file must be UTF-8 text") from None
+
+
+def _replaced(if_match: str | None) -> str | None:
+    """Return the digest that ``If-Match`` names; None: it names none.
+
+    :raises InvalidRequest: it is no tag of a facility file.
+    """
+    if if_match is None:
+        return None
+    tag = _TAG.fullmatch(if_match.strip())
+    if tag is None:
+        raise InvalidRequest(
+            "If-Match: send the `ETag` of GET /v1/facilities/{facility}, in its quotes"
+        )
+    return tag[1]
