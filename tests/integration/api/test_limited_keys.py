@@ -54,7 +54,7 @@ NAMES = {
     "replay": ("888002", "777002"),
     "factor": ("secretseries", "nobodyseries"),
     "label": ("secretlabel", "nobodylabel"),
-    "number": ("1", "777003"),
+    "number": ("888003", "777003"),
 }
 #: A list without rows, and Prometheus' own.
 NOTHING = ([], {"status": "success", "data": []})
@@ -89,6 +89,11 @@ def hidden(connection: Connection, database_url: str) -> None:
     connection.execute(
         "INSERT INTO maintenance (facility_id, slug, origin, from_ts, to_ts, reason)"
         " VALUES (%s, 'secretrest', 'api', now(), now() + interval '1 day', 'secret')",
+        (facility,),
+    )
+    connection.execute(
+        "INSERT INTO facility_version (facility_id, number, sha256, file, changes)"
+        " VALUES (%s, 888003, '', 'secret', '[]')",
         (facility,),
     )
     connection.execute(

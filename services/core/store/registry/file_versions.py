@@ -61,8 +61,8 @@ def refuse_if_replaced(connection: Connection, slug: str, text: str | None, expe
     by = "" if version is None else f" by {version.applied_by or 'somebody'}"
     when = "" if version is None else f" at {version.applied_at:%Y-%m-%dT%H:%MZ}"
     raise StaleVersionError(
-        f"another version of {slug} was applied{by}{when} since yours was read; read the one in force"
-        " again, put your changes into it, and apply that"
+        f"another version of {slug} was applied{by}{when} since yours was read; read the one in"
+        " force again, put your changes into it, and apply that"
     )
 
 
