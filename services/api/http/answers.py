@@ -73,7 +73,7 @@ def table_answer(
     """
     note_rows(len(table))
     table = table.chosen(shape.columns)
-    media_type = _choose(MEDIA_TYPES[name] if name else accept, shape.media_types)
+    media_type = chosen_media_type(accept, name, shape.media_types)
     if media_type == CSV:
         parts = csv_lines.parts(shape.columns, table.parts(_ROWS_A_PART))
     elif shape.arrow is not None and media_type == arrow_stream.MEDIA_TYPE:
@@ -93,19 +93,25 @@ def table_answer(
     return StreamingResponse(_unhurried(parts), headers=all_headers)
 
 
-def _choose(accept: str, offered: Sequence[str]) -> str:
+def chosen_media_type(accept: str, name: FormatName | None, offered: Sequence[str]) -> str:
+    """Return which of the media types the caller wants: by ``name``, else by ``accept``.
+
+    :raises NotAcceptable: ``accept`` allows nothing that is offered.
+    """
+    if name is not None:
+        accept = MEDIA_TYPES[name]
     weights: dict[str, float] = {}
     for item in accept.split(",") if accept.strip() else ["*/*"]:
-        name, *parameters = (part.strip().lower() for part in item.split(";"))
+        kind, *parameters = (part.strip().lower() for part in item.split(";"))
         quality = next((p[2:] for p in parameters if p.startswith("q=")), "1")
         try:
-            weights[name] = float(quality)
+            weights[kind] = float(quality)
         except ValueError:
-            weights[name] = 0.0
+            weights[kind] = 0.0
 
     def weight(media_type: str) -> float:
         family = media_type.split("/", maxsplit=1)[0] + "/*"
-        return next((weights[name] for name in (media_type, family, "*/*") if name in weights), 0.0)
+        return next((weights[kind] for kind in (media_type, family, "*/*") if kind in weights), 0.0)
 
     chosen = max(offered, key=weight)
     if weight(chosen) <= 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
+import msgspec
 from fastapi import APIRouter, Header
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
@@ -13,9 +14,9 @@ from pydantic import Field
 from services.api.auth import Principal, Reader, in_force, no_facility
 from services.api.context import Context, InContext
 from services.api.database import Database
-from services.api.http.answers import json_answer
+from services.api.http.answers import Accept, chosen_media_type, json_answer, rows_answer
 from services.api.http.errors import DATABASE_ERRORS, from_database
-from services.api.http.formats import JSON
+from services.api.http.formats import JSON, TextFormat
 from services.api.http.parameters import FacilityId, Instant, Query
 from services.api.http.problems import (
     DatabaseAway,
@@ -26,6 +27,7 @@ from services.api.http.problems import (
     TooSlow,
     documented,
 )
+from services.api.http.shapes import Shape
 from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
 from services.api.live.bodies import LiveBodies
 from services.api.live.body import live_body
@@ -34,6 +36,7 @@ from services.api.live.feed import FeedAwayError, ReadLive
 from services.api.live.stream import LiveStream
 from services.api.live.viewer import Viewer
 from services.api.models.live import Live
+from services.api.models.live_rows import LiveRow, live_rows
 from services.api.routes.live_hours import hours_reader
 from services.core.runtime.clock import Clock
 from services.core.store.alerts.queries import alerts_as_of, is_open
@@ -47,6 +50,10 @@ from services.core.store.answers.live_as_of import (
 from services.core.store.answers.source_uncertainty import source_accounts
 
 router = APIRouter(tags=["live"])
+
+_ROWS = Shape(LiveRow)
+#: Headers that an answer has in each of its formats.
+_KEPT = ("ETag", "Cache-Control", "Vary")
 
 _STREAM_EXAMPLE = (
     'event: live\ndata: {"as_of":"2026-11-23T18:00:05Z","facility":"linz",'
@@ -64,6 +71,7 @@ class LiveQuery(Query):
         " versions in force then, others as the readings of then make them; a window that nobody"
         " can tell any more is null, with the `reason`",
     )
+    format: TextFormat = None
 
 
 class StreamQuery(Query):
@@ -76,18 +84,35 @@ class StreamQuery(Query):
     "/v1/live",
     summary="Get live totals",
     response_model=Live,
-    responses=documented(NotFound, FacilityRetired) | NOT_MODIFIED,
+    responses=_ROWS.documented(
+        "The present state. With `Accept: text/csv`, `format=csv` or as `/v1/live.csv`: rows of the"
+        " facility and of each source, by window.",
+        NotFound,
+        FacilityRetired,
+    )
+    | NOT_MODIFIED,
 )
 async def get_live(
     context: InContext,
     who: Reader,
     query: Annotated[LiveQuery, FromQuery()],
+    accept: Accept = "",
     if_none_match: IfNoneMatch = "",
 ) -> Response:
     """Return rate, totals by window and coverage, for the facility and for each source.
 
     A retired facility only has those of the past, with `as_of`.
     """
+    media_type = chosen_media_type(accept, query.format, _ROWS.media_types)
+    answer = await _live(context, who, query, if_none_match)
+    if media_type == JSON or answer.status_code == 304:
+        return answer
+    rows = live_rows(msgspec.json.decode(answer.body))
+    kept = {name: answer.headers[name] for name in _KEPT if name in answer.headers}
+    return rows_answer(list(rows), _ROWS, accept=media_type, headers=kept)
+
+
+async def _live(context: Context, who: Principal, query: LiveQuery, if_none_match: str) -> Response:
     if not who.sees(query.facility):
         raise no_facility(query.facility)
     now = context.clock.now()

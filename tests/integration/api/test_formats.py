@@ -68,6 +68,34 @@ async def test_lists_in_a_cell_are_written_as_in_a_query(
     assert threshold["for"] == "2m"
 
 
+async def test_live_totals_are_rows_for_spreadsheets(
+    client: httpx.AsyncClient, database_url: str
+) -> None:
+    apply_text(database_url, _FACILITY)
+    (facility,) = (await client.get("/v1/facilities")).json()
+    name = facility["id"]
+    live = (await client.get("/v1/live", params={"facility": name})).json()
+    answer = await client.get("/v1/live.csv", params={"facility": name})
+    assert answer.headers["content-type"].startswith("text/csv")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    parts = [("", live), *((source["id"], source) for source in live["sources"])]
+    assert [
+        (row["source"], row["window"], row["coverage"], row["share_missing"]) for row in rows
+    ] == [
+        (source, window, str(total["coverage"]), str(total["shares"]["missing"]))
+        for source, part in parts
+        for window, total in part["totals"].items()
+    ]
+    # what is unknown is empty, never 0
+    assert {row["co2_kg"] for row in rows} == {""}
+    again = await client.get(
+        "/v1/live.csv", params={"facility": name}, headers={"If-None-Match": answer.headers["etag"]}
+    )
+    assert again.status_code == 304
+    past = {"facility": name, "as_of": "now", "format": "csv"}
+    assert (await client.get("/v1/live", params=past)).text.startswith(",".join(rows[0]))
+
+
 @pytest.mark.parametrize(
     ("path", "reason"),
     [
