@@ -46,11 +46,11 @@ class LiveRow(Answer):
 
 def live_rows(live: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Return the rows of a body of live totals: the facility, then its sources, by window."""
-    each = (
+    sources = (
         ({"source": source["id"], "scope": source["scope"], "counts": source["counts"]}, source)
         for source in live["sources"]
     )
-    for names, part in ((_WHOLE, live), *each):
+    for names, part in ((_WHOLE, live), *sources):
         for window, total in part["totals"].items():
             known = {
                 "as_of": live["as_of"],

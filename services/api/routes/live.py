@@ -53,7 +53,7 @@ router = APIRouter(tags=["live"])
 
 _ROWS = Shape(LiveRow)
 #: Headers that an answer has in each of its formats.
-_KEPT = ("ETag", "Cache-Control", "Vary")
+_SHARED_HEADERS = ("ETag", "Cache-Control", "Vary")
 
 _STREAM_EXAMPLE = (
     'event: live\ndata: {"as_of":"2026-11-23T18:00:05Z","facility":"linz",'
@@ -108,8 +108,8 @@ async def get_live(
     if media_type == JSON or answer.status_code == 304:
         return answer
     rows = live_rows(msgspec.json.decode(answer.body))
-    kept = {name: answer.headers[name] for name in _KEPT if name in answer.headers}
-    return rows_answer(list(rows), _ROWS, accept=media_type, headers=kept)
+    headers = {name: answer.headers[name] for name in _SHARED_HEADERS if name in answer.headers}
+    return rows_answer(list(rows), _ROWS, accept=media_type, headers=headers)
 
 
 async def _live(context: Context, who: Principal, query: LiveQuery, if_none_match: str) -> Response:
