@@ -24,6 +24,7 @@ from services.api.context import Context
 from services.api.database import Database
 from services.api.health import HOLDS_S, Health
 from services.api.http import errors
+from services.api.http.answer_cache import AnswerCache
 from services.api.http.formats import NameFormat
 from services.api.http.middleware import CountRequests, LimitBody
 from services.api.http.parameters import TellTime
@@ -167,6 +168,7 @@ def create_app(
         feed=feed,
         states=states,
         live=bodies,
+        answer_cache=AnswerCache(),
         facilities=known,
         accounts=accounts,
         gate=gate,

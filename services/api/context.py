@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from services.api.admission.gate import Gate
 from services.api.database import Database
 from services.api.health import Health
+from services.api.http.answer_cache import AnswerCache
 from services.api.live.bodies import LiveBodies
 from services.api.live.credentials import Uses
 from services.api.live.feed import LiveFeed
@@ -33,6 +34,8 @@ class Context:
     states: AnswerStates
     #: what polls and streams are sent
     live: LiveBodies
+    #: answers of which nothing has changed
+    answer_cache: AnswerCache
     #: which facilities and sources there are
     facilities: KnownFacilities
     #: how sources enter totals

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Annotated
@@ -19,6 +20,7 @@ from services.api.http.pages import MAX_ROWS, refuse_beyond
 from services.api.http.problems import NotFound, TooManyRows
 from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
 from services.api.models.emission_groups import groups_of
+from services.api.models.emission_table import Series
 from services.api.models.emissions import Emission, EmissionFields, EmissionGroup
 from services.api.models.factor_levels import asks_levels
 from services.api.routes.answer_validators import emissions_validator, totals_of
@@ -83,6 +85,8 @@ async def get_emissions(
             )
             if validator.holds(if_none_match):
                 return validator.not_modified()
+            if answer := context.answer_cache.answer(validator):
+                return answer
         if query.group_by in {"facility", "scope"}:
             stated = await balances(connection, [f.slug for f in facilities], as_of)
         series = await series_of(
@@ -96,10 +100,7 @@ async def get_emissions(
             as_of=as_of,
             revision=state.revision,
         )
-        count = sum(
-            len(s.sources) if query.group_by == "none" else len(groups_of(s, query.group_by)[0])
-            for s in series
-        )
+        count = _rows_of_each_interval(series, query)
         # what lies ahead of the clock is no gap
         until = min(ends, now)
         if query.limit is None:
@@ -151,13 +152,23 @@ async def get_emissions(
     # the next request comes later: `auto` and the default end would mean something else
     resolved = {"interval": str(interval), "to": rfc3339(ends)}
     table, page_headers = await in_turn(partial(page_of, answers, after, query, **resolved))
-    return table_answer(
-        table,
-        shape,
-        accept=accept,
-        name=query.format,
-        headers={
-            **page_headers,
-            **Asked(facilities=facilities, named=query.facility, validator=validator).headers,
-        },
+    return context.answer_cache.keep(
+        validator,
+        table_answer(
+            table,
+            shape,
+            accept=accept,
+            name=query.format,
+            headers={
+                **page_headers,
+                **Asked(facilities=facilities, named=query.facility, validator=validator).headers,
+            },
+        ),
+        rows=len(table),
     )
+
+
+def _rows_of_each_interval(series: Sequence[Series], query: EmissionsQuery) -> int:
+    if query.group_by == "none":
+        return sum(len(part.sources) for part in series)
+    return sum(len(groups_of(part, query.group_by)[0]) for part in series)

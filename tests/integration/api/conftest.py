@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from fastapi import FastAPI
 from pydantic import SecretStr
 
 from services.api.app import create_app
@@ -38,10 +39,16 @@ def settings(database_url: str) -> Settings:
 
 
 @pytest.fixture
-async def client(settings: Settings, clock: FixedClock) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the API without authentication."""
+def app(settings: Settings, clock: FixedClock) -> FastAPI:
+    """The API without authentication."""
+    return create_app(settings, clock=clock, health_holds_s=0)
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of :func:`app`."""
     async with (
-        serving(create_app(settings, clock=clock, health_holds_s=0)) as address,
+        serving(app) as address,
         httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as opened,
     ):
         yield opened

@@ -10,8 +10,10 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import Connection
 
+from services.api.http.answer_cache import AnswerCache
 from services.core.runtime.clock import FixedClock
 from services.core.store.alerts.threshold_changes import acknowledge
 from services.core.store.database.connect import engine
@@ -53,6 +55,8 @@ class Watcher:
     """Asks for everything after each change, as a client does that keeps what it was sent."""
 
     client: httpx.AsyncClient
+    #: answers that the API keeps, forgotten here: each that is compared is made anew
+    answers: AnswerCache
     #: by name, the tag and the body that it stands for
     kept: dict[str, tuple[str, Any]] = field(default_factory=dict)
 
@@ -65,6 +69,7 @@ class Watcher:
         for name, path in PATHS.items():
             tag, body = self.kept.get(name, ("", None))
             told = await self.client.get(path, headers={"If-None-Match": tag})
+            self.answers.clear()
             answer = await self.client.get(path)
             assert answer.status_code in {200, 410}, answer.text
             now = answer.json()
@@ -94,9 +99,9 @@ def plant(database_url: str) -> Iterator[Plant]:
 
 
 async def test_each_kind_of_change_changes_the_tags_of_what_it_changes(
-    client: httpx.AsyncClient, plant: Plant, clock: FixedClock, database_url: str
+    app: FastAPI, client: httpx.AsyncClient, plant: Plant, clock: FixedClock, database_url: str
 ) -> None:
-    watcher = Watcher(client)
+    watcher = Watcher(client, app.state.context.answer_cache)
     clock.instant = START + 3 * HOUR
 
     def tick() -> None:
@@ -231,3 +236,33 @@ async def test_who_asks_at_once_shares_one_body(
     assert {a.headers["etag"] for a in (*answers, later)} == {later.headers["etag"]}
     assert {a.json()["as_of"] for a in answers} == {"2026-06-02T01:00:00Z"}
     assert later.json()["as_of"] == "2026-06-02T01:00:20Z"
+
+
+async def test_an_answer_is_made_once_until_what_it_follows_from_changes(
+    app: FastAPI, client: httpx.AsyncClient, plant: Plant, clock: FixedClock
+) -> None:
+    """Whoever asks, in whatever coding, is sent the same bytes."""
+    plant.store([Reading("meter.power", START + n * MINUTE, 400.0) for n in range(3)])
+    clock.instant = START + 8 * HOUR
+    plant.tick_as_if(clock.instant)
+    path = f"{PATHS['closed']}&source=by-gauge&limit=1"
+
+    async def ask(coding: str) -> tuple[bytes, httpx.Headers]:
+        answer = await client.get(path, headers={"Accept-Encoding": coding})
+        assert answer.status_code == 200
+        return answer.content, answer.headers
+
+    body, headers = await ask("identity")
+    # a change that nothing tells of shows which answers are made anew
+    plant.connection.execute("UPDATE emission_hour SET co2_ug = co2_ug + 1000000000")
+    for coding in ("gzip", "identity"):
+        again, of_again = await ask(coding)
+        assert again == body
+        assert [of_again[name] for name in ("etag", "link")] == [
+            headers[name] for name in ("etag", "link")
+        ]
+    app.state.context.answer_cache.clear()
+    assert (await ask("identity"))[0] != body
+    plant.store([Reading("meter.power", START + 3 * MINUTE, 900.0)])
+    plant.tick_as_if(clock.instant)
+    assert (await ask("identity"))[1]["etag"] != headers["etag"]
