@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from services.api.http.answer_cache import AnswerCache
 from services.core.runtime.clock import FixedClock
-from services.core.store.alerts.threshold_changes import acknowledge
+from services.core.store.alerts.threshold_changes import Remark, acknowledge
 from services.core.store.database.connect import engine
 from services.core.store.operations import keys
 from services.core.store.operations.retire_facility import retire_facility
@@ -124,7 +124,7 @@ async def test_each_kind_of_change_changes_the_tags_of_what_it_changes(
 
     def acked() -> None:
         ((alert,),) = plant.rows("SELECT id FROM alert WHERE resolved_at IS NULL")
-        done(lambda connection: acknowledge(connection, alert, by="b", comment="seen"))()
+        done(lambda connection: acknowledge(connection, alert, Remark("seen"), by="b"))()
 
     plant.store([Reading("meter.power", START + 170 * MINUTE + n * MINUTE, 400.0) for n in (0, 1)])
     plant.store([Reading("cems.co2", START + n * MINUTE, 10.0) for n in range(3)])
