@@ -62,6 +62,7 @@ def test_the_calls_of_the_contract_are_there_and_those_with_data_want_a_key() ->
         ("post", "/v1/facilities/{facility}/check"),
         ("get", "/v1/facilities/{facility}/versions"),
         ("get", "/v1/facilities/{facility}/versions/{number}"),
+        ("get", "/v1/facilities/{facility}/versions/{number}/difference"),
         ("get", "/v1/live"),
         ("get", "/v1/stream"),
         ("get", "/v1/emissions"),

@@ -54,6 +54,12 @@ export async function readiness() {
   return response.json();
 }
 
+/** A text, and the tag that tells it from others. */
+export async function text(address) {
+  const response = await asked(address, {});
+  return { text: await response.text(), tag: response.headers.get("ETag") };
+}
+
 /** A page of a list, and the address of the next one; null: it is the last. */
 export async function page(address) {
   const response = await asked(address, { Accept: "application/json" });
@@ -63,11 +69,16 @@ export async function page(address) {
 
 export const post = (path, body) => send("POST", path, body);
 
-export async function send(method, path, body) {
+export const send = (method, path, body) => sent(method, path, JSON.stringify(body), { "Content-Type": "application/json" });
+
+/** Send a facility file, or what may become one. */
+export const sendText = (method, path, body, extra = {}) => sent(method, path, body, { "Content-Type": "application/yaml", ...extra });
+
+async function sent(method, path, body, extra) {
   const response = await fetch(path, {
     method,
-    headers: headers({ "Content-Type": "application/json", Accept: "application/json" }),
-    body: JSON.stringify(body),
+    headers: headers({ Accept: "application/json", ...extra }),
+    body,
     signal: AbortSignal.timeout(PATIENCE_MS),
   });
   if (!response.ok) throw await failure(response);

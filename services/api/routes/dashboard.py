@@ -55,6 +55,7 @@ _PAGES = {
     "/explain": "explain.html",
     "/alerts": "alerts.html",
     "/devices": "devices.html",
+    "/configuration": "configuration.html",
     "/wall": "wall.html",
     "/audit": "audit.html",
     "/login": "login.html",

@@ -40,6 +40,7 @@ from services.api.models.facility_files import (
 from services.core.accounting.factors import Factor
 from services.core.facility.checks import warnings
 from services.core.facility.file import check, parse, refuse_other
+from services.core.store.audit.record import difference
 from services.core.store.operations.apply_facility import apply_facility
 from services.core.store.registry import applied_file, file_versions
 from services.core.store.registry.shared_factors import shared_factors
@@ -231,6 +232,47 @@ async def get_versions(
 async def get_version(context: InContext, who: Engineer, facility: str, number: int) -> Response:
     """Return a text of the facility's file as it was applied, with its comments."""
     await _in_force(context, who, facility)
+    return Response(await _version(context, facility, number), media_type=_YAML)
+
+
+class DifferenceQuery(Query):
+    """Parameters of ``GET /v1/facilities/{facility}/versions/{number}/difference``."""
+
+    since: int | None = Field(
+        None, ge=0, description="version to compare with; 0: nothing; default: the one before"
+    )
+
+
+@router.get(
+    "/v1/facilities/{facility}/versions/{number}/difference",
+    summary="Compare two versions of a facility file",
+    response_class=Response,
+    responses={
+        **documented(Forbidden, NotFound),
+        200: {"content": {"text/x-diff": {"schema": {"type": "string"}}}},
+    },
+)
+async def get_difference(
+    context: InContext,
+    who: Engineer,
+    facility: str,
+    number: int,
+    query: Annotated[DifferenceQuery, FromQuery()],
+) -> Response:
+    """Return what changed between two versions of a file, line by line, as a unified diff."""
+    await _in_force(context, who, facility)
+    since = number - 1 if query.since is None else query.since
+    before = await _version(context, facility, since) if since > 0 else None
+    after = await _version(context, facility, number)
+    text = await run_in_threadpool(difference, before, after)
+    return Response(text, media_type="text/x-diff")
+
+
+async def _version(context: Context, facility: str, number: int) -> str:
+    """Read a text of a facility.
+
+    :raises NotFound: there is no such version.
+    """
     async with context.database.read() as connection:
         text = await connection.scalar(file_versions.text_of(facility, number))
     if text is None:
@@ -238,7 +280,7 @@ async def get_version(context: InContext, who: Engineer, facility: str, number: 
             f"{facility} has no version {number};"
             f" GET /v1/facilities/{facility}/versions lists versions."
         )
-    return Response(text, media_type=_YAML)
+    return str(text)
 
 
 async def _in_force(context: Context, who: Principal, facility: str) -> str:

@@ -95,6 +95,11 @@ async def test_every_version_is_there_with_who_applied_it(
     for number, text in enumerate(texts, 1):
         assert (await guarded.get(f"{ADDRESS}/versions/{number}", headers=key)).text == text
     assert (await guarded.get(f"{ADDRESS}/versions/4", headers=key)).status_code == 404
+    lines = (await guarded.get(f"{ADDRESS}/versions/2/difference", headers=key)).text.splitlines()
+    assert [line for line in lines[2:] if line[0] in "+-"] == ["+# only a comment"]
+    since = await guarded.get(f"{ADDRESS}/versions/3/difference?since=1", headers=key)
+    removed, added = (line for line in since.text.splitlines()[2:] if line[0] in "+-")
+    assert (removed[-13:], added[-12:]) == ("max_gap: 120}", "max_gap: 90}")
     for statement in (
         "UPDATE facility_version SET applied_by = 'x'",
         "DELETE FROM facility_version",
@@ -201,6 +206,7 @@ async def test_whoever_may_not_configure_neither_reads_nor_tries_a_file(
     calls = [
         ("GET", ADDRESS), ("PUT", f"{ADDRESS}?dry_run=true"), ("POST", f"{ADDRESS}/check"),
         ("GET", f"{ADDRESS}/versions"), ("GET", f"{ADDRESS}/versions/1"),
+        ("GET", f"{ADDRESS}/versions/1/difference"),
     ]  # fmt: skip
     for method, address in calls:
         body = None if method == "GET" else TEXT

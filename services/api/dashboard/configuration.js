@@ -1,0 +1,140 @@
+// The page of configuration: a facility's file as text, checked while it is written, tried and applied.
+
+import { get, sendText, text } from "./api.js";
+import { Editor } from "./file-editor.js";
+import { nothingChanges, outcome, restatedWords } from "./file-outcome.js";
+import { showVersions } from "./file-versions.js";
+import { listedFacilities, named, offer } from "./facility-list.js";
+import { say, sayUnread, sayWhy } from "./notice.js";
+
+const $ = (id) => document.getElementById(id);
+
+/** The facility that is shown, and the text of it that is in force with its tag. */
+let facility = null;
+let inForce = { text: "", tag: "" };
+/** The text that was tried last: only that may be applied without another look. */
+let tried = null;
+
+const editor = new Editor($("text"), $("numbers"), $("problems"), $("check-summary"), {
+  check: (written) => sendText("POST", `${address()}/check`, written),
+  changed: showButtons,
+});
+
+$("try").onclick = () => act($("try"), tryIt);
+$("apply").onclick = () => act($("apply"), apply);
+$("back").onclick = () => editor.write(inForce.text);
+$("download").onclick = download;
+addEventListener("beforeunload", (event) => isChanged() && event.preventDefault());
+start();
+
+async function start() {
+  const facilities = (await listedFacilities()).filter(({ retired_at: retired }) => retired === null);
+  if (facilities.length === 0) return;
+  const asked = new URLSearchParams(location.search).get("facility");
+  const first = facilities.find(({ id }) => id === asked) ?? facilities[0];
+  const byId = new Map(facilities.map((one) => [one.id, one]));
+  offer($("facility"), named(facilities), first.id, (id) => {
+    if (isChanged() && !confirm("What you changed is not applied. Leave it?")) {
+      $("facility").value = facility.id;
+      return;
+    }
+    choose(byId.get(id));
+  });
+  choose(first);
+}
+
+async function choose(chosen) {
+  facility = chosen;
+  history.replaceState(null, "", `?${new URLSearchParams({ facility: chosen.id })}`);
+  try {
+    const mayConfigure = (await get("/v1/me")).allowed.some(({ rights, facilities }) =>
+      rights.includes("configure") && (facilities === null || facilities.includes(chosen.id)));
+    for (const id of ["file", "versions"]) $(id).hidden = !mayConfigure;
+    $("reader").hidden = mayConfigure;
+    if (mayConfigure) await load();
+  } catch (error) {
+    sayUnread(error, "The API cannot be reached; load the page again.");
+  }
+}
+
+/** Read what is in force; what was being written is given up. */
+async function load() {
+  inForce = await text(address());
+  editor.write(inForce.text);
+  $("outcome").replaceChildren();
+  await versions();
+}
+
+const versions = () => showVersions(address(), facility.timezone, (written, number) => {
+  editor.write(written);
+  say(`Version ${number} is in the editor; try and apply it to bring it back into force.`);
+});
+
+const address = () => `/v1/facilities/${encodeURIComponent(facility.id)}`;
+const isChanged = () => editor.text !== inForce.text;
+
+function showButtons() {
+  const isWrong = editor.mistakes > 0;
+  $("try").disabled = $("apply").disabled = isWrong || !isChanged();
+  $("back").disabled = !isChanged();
+  $("download").disabled = false;
+  $("file-summary").textContent = isChanged() ? "changed, not applied" : "in force";
+  if (tried !== null && editor.text !== tried.text) {
+    tried = null;
+    $("outcome").replaceChildren();
+  }
+}
+
+/** Say what applying the text would change; nothing is changed. */
+async function tryIt() {
+  const written = editor.text;
+  const result = await put(written, "?dry_run=true");
+  tried = { text: written, result };
+  $("outcome").replaceChildren(...outcome(result, facility.timezone));
+}
+
+async function apply() {
+  if (tried === null) await tryIt();
+  const { text: written, result } = tried;
+  $("confirm-text").replaceChildren(...restatedWords(result, facility.timezone));
+  if (!(await confirmed())) return;
+  const applied = await put(written, "");
+  inForce = { text: written, tag: `"${applied.sha256}"` };
+  tried = null;
+  showButtons();
+  $("outcome").replaceChildren(...outcome(applied, facility.timezone));
+  say(nothingChanges(applied) ? "Applied; only comments and layout changed." : "Applied.");
+  await versions();
+}
+
+const put = (written, query) => sendText("PUT", `${address()}${query}`, written, { "If-Match": inForce.tag });
+
+function confirmed() {
+  const dialog = $("confirm");
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((done) => {
+    dialog.onclose = () => done(dialog.returnValue === "apply");
+  });
+}
+
+/** Do what a button asks for, once at a time, and say why it cannot be done. */
+async function act(button, work) {
+  button.disabled = true;
+  say("");
+  try {
+    await work();
+  } catch (error) {
+    sayWhy(error);
+  } finally {
+    showButtons();
+  }
+}
+
+function download() {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([editor.text], { type: "application/yaml" }));
+  link.download = `${facility.id}.yaml`;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}

@@ -1,0 +1,52 @@
+// What applying a facility file changes, and what of the past is computed again because of it.
+
+import { node } from "./dom.js";
+import { table } from "./tree.js";
+import { clockWords } from "./zones.js";
+
+export const nothingChanges = ({ changes, differences }) => changes.length === 0 && differences.length === 0;
+
+/** Everything that a dry run or an apply says, as sections. */
+export function outcome(result, zone) {
+  const { changes, differences, warnings, dry_run: isDry } = result;
+  const title = isDry ? "What applying it would change" : "What applying it changed";
+  return [
+    node("h3", { textContent: title }),
+    ...(nothingChanges(result) ? [node("p", { textContent: "Comments and layout alone: no total changes." })] : []),
+    ...(differences.length ? [table(["Where", "Before", "After"], differences.map(({ place, before, after }) => [
+      place, stated(before, "not stated"), stated(after, "no longer stated"),
+    ]))] : []),
+    ...(changes.length ? [node("details", {}, node("summary", { textContent: `Parts that change: ${changes.length}` }),
+      node("ul", {}, ...changes.map((change) => node("li", { textContent: change }))))] : []),
+    ...restated(result, zone),
+    ...(warnings.length ? [node("h3", { textContent: "Warnings" }),
+      node("ul", {}, ...warnings.map((warning) => node("li", { className: "doubt", textContent: warning })))] : []),
+  ];
+}
+
+/** The same in short, for whoever is about to apply it. */
+export function restatedWords(result, zone) {
+  return [
+    node("p", { textContent: nothingChanges(result) ? "Only comments and layout change." : changeWords(result.differences.length) }),
+    ...restated(result, zone),
+  ];
+}
+
+function changeWords(count) {
+  return count === 1 ? "One value is stated otherwise." : `${count} values are stated otherwise.`;
+}
+
+function restated({ restatements }, zone) {
+  const title = node("h3", { textContent: "What is computed again" });
+  if (restatements.length === 0) return [title, node("p", { textContent: "Nothing of the past." })];
+  const at = (time) => clockWords(Date.parse(time), zone);
+  return [title, table(["Source", "From", "To", "Hours", "Why"],
+    restatements.map(({ source, from, to, hours, reason }) => [source, at(from), at(to), String(hours), reason]))];
+}
+
+/** A value as the file has it; long ones on demand. */
+function stated(value, none) {
+  if (value === null) return node("span", { className: "quiet", textContent: none });
+  if (value.length <= 120) return node("code", { textContent: value });
+  return node("details", {}, node("summary", { textContent: `${value.slice(0, 60)} …` }), node("code", { textContent: value }));
+}

@@ -1,0 +1,67 @@
+// The history of a facility's file: who applied what and when, compared, and brought back.
+
+import { page, text } from "./api.js";
+import { node } from "./dom.js";
+import { sayWhy } from "./notice.js";
+import { table } from "./tree.js";
+import { clockWords } from "./zones.js";
+
+const $ = (id) => document.getElementById(id);
+const PAGE = 20;
+
+/** List the versions of the file at `address`; `open` takes the text and number of one. */
+export async function showVersions(address, zone, open) {
+  $("version-rows").replaceChildren();
+  $("difference").replaceChildren();
+  await append(`${address}/versions?limit=${PAGE}`, { address, zone, open });
+}
+
+async function append(from, shown) {
+  const { rows, next } = await page(from);
+  if (rows.length) $("version-rows").append(versionTable(rows, shown));
+  const isEmpty = $("version-rows").childElementCount === 0;
+  $("versions-summary").textContent = isEmpty
+    ? "None is kept: the file was applied before texts were. It is shown above as what it states, without comments."
+    : "newest first; the highest number is in force";
+  $("older").hidden = next === null;
+  $("older").onclick = () => append(next, shown).catch(sayWhy);
+}
+
+function versionTable(rows, { address, zone, open }) {
+  return table(["Version", "Applied", "By", "Changed", "Look"], rows.map(({ number, applied_at: at, applied_by: by, changes }) => [
+    String(number), clockWords(Date.parse(at), zone), by ?? "not recorded", changed(changes),
+    node("span", { className: "steps" },
+      button("Compare", `Compare version ${number} with another one`, () => compare(address, number, number - 1)),
+      button("Open", `Open version ${number} in the editor`, async () => open((await text(`${address}/versions/${number}`)).text, number))),
+  ]));
+}
+
+function button(words, label, work) {
+  const made = node("button", { type: "button", className: "plain", textContent: words, onclick: () => work().catch(sayWhy) });
+  made.setAttribute("aria-label", label);
+  return made;
+}
+
+function changed(changes) {
+  if (changes.length === 0) return "comments and layout";
+  if (changes.length <= 3) return changes.join(", ");
+  return node("details", {}, node("summary", { textContent: `${changes.length} parts` }), changes.join(", "));
+}
+
+/** Show what a version has otherwise than another one, which can be chosen; 0 is nothing. */
+async function compare(address, number, since) {
+  const { text: lines } = await text(`${address}/versions/${number}/difference?since=${since}`);
+  const other = node("input", { type: "number", min: 0, value: since });
+  other.onchange = () => compare(address, number, Number(other.value)).catch(sayWhy);
+  $("difference").replaceChildren(
+    node("h3", { textContent: `Version ${number}` }),
+    node("label", { className: "against" }, "Compared with version ", other),
+    lines === "" ? node("p", { textContent: "They are the same." }) : node("pre", { tabIndex: 0, className: "difference" }, ...lines.split("\n").map(line)));
+  $("difference").scrollIntoView({ block: "nearest" });
+}
+
+const KINDS = { "+": "added", "-": "removed", "@": "quiet" };
+
+function line(words) {
+  return node("span", { className: KINDS[words[0]] ?? "", textContent: `${words}\n` });
+}

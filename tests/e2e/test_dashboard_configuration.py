@@ -1,0 +1,104 @@
+"""The page of configuration in a real browser: write, be corrected, try, apply, look back."""
+
+from __future__ import annotations
+
+import os
+
+import httpx
+import psycopg
+import pytest
+from playwright.async_api import Page, expect
+
+from deploy.site.pictures import CHROMIUM
+from services.core.store.operations import keys
+from tests.e2e.test_dashboard import address, browser, connection, page, wait_for
+from tests.e2e.test_dashboard_people import guarded
+from tests.e2e.test_dashboard_widths import TOO_WIDE
+from tests.integration.api.plant import at, found, minutes
+from tests.integration.api.test_facility_files import ADDRESS, TEXT
+
+__all__ = ["address", "browser", "connection", "guarded", "page"]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
+]
+
+FACTOR = "co2_kg: 0.2, valid_from: 2026-01-01"
+
+
+async def fits(page: Page, name: str) -> None:
+    """Look at a page as a phone and a desk show it."""
+    for width in (390, 1440):
+        await page.set_viewport_size({"width": width, "height": 900})
+        if directory := os.environ.get("SCREENSHOTS"):
+            await page.screenshot(path=f"{directory}/{name}-{width}.png", full_page=True)
+        assert await page.evaluate("document.documentElement.scrollWidth") == width
+        assert await page.evaluate(TOO_WIDE) == []
+
+
+async def test_a_file_is_written_corrected_tried_applied_and_looked_back_at(
+    address: str, page: Page, connection: psycopg.Connection[object]
+) -> None:
+    async with httpx.AsyncClient(base_url=address) as client:
+        assert (await client.put(ADDRESS, content=TEXT)).status_code == 200
+    (source,) = connection.execute("SELECT id FROM source WHERE slug = 'by-gauge'").fetchone() or ()
+    minutes(connection, source, [(at("2026-11-20T10:00:00Z"), 2.0, 60_000)])
+
+    await page.goto(f"{address}/configuration?facility=works")
+    editor = page.locator("#text")
+    await expect(editor).to_have_value(TEXT)
+    await wait_for(page, "#check-summary", "No mistakes.")
+    await expect(page.locator("#try")).to_be_disabled()
+
+    await editor.fill(TEXT.replace(FACTOR, "co2_kgs: 0.3, valid_from: 2026-01-01"))
+    await wait_for(page, "#check-summary", "1 mistake:")
+    problem = page.locator("#problems button")
+    line = 1 + TEXT[: TEXT.index(FACTOR)].count("\n")
+    await expect(problem).to_contain_text(f"Line {line}")
+    await expect(problem).to_contain_text("did you mean co2_kg?")
+    await fits(page, "configuration-mistake")
+    await problem.click()
+    await page.keyboard.type("co2_kg")
+    await wait_for(page, "#check-summary", "No mistakes.")
+    changed = TEXT.replace(FACTOR, FACTOR.replace("0.2", "0.3"))
+    await expect(editor).to_have_value(changed)
+
+    await page.click("#try")
+    outcome = page.locator("#outcome")
+    await expect(outcome).to_contain_text("factor f 2026-01-01, co2_kg")
+    await expect(outcome.locator("td[data-label=Hours]")).to_have_text(["1"])
+    await fits(page, "configuration-tried")
+    async with httpx.AsyncClient(base_url=address) as client:
+        assert (await client.get(ADDRESS)).text == TEXT
+        await page.click("#apply")
+        await expect(page.locator("#confirm")).to_contain_text("by-gauge")
+        await fits(page, "configuration-confirm")
+        await page.click("#confirm button[value=apply]")
+        await wait_for(page, "#notice", "Applied.")
+        await wait_for(page, "#file-summary", "in force")
+        assert (await client.get(ADDRESS)).text == changed
+
+        versions = page.locator("#version-rows tbody tr")
+        await expect(versions).to_have_count(2)
+        await expect(versions.first).to_contain_text("someone without a key")
+        await versions.first.get_by_role("button", name="Compare version 2").click()
+        await expect(page.locator("#difference .added").last).to_contain_text("co2_kg: 0.3")
+        await fits(page, "configuration-versions")
+        await versions.last.get_by_role("button", name="Open version 1").click()
+        await expect(editor).to_have_value(TEXT)
+        async with page.expect_download() as download:
+            await page.click("#download")
+        assert (await download.value).suggested_filename == "works.yaml"
+
+
+async def test_who_may_only_read_is_told_so(
+    guarded: str, page: Page, connection: psycopg.Connection[object]
+) -> None:
+    found(connection, "works")
+    key = keys.create(connection, name="screen")
+    await page.add_init_script(f"sessionStorage.setItem('tonne-api-key', '{key}')")
+    await page.goto(f"{guarded}/configuration")
+    await expect(page.locator("#reader")).to_contain_text("not change it")
+    await expect(page.locator("#file")).to_be_hidden()
+    await fits(page, "configuration-reader")
