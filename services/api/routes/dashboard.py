@@ -1,4 +1,7 @@
-"""The dashboard: static files over the public calls, and the chart library from its own package."""
+"""The dashboard: pages in the reader's language, their modules, and the chart library's own package.
+
+Pages are templates that know nothing but the language: what they show they fetch by public calls.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,18 @@ from importlib.resources import files
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.concurrency import run_in_threadpool
 
 from services.api.http.problems import NotFound
+from services.api.languages import LANGUAGES
+from services.api.languages.catalogues import TRANSLATED, Texts, javascript
+from services.api.languages.choice import (
+    COOKIE,
+    COOKIE_ATTRIBUTES,
+    asked_language,
+    language_of,
+)
 
 router = APIRouter(include_in_schema=False)
 
@@ -60,13 +72,18 @@ _PAGES = {
     "/audit": "audit.html",
     "/login": "login.html",
 }
-#: What pages have in common, by the word in whose place it stands.
-_PARTS = {b"PAGE_HEAD": "head.html", b"PAGE_NAV": "nav.html"}
+#: Modules of the texts that pages look up, by their names.
+_CATALOGUES = {f"catalogue.{language}.js": language for language in TRANSLATED}
 
 
 async def page(request: Request) -> Response:
-    """Serve a page."""
-    return _answer(request, await run_in_threadpool(_dashboard_file, _PAGES[request.url.path]))
+    """Serve a page in the reader's language; one that the address asks for is remembered."""
+    language = language_of(request)
+    asset = await run_in_threadpool(_page, _PAGES[request.url.path], language)
+    answer = _answer(request, asset, vary="Accept-Encoding, Accept-Language, Cookie")
+    if asked_language(request) is not None:
+        answer.headers["Set-Cookie"] = f"{COOKIE}={language}; {COOKIE_ATTRIBUTES}"
+    return answer
 
 
 for _address in _PAGES:
@@ -75,20 +92,22 @@ for _address in _PAGES:
 
 @router.get("/assets/{name}")
 async def asset(request: Request, name: str) -> Response:
-    """Serve a file of the page."""
+    """Serve a file of the pages."""
     if name == _CHART_LIBRARY:
         return _answer(request, await run_in_threadpool(_chart_library))
+    if name in _CATALOGUES:
+        return _answer(request, await run_in_threadpool(_catalogue, name))
     if name not in _names():
         raise NotFound(f"Unknown asset {name}.")
     return _answer(request, await run_in_threadpool(_dashboard_file, name))
 
 
-def _answer(request: Request, asset: _Asset) -> Response:
+def _answer(request: Request, asset: _Asset, *, vary: str = "Accept-Encoding") -> Response:
     headers = {
         **_PAGE_HEADERS,
         "Cache-Control": asset.cache_control,
         "ETag": asset.etag,
-        "Vary": "Accept-Encoding",
+        "Vary": vary,
     }
     if asset.etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
@@ -103,18 +122,45 @@ def _answer(request: Request, asset: _Asset) -> Response:
 
 @cache
 def _names() -> frozenset[str]:
-    return frozenset(entry.name for entry in (files("services.api") / "dashboard").iterdir())
+    """Return the files that are served as they are; templates are served as pages."""
+    entries = (entry.name for entry in (files("services.api") / "dashboard").iterdir())
+    return frozenset(name for name in entries if not name.endswith(".html"))
 
 
 @cache
 def _dashboard_file(name: str) -> _Asset:
     plain = (files("services.api") / "dashboard" / name).read_bytes()
-    if name.endswith(".html"):
-        for word, part in _PARTS.items():
-            shared = (files("services.api") / "dashboard" / part).read_bytes().strip()
-            plain = plain.replace(word, shared)
-        plain = plain.replace(b"PLOTLY_VERSION", version("plotly").encode())
     return _asset(plain, name=name, cache_control=_REVALIDATE)
+
+
+@cache
+def _page(name: str, language: str) -> _Asset:
+    plain = _templates(language).get_template(name).render().encode()
+    return _asset(plain, name=name, cache_control=_REVALIDATE)
+
+
+@cache
+def _templates(language: str) -> Environment:
+    environment = Environment(
+        loader=PackageLoader("services.api", "dashboard"),
+        extensions=["jinja2.ext.i18n"],
+        autoescape=True,
+        undefined=StrictUndefined,
+    )
+    environment.policies["ext.i18n.trimmed"] = True
+    texts = Texts(language)
+    environment.install_gettext_callables(  # type: ignore[attr-defined]
+        texts.gettext, texts.ngettext, newstyle=False
+    )
+    environment.globals.update(
+        language=language, languages=LANGUAGES, plotly_version=version("plotly")
+    )
+    return environment
+
+
+@cache
+def _catalogue(name: str) -> _Asset:
+    return _asset(javascript(_CATALOGUES[name]), name=name, cache_control=_REVALIDATE)
 
 
 @cache

@@ -1,0 +1,66 @@
+"""Catalogues: the texts of a language, for templates, reports and the modules of pages."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import read_po
+
+from services.api.languages import ENGLISH, LANGUAGES
+
+#: The languages that have a catalogue.
+TRANSLATED: Final = tuple(language for language in LANGUAGES if language != ENGLISH)
+
+
+@cache
+def catalogue(language: str) -> Catalog:
+    """Read a catalogue of the package.
+
+    :raises ValueError: the file is no catalogue.
+    """
+    with (files("services.api.languages") / f"{language}.po").open("rb") as file:
+        return read_po(file, locale=language, abort_invalid=True)
+
+
+class Texts:
+    """Looks texts up in one language; what a catalogue lacks stays English."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self._texts = {} if language == ENGLISH else _texts(language)
+
+    def gettext(self, text: str) -> str:
+        """Return a text in the language."""
+        translated = self._texts.get(text, text)
+        return translated if isinstance(translated, str) else translated[0]
+
+    def ngettext(self, one: str, many: str, count: int) -> str:
+        """Return the text for a number of things, with ``{n}`` where the number stands."""
+        forms = self._texts.get(one, (one, many))
+        if isinstance(forms, str):
+            return forms
+        # English and German tell one from many, Chinese does not
+        return forms[0] if count == 1 else forms[-1]
+
+
+def javascript(language: str) -> bytes:
+    """Return a module that pages import: the catalogue as its default."""
+    texts = json.dumps(_texts(language), ensure_ascii=False, separators=(",", ":"))
+    return f"export default {texts};\n".encode()
+
+
+@cache
+def _texts(language: str) -> dict[str, Any]:
+    """Texts by their key; those with a number are a list by its forms."""
+    texts: dict[str, Any] = {}
+    for message in catalogue(language):
+        if isinstance(message.id, str):
+            if message.id and message.string:
+                texts[message.id] = message.string
+        elif all(message.string):
+            texts[message.id[0]] = list(message.string)
+    return texts

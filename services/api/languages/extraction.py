@@ -1,0 +1,78 @@
+"""Collect the texts of templates, modules and reports, and bring the catalogues up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.resources import files
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract
+from babel.messages.pofile import write_po
+
+from services.api.languages.catalogues import TRANSLATED, catalogue
+
+#: A text, or the texts for one and for many.
+Key = str | tuple[str, str]
+
+
+class _Kind(NamedTuple):
+    method: str
+    keywords: dict[str, tuple[int, ...] | None]
+    options: dict[str, Any]
+
+
+_KINDS: Final = {
+    ".html": _Kind(
+        "jinja2.ext:babel_extract",
+        {"_": None, "gettext": None, "ngettext": (1, 2)},
+        {"trimmed": "true", "newstyle_gettext": "false", "silent": "false"},
+    ),
+    ".js": _Kind("javascript", {"t": None, "plural": (1, 2)}, {"parse_template_string": True}),
+    ".py": _Kind("python", {"_": None, "ngettext": (1, 2)}, {}),
+}
+#: Where texts are, below the package of services.
+_PLACES: Final = ("api/dashboard",)
+
+
+def keys() -> set[Key]:
+    """Return every text that is looked up."""
+    package = Path(str(files("services")))
+    return {
+        key
+        for place in _PLACES
+        for path in sorted((package / place).rglob("*"))
+        if path.suffix in _KINDS
+        for key in _keys_of(path)
+    }
+
+
+def _keys_of(path: Path) -> Iterator[Key]:
+    kind = _KINDS[path.suffix]
+    content = BytesIO(path.read_bytes())
+    for _, key, _, _ in extract(kind.method, content, kind.keywords, options=kind.options):
+        yield key if isinstance(key, str) else (key[0], key[1])
+
+
+def renewed(language: str) -> bytes:
+    """Return a catalogue with exactly these keys, and what it has said of them so far."""
+    known = catalogue(language)
+    fresh = Catalog(locale=language)
+    for key in keys():
+        message = known.get(key if isinstance(key, str) else key[0])
+        fresh.add(key, None if message is None else message.string)
+    written = BytesIO()
+    write_po(written, fresh, no_location=True, omit_header=True, sort_output=True, width=0)
+    return written.getvalue()
+
+
+def write() -> Iterator[str]:
+    """Bring the catalogues up to date; return a line about each, with what it lacks."""
+    for language in TRANSLATED:
+        path = Path(str(files("services.api.languages") / f"{language}.po"))
+        path.write_bytes(renewed(language))
+        catalogue.cache_clear()
+        absent = [message.id for message in catalogue(language) if message.id and not message.string]
+        yield f"{path.name}: {len(absent)} texts lack a translation"
