@@ -35,8 +35,7 @@ class Texts:
 
     def gettext(self, text: str) -> str:
         """Return a text in the language."""
-        translated = self._texts.get(text, text)
-        return translated if isinstance(translated, str) else translated[0]
+        return str(self._texts.get(text, text))
 
     def ngettext(self, one: str, many: str, count: int) -> str:
         """Return the text for a number of things, with ``{n}`` where the number stands."""
@@ -58,9 +57,10 @@ def _texts(language: str) -> dict[str, Any]:
     """Texts by their key; those with a number are a list by its forms."""
     texts: dict[str, Any] = {}
     for message in catalogue(language):
-        if isinstance(message.id, str):
-            if message.id and message.string:
-                texts[message.id] = message.string
-        elif all(message.string):
-            texts[message.id[0]] = list(message.string)
+        key, text = message.id, message.string
+        if isinstance(key, str):
+            if key and text:
+                texts[key] = text
+        elif text and all(text):
+            texts[key[0]] = list(text)
     return texts

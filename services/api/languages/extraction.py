@@ -74,5 +74,7 @@ def write() -> Iterator[str]:
         path = Path(str(files("services.api.languages") / f"{language}.po"))
         path.write_bytes(renewed(language))
         catalogue.cache_clear()
-        absent = [message.id for message in catalogue(language) if message.id and not message.string]
+        absent = [
+            message.id for message in catalogue(language) if message.id and not message.string
+        ]
         yield f"{path.name}: {len(absent)} texts lack a translation"

@@ -1,4 +1,4 @@
-"""The dashboard: pages in the reader's language, their modules, and the chart library's own package.
+"""The dashboard: pages in the reader's language, their modules, and the chart library.
 
 Pages are templates that know nothing but the language: what they show they fetch by public calls.
 """
