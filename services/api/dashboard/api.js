@@ -1,5 +1,7 @@
 // The public API, with the key of this tab. Streams are read with fetch, for EventSource sends no key.
 
+import { problemWords } from "./problems.js";
+
 const KEY = "tonne-api-key";
 /** A question that hangs is given up, so that the next one is asked. */
 const PATIENCE_MS = 30_000;
@@ -29,8 +31,8 @@ function headers(extra = {}) {
 
 async function failure(response) {
   try {
-    const { detail, type } = await response.json();
-    return new ApiError(response.status, detail ?? response.statusText, type);
+    const { detail = response.statusText, type } = await response.json();
+    return new ApiError(response.status, problemWords({ detail, type }), type);
   } catch {
     // not a problem body; the status text has to do
     return new ApiError(response.status, response.statusText);

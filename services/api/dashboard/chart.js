@@ -4,10 +4,12 @@
 
 import { get } from "./api.js";
 import { FIGURES } from "./figures.js";
-import { NO_DATA, percent, rate, wallTime } from "./format.js";
+import { NO_DATA, chartLocale, percent, rateText, wallTime } from "./format.js";
 import { limitLines } from "./limits.js";
+import { SMALL } from "./masses.js";
 import { GAP, METHODS, hatching, methodOf, notMeasured, patterns } from "./methods.js";
 import { colour } from "./sources.js";
+import { t } from "./words.js";
 
 const STEP_MS = 5 * 60_000;
 const SPAN_MS = 24 * 3_600_000;
@@ -27,7 +29,12 @@ export function loadLibrary() {
   library ??= new Promise((done, failed) => {
     const script = document.createElement("script");
     script.src = document.querySelector("script[data-chart-library]").dataset.chartLibrary;
-    script.onload = () => done(window.Plotly);
+    script.onload = () => {
+      const names = chartLocale();
+      window.Plotly.register(names);
+      window.Plotly.setPlotConfig({ locale: names.name });
+      done(window.Plotly);
+    };
     script.onerror = () => failed(new Error("the chart library cannot be loaded"));
     document.head.append(script);
   });
@@ -104,7 +111,8 @@ export class Chart {
     );
     const traces = this.facility.sources.map((source, index) => {
       const rows = times.map((time) => this.rows.get(source.id).get(time));
-      const y = rows.map((row) => this.meanRate(row));
+      const rates = rows.map((row) => this.meanRate(row));
+      const y = rates.map((kg) => (kg === null ? null : kg / SMALL.kg));
       return {
         type: "bar", name: source.name, x, y, width: STEP_MS * 1.04,
         marker: {
@@ -113,7 +121,7 @@ export class Chart {
           opacity: times.map((time) => (time + STEP_MS > now ? 0.5 : 1)),
           pattern: patterns(rows, ink),
         },
-        customdata: y.map((value, i) => [label[i], rateText(rows[i], value, times[i] + STEP_MS > now)]),
+        customdata: rates.map((kg, i) => [label[i], barText(rows[i], kg, times[i] + STEP_MS > now)]),
         hovertemplate: "%{customdata[0]}<br>%{fullData.name}: <b>%{customdata[1]}</b><extra></extra>",
       };
     });
@@ -128,7 +136,8 @@ export class Chart {
     const drawn = new Set([...this.rows.values()].flatMap((m) => [...m.values()].map(methodOf)));
     this.drawLegend(lacking.some((names) => names.length > 0), METHODS.filter((method) => drawn.has(method)));
     const sums = times.map((_, i) => traces.slice(1).reduce((sum, { y }) => sum + (y[i] ?? 0), 0));
-    const lines = limitLines(this.limits, Math.max(0, ...sums), ink);
+    const limits = this.limits.map((limit) => ({ ...limit, value: limit.value / SMALL.kg }));
+    const lines = limitLines(limits, Math.max(0, ...sums), ink);
     const narrow = this.element.clientWidth < NARROW_PX;
     // below ten, whole numbers would name two lines alike, and "~s" would speak of thousandths
     const isSmall = (lines.range?.[1] ?? Math.max(0, ...sums)) < 10;
@@ -165,7 +174,8 @@ export class Chart {
     return this.facility.sources.flatMap((source) => {
       const row = this.rows.get(source.id).get(time);
       if (this.meanRate(row) === null) return [source.name];
-      return row.share_missing > GAP ? [`${source.name} (${percent(row.share_missing)} of the time)`] : [];
+      if (row.share_missing <= GAP) return [];
+      return [t("{source} ({share} of the time)", { source: source.name, share: percent(row.share_missing) })];
     });
   }
 
@@ -179,7 +189,7 @@ export class Chart {
       return item;
     });
     const marks = methods.map(({ word }) => [word, word]);
-    if (anyGap) marks.push(["gap", "a source without data"]);
+    if (anyGap) marks.push(["gap", t("a source without data")]);
     for (const [mark, words] of marks) {
       const item = document.createElement("li");
       const swatch = document.createElement("span");
@@ -192,7 +202,7 @@ export class Chart {
 }
 
 /** In words: what an interval emitted, and what of it was not measured. */
-function rateText(row, value, isRunning) {
-  if (value === null) return NO_DATA;
-  return [`${rate(value)} kg/h`, ...notMeasured(row), ...(isRunning ? ["so far"] : [])].join(", ");
+function barText(row, kg, isRunning) {
+  if (kg === null) return NO_DATA;
+  return [rateText(kg), ...notMeasured(row), ...(isRunning ? [t("so far")] : [])].join(", ");
 }

@@ -3,13 +3,14 @@
 
 import { levelWords } from "./factor-levels.js";
 import { energyText, massText, percent } from "./format.js";
+import { t } from "./words.js";
 
 /** By the names that thresholds have for them; CO2 is the default. */
 export const FIGURES = {
   co2: { kg: "co2_kg", name: "CO₂" },
   co2e: { kg: "co2e_kg", name: "CO₂e" },
-  market: { kg: "co2_market_kg", name: "market-based CO₂" },
-  co2_biogenic: { kg: "co2_biogenic_kg", name: "biogenic CO₂" },
+  market: { kg: "co2_market_kg", name: t("market-based CO₂") },
+  co2_biogenic: { kg: "co2_biogenic_kg", name: t("biogenic CO₂") },
 };
 
 /** A source's CO2e stands beside its CO2 from this share on: less is seen in the totals. */
@@ -22,7 +23,7 @@ export function leftOut({ co2_kg: co2, co2e_kg: co2e, co2_biogenic_kg: biogenic 
   if (co2 === null) return [];
   return [
     ...(co2e > NOTABLE * co2 ? [`${text(co2e)} ${FIGURES.co2e.name}`] : []),
-    ...(biogenic > 0 ? [`${text(biogenic)} biogenic`] : []),
+    ...(biogenic > 0 ? [t("{mass} biogenic", { mass: text(biogenic) })] : []),
   ];
 }
 
@@ -42,7 +43,7 @@ export function beside(total, figure) {
 
 /** What a total has beside its masses: what flowed out, and by which factors it counted. */
 export const apart = (total) => [
-  ...(total.exported_kwh > 0 ? [`exported ${energyText(total.exported_kwh)}`] : []),
-  ...(total.stale_factor_share > 0 ? [`${percent(total.stale_factor_share)} by stale factor`] : []),
+  ...(total.exported_kwh > 0 ? [t("exported {energy}", { energy: energyText(total.exported_kwh) })] : []),
+  ...(total.stale_factor_share > 0 ? [t("{share} by stale factor", { share: percent(total.stale_factor_share) })] : []),
   ...levelWords(total),
 ];

@@ -1,9 +1,15 @@
-// Numbers for people: three or four significant figures, and "no data" for what is unknown.
+// Numbers for people: three or four significant figures in the unit of masses that they chose, and "no
+// data" for what is unknown.
 
-export const NO_DATA = "no data";
+import { LARGE, SMALL, unitFor } from "./masses.js";
+import { language, locale, t } from "./words.js";
+
+export const NO_DATA = t("no data");
+/** The unit of rates. */
+export const RATE_UNIT = `${SMALL.unit}/h`;
 
 const number = (digits) =>
-  new Intl.NumberFormat(undefined, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  new Intl.NumberFormat(locale, { minimumFractionDigits: digits, maximumFractionDigits: digits });
 const whole = number(0);
 const byDigits = [whole, number(1), number(2)];
 
@@ -16,8 +22,8 @@ function significant(value, figures) {
 /** A mass in kg as { value, unit }; value is null where the mass is unknown. */
 export function mass(kg) {
   if (kg === null || kg === undefined) return { value: null, unit: "" };
-  if (Math.abs(kg) < 1000) return { value: significant(kg, 3), unit: "kg" };
-  return { value: significant(kg / 1000, 4), unit: "t" };
+  const shown = unitFor(kg);
+  return { value: significant(kg / shown.kg, shown === LARGE ? 4 : 3), unit: shown.unit };
 }
 
 /** An energy in kWh, as "1,234 MWh" from a thousand on. */
@@ -33,7 +39,7 @@ export function band({ co2_kg: kg, co2_high_kg: high }) {
 
 /** How much of a window a rule filled in, as "12.5 % substituted"; empty where it filled nothing. */
 export function substituted({ shares }) {
-  return shares.substituted > 0 ? `${percent(shares.substituted)} substituted` : "";
+  return shares.substituted > 0 ? t("{share} substituted", { share: percent(shares.substituted) }) : "";
 }
 
 export function massText(kg) {
@@ -41,9 +47,14 @@ export function massText(kg) {
   return value === null ? NO_DATA : `${value} ${unit}`;
 }
 
-/** A rate in kg/h, always in kg so that a glance compares it with the last one. */
+/** A rate as a number of `RATE_UNIT`, always the same so that a glance compares it with the last one. */
 export function rate(kgPerHour) {
-  return kgPerHour === null || kgPerHour === undefined ? null : significant(kgPerHour, 3);
+  return kgPerHour === null || kgPerHour === undefined ? null : significant(kgPerHour / SMALL.kg, 3);
+}
+
+export function rateText(kgPerHour) {
+  const value = rate(kgPerHour);
+  return value === null ? NO_DATA : `${value} ${RATE_UNIT}`;
 }
 
 /** A coverage of 0 to 1 as a percentage that says 100 only where it is. */
@@ -57,16 +68,16 @@ export function percent(part) {
 /** How long ago an instant was, in words that stay short. */
 export function ago(instant, now = Date.now()) {
   const seconds = Math.max(0, Math.round((now - instant) / 1000));
-  if (seconds < 90) return `${seconds} s ago`;
+  if (seconds < 90) return t("{n} s ago", { n: seconds });
   const minutes = Math.round(seconds / 60);
-  if (minutes < 90) return `${minutes} min ago`;
+  if (minutes < 90) return t("{n} min ago", { n: minutes });
   const hours = Math.round(minutes / 60);
-  return hours < 48 ? `${hours} h ago` : `${Math.round(hours / 24)} days ago`;
+  return hours < 48 ? t("{n} h ago", { n: hours }) : t("{n} days ago", { n: whole.format(hours / 24) });
 }
 
 /** A clock time in a facility's time zone. */
 export function clock(instant, timeZone) {
-  return new Intl.DateTimeFormat(undefined, {
+  return new Intl.DateTimeFormat(locale, {
     hour: "2-digit", minute: "2-digit", hour12: false, timeZone,
   }).format(instant);
 }
@@ -80,4 +91,21 @@ export function wallTime(instant, timeZone) {
     }).formatToParts(instant).map(({ type, value }) => [type, value]),
   );
   return `${parts.year}-${parts.month}-${parts.day} ${parts.hour}:${parts.minute}:${parts.second}`;
+}
+
+/** The separators and names of the reader's language, for the chart library. */
+export function chartLocale() {
+  const parts = new Intl.NumberFormat(locale, { useGrouping: "always" }).formatToParts(12345.6);
+  const part = (name) => parts.find(({ type }) => type === name)?.value ?? "";
+  const months = (month) => {
+    const { format } = new Intl.DateTimeFormat(locale, { month, timeZone: "UTC" });
+    return Array.from({ length: 12 }, (_, i) => format(Date.UTC(2026, i)));
+  };
+  return {
+    moduleType: "locale", name: `tonne-${language}`, dictionary: {},
+    format: {
+      decimal: part("decimal"), thousands: part("group"), grouping: [3], currency: ["", ""],
+      months: months("long"), shortMonths: months("short"),
+    },
+  };
 }

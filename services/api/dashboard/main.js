@@ -6,18 +6,20 @@ import { Chart } from "./chart.js";
 import { drawElectricity } from "./electricity.js";
 import { joinLevels } from "./factor-levels.js";
 import { FIGURES, chosenFigure } from "./figures.js";
-import { NO_DATA, ago, clock, rate } from "./format.js";
+import { NO_DATA, ago, clock, rate, rateText } from "./format.js";
+import { SMALL } from "./masses.js";
 import { signIn } from "./sign-in.js";
 import { rateLimits, totalLimits } from "./limits.js";
 import { drawAges, drawChecks, drawMix, drawSources, rateOf } from "./sources.js";
 import { drawTotals } from "./totals.js";
+import { plural, t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const alerts = new Alerts($("alerts-card"), $("alerts"), $("alerts-summary"), acknowledge);
 const chart = new Chart($("chart"), $("legend"));
 const STATES = {
-  connecting: "connecting", live: "live", reconnecting: "reconnecting", offline: "not connected",
-  silent: "no word",
+  connecting: t("connecting"), live: t("live"), reconnecting: t("reconnecting"), offline: t("not connected"),
+  silent: t("no word"),
 };
 /** Later than this, the newest data is worth a word. */
 const STALE_MS = 5 * 60_000;
@@ -38,6 +40,8 @@ let thresholds = [];
 /** The mass that is shown, and what was drawn last, to draw it of another one. */
 let figure = chosenFigure(new URLSearchParams(location.search).get("figure"));
 let lastLive = null;
+/** Whether the notice says that no data come. */
+let saysStale = false;
 
 drawFigures();
 start();
@@ -51,12 +55,12 @@ async function start() {
     facilities = await get("/v1/facilities");
   } catch (error) {
     if (error instanceof ApiError && error.status === 401) return signIn(error);
-    say(error instanceof ApiError ? error.message : "The API cannot be reached; trying again.");
+    say(error instanceof ApiError ? error.message : t("The API cannot be reached; trying again."));
     setTimeout(start, 3000);
     return;
   }
   if (facilities.length === 0) {
-    say("There is no facility yet; add one with `tonne apply FILE`.");
+    say(t("There is no facility yet; add one with `tonne apply FILE`."));
     setTimeout(start, 5000);
     return;
   }
@@ -138,16 +142,20 @@ function draw(live) {
   const value = rate(now);
   $("rate").textContent = value ?? NO_DATA;
   $("rate").classList.toggle("unknown", value === null);
-  $("rate-unit").textContent = value === null ? "" : `kg ${name} / h`;
+  $("rate-unit").textContent = value === null ? "" : `${SMALL.unit} ${name} / h`;
   $("rate-beside").textContent = rateBeside(live);
-  $("chart-unit").textContent = `kg ${name} per hour, 5-minute means, stacked by source`;
-  $("masses").textContent = figure === "co2" ? "Masses are CO₂; what CO₂e has more stands beside." : `Masses are ${name}.`;
+  $("chart-unit").textContent = t("{unit} {figure} per hour, 5-minute means, stacked by source", { unit: SMALL.unit, figure: name });
+  $("masses").textContent = figure === "co2"
+    ? t("Masses are CO₂; what CO₂e has more stands beside.")
+    : t("Masses are {figure}.", { figure: name });
   const known = live.sources.filter((source) => source.rate_kg_h !== null).length;
   const older = live.sources.filter((source) => source.rate_basis === "interval").length;
-  const means = older ? `, ${older} as ${older === 1 ? "a mean" : "means"} of the last interval` : "";
-  $("rate-share").textContent = known === live.sources.length
-    ? `all ${known === 1 ? "of its one source" : `${known} sources`} known${means}`
-    : `${known} of ${live.sources.length} sources known${means}`;
+  const all = live.sources.length;
+  const share = known === all
+    ? plural("all of its one source known", "all {n} sources known", all)
+    : plural("{known} of one source known", "{known} of {n} sources known", all, { known });
+  const means = plural("one as a mean of the last interval", "{n} as means of the last interval", older);
+  $("rate-share").textContent = older ? `${share}, ${means}` : share;
   newest = live.newest_minute === null ? null : Date.parse(live.newest_minute);
   drawMix($("mix"), live.sources, figure);
   drawChecks($("checks"), live.checks, live.sources);
@@ -168,7 +176,7 @@ function rateBeside({ rates }) {
   };
   return Object.keys(others)
     .filter((other) => others[other])
-    .map((other) => `${FIGURES[other].name} ${rate(rateOf({ rates }, other))} kg / h`)
+    .map((other) => `${FIGURES[other].name} ${rateText(rateOf({ rates }, other))}`)
     .join(" · ");
 }
 
@@ -217,7 +225,7 @@ async function acknowledge(id, comment) {
   try {
     await post(`/v1/alerts/${id}/ack`, comment ? { comment } : {});
   } catch (error) {
-    say(error instanceof ApiError ? error.message : "The API cannot be reached; try again.");
+    say(error instanceof ApiError ? error.message : t("The API cannot be reached; try again."));
   }
 }
 
@@ -238,9 +246,11 @@ function drawAge() {
   // a minute is new until the next one could have come
   const age = Math.max(0, Date.now() - newest - 60_000);
   const time = clock(newest, facility.timezone);
-  $("newest").textContent = age === 0 ? `${time}, this minute` : `${time}, ${ago(newest + 60_000)}`;
-  if (age > STALE_MS) say(`No data since ${time} (${ago(newest + 60_000)}).`);
-  else if ($("notice").textContent.startsWith("No data since")) say("");
+  $("newest").textContent = age === 0 ? t("{time}, this minute", { time }) : `${time}, ${ago(newest + 60_000)}`;
+  if (age > STALE_MS) {
+    say(t("No data since {time} ({ago}).", { time, ago: ago(newest + 60_000) }));
+    saysStale = true;
+  } else if (saysStale) say("");
 }
 
 function setState(state) {
@@ -253,10 +263,11 @@ function setState(state) {
 /** Of a server that hangs nobody knows what is emitted now, and the screen says since when. */
 function drawSilence() {
   if (document.body.dataset.state !== "silent") return;
-  $("state-text").textContent = `${STATES.silent} for ${Math.round((Date.now() - heardAt) / 1000)} s`;
+  $("state-text").textContent = t("no word for {n} s", { n: Math.round((Date.now() - heardAt) / 1000) });
 }
 
 function say(text) {
+  saysStale = false;
   $("notice").textContent = text;
   $("notice").hidden = text === "";
 }

@@ -2,6 +2,7 @@
 
 import { ApiError } from "./api.js";
 import { signIn } from "./sign-in.js";
+import { t } from "./words.js";
 
 const notice = document.getElementById("notice");
 /** Whether the line is of a reading, which the next one that succeeds takes back. */
@@ -14,13 +15,13 @@ export function say(text) {
 }
 
 /** Say why something was not done, or lead to where one signs in. */
-export function sayWhy(error, otherwise = "The API cannot be reached; try again.") {
+export function sayWhy(error, otherwise = t("The API cannot be reached; try again.")) {
   if (error.status === 401) return signIn(error);
   say(error instanceof ApiError ? error.message : otherwise);
 }
 
 /** Say why something could not be read, until it can. */
-export function sayUnread(error, otherwise = "The API cannot be reached; trying again.") {
+export function sayUnread(error, otherwise = t("The API cannot be reached; trying again.")) {
   sayWhy(error, otherwise);
   isOfReading = true;
 }
