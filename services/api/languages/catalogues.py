@@ -43,7 +43,7 @@ class Texts:
         if isinstance(forms, str):
             return forms
         # English and German tell one from many, Chinese does not
-        return forms[0] if count == 1 else forms[-1]
+        return str(forms[0] if count == 1 else forms[-1])
 
 
 def javascript(language: str) -> bytes:

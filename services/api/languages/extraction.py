@@ -74,7 +74,13 @@ def write() -> Iterator[str]:
         path = Path(str(files("services.api.languages") / f"{language}.po"))
         path.write_bytes(renewed(language))
         catalogue.cache_clear()
-        absent = [
-            message.id for message in catalogue(language) if message.id and not message.string
-        ]
-        yield f"{path.name}: {len(absent)} texts lack a translation"
+        yield f"{path.name}: {len(untranslated(language))} texts lack a translation"
+
+
+def untranslated(language: str) -> list[Key]:
+    """Return the keys of which a catalogue has no text, or not one for each of its forms."""
+    return [
+        message.id if isinstance(message.id, str) else (message.id[0], message.id[1])
+        for message in catalogue(language)
+        if message.id and not (message.string and all(message.string))
+    ]

@@ -1,0 +1,34 @@
+"""The catalogues of texts are complete: what is shown in English is shown in every language."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+
+import pytest
+
+from services.api.languages.catalogues import TRANSLATED, catalogue
+from services.api.languages.extraction import renewed, untranslated
+
+_PLACEHOLDER = re.compile(r"\{\w+\}|<[^>]*>")
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_no_text_is_missing_or_left_over(language: str) -> None:
+    path = files("services.api.languages") / f"{language}.po"
+    assert path.read_bytes() == renewed(language), "run python -m services.api.languages"
+    assert untranslated(language) == [], "add the translations"
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_translations_have_the_places_of_their_keys(language: str) -> None:
+    for message in catalogue(language):
+        assert not message.fuzzy, message.id
+        if not message.id:
+            continue
+        keys = [message.id] if isinstance(message.id, str) else list(message.id)
+        texts = [message.string] if isinstance(message.string, str) else list(message.string or ())
+        allowed = [sorted(_PLACEHOLDER.findall(key)) for key in keys]
+        for text in texts:
+            # of one thing, a language may leave the number out
+            assert sorted(_PLACEHOLDER.findall(str(text))) in allowed, message.id
