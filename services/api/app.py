@@ -50,6 +50,7 @@ from services.api.routes import (
     emissions,
     explain,
     facilities,
+    facility_factors,
     facility_files,
     factor_shares,
     factors,
@@ -70,6 +71,7 @@ from services.api.routes import (
     prometheus,
     quarantine,
     readings,
+    recipients,
     removals,
     replay,
     reports,
@@ -179,6 +181,7 @@ def create_app(
     errors.install(app)
     for module in (
         facilities,
+        facility_factors,
         facility_files,
         live,
         organisations,
@@ -205,6 +208,7 @@ def create_app(
         factors,
         alerts,
         thresholds,
+        recipients,
         maintenance,
         chart_annotations,
         audit,

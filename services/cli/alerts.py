@@ -14,10 +14,9 @@ from services.cli.errors import clear_errors, failure
 from services.cli.listing import AsJson, console, show, show_rest
 from services.cli.process import database, operator
 from services.cli.say import cell
+from services.core.facility.recipients import shown
 from services.core.store.alerts import outbox
-from services.core.store.alerts.outbox import Entry, SentTest
-from services.core.store.database.progress import runs
-from services.notify.recipients import shown
+from services.core.store.alerts.outbox import Entry, NotifierAwayError, SentTest
 
 app = typer.Typer(no_args_is_help=True, help="Check whether alerts reach their recipients.")
 
@@ -46,8 +45,10 @@ def send_test(
 ) -> None:
     """Send a test message to a facility's recipients; exit 1 if one does not accept it."""
     with clear_errors(), database() as connection:
-        if not runs(connection, "notify"):
-            raise failure("the notifier is not running; start `tonne notify`")
+        try:
+            outbox.refuse_without_notifier(connection)
+        except NotifierAwayError as error:
+            raise failure(str(error)) from None
         message = outbox.enqueue_test(connection, facility, kinds=to or (), by=operator())
         if message is None:
             raise failure(f"there is no facility {facility}; create it with `tonne apply`")

@@ -13,6 +13,7 @@ import psycopg
 import structlog
 from prometheus_client import start_http_server
 
+from services.core.facility.recipients import address_of, kind_of
 from services.core.runtime import broker_tls, broker_url, metrics
 from services.core.runtime.broker_tls import BrokerTlsError
 from services.core.runtime.broker_url import BrokerUrlError
@@ -29,7 +30,6 @@ from services.notify.loop import Notifier
 from services.notify.mail import MailChannel
 from services.notify.mqtt import MqttChannel
 from services.notify.post import Poster
-from services.notify.recipients import address_of, kind_of
 from services.notify.resolve import SystemResolver
 from services.notify.smtp_url import SmtpUrlError
 from services.notify.webhook import WebhookChannel

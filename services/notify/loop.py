@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import psycopg
 import structlog
 
+from services.core.facility.recipients import kind_of
 from services.core.runtime import metrics
 from services.core.runtime.backoff import Backoff
 from services.core.runtime.steady_time import SteadyTime
@@ -22,7 +23,7 @@ from services.core.store.database.progress import ProgressReporter
 from services.core.store.registry import read
 from services.notify.channel import Channel
 from services.notify.heartbeat import Pulse
-from services.notify.recipients import Recipients, kind_of, listed
+from services.notify.recipients import Recipients, listed
 from services.notify.retry import LONGEST_S
 from services.notify.suspended_recipients import SuspendedRecipients, set_aside_notices
 from services.notify.worker import Worker

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import psycopg
 import structlog
@@ -62,25 +61,6 @@ class Recipients:
     def targets(self) -> set[str]:
         """Return every target that a facility names."""
         return {target for _, target in self.entries}
-
-
-def kind_of(target: str) -> str:
-    """Return the kind of a target: webhook, alertmanager, email or mqtt."""
-    return target.partition(" ")[0]
-
-
-def address_of(target: str) -> str:
-    """Return the address of a target."""
-    return target.partition(" ")[2]
-
-
-def shown(target: str) -> str:
-    """Return a target for logs: beyond their host, addresses of webhooks are often secrets."""
-    kind, address = kind_of(target), address_of(target)
-    if kind in {"webhook", "alertmanager"}:
-        parts = urlsplit(address)
-        return f"{kind} {parts.scheme}://{parts.netloc}"
-    return target
 
 
 async def listed(connection: psycopg.AsyncConnection[Any]) -> Recipients:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from services.core.facility.recipients import shown
 from services.core.runtime.backoff import Backoff
-from services.notify.recipients import shown
 
 log = structlog.get_logger()
 

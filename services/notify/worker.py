@@ -14,6 +14,7 @@ from functools import partial
 import psycopg
 import structlog
 
+from services.core.facility.recipients import kind_of, shown
 from services.core.runtime import metrics
 from services.core.runtime.clock import Clock
 from services.core.store.alerts.outbox_delivery import CANNOT_BE_SENT, Outbox, Row
@@ -22,7 +23,7 @@ from services.notify.channel import Channel, DeliveryError
 from services.notify.heartbeat import Pulse
 from services.notify.message import TEST, Message
 from services.notify.pace import Pace
-from services.notify.recipients import Recipients, kind_of, shown
+from services.notify.recipients import Recipients
 
 log = structlog.get_logger()
 

@@ -24,6 +24,15 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
 ]
 
+#: Watched, and with somebody to tell.
+REST = """\
+thresholds:
+  - {id: hot, measure: rate, above: 1000}
+  - {id: year, measure: budget, window: year, budget: 1000000, above: 0.9}
+notify:
+  - {email: shift@example.org}
+"""
+FILE = TEXT + REST
 FACTOR = "co2_kg: 0.2, valid_from: 2026-01-01"
 
 
@@ -41,27 +50,35 @@ async def test_a_file_is_written_corrected_tried_applied_and_looked_back_at(
     address: str, page: Page, connection: psycopg.Connection[object]
 ) -> None:
     async with httpx.AsyncClient(base_url=address) as client:
-        assert (await client.put(ADDRESS, content=TEXT)).status_code == 200
+        assert (await client.put(ADDRESS, content=FILE)).status_code == 200
     (source,) = connection.execute("SELECT id FROM source WHERE slug = 'by-gauge'").fetchone() or ()
     minutes(connection, source, [(at("2026-11-20T10:00:00Z"), 2.0, 60_000)])
 
     await page.goto(f"{address}/configuration?facility=works")
     editor = page.locator("#text")
-    await expect(editor).to_have_value(TEXT)
+    await expect(editor).to_have_value(FILE)
     await wait_for(page, "#check-summary", "No mistakes.")
     await expect(page.locator("#try")).to_be_disabled()
+    await expect(page.locator("#recipient-rows tbody th")).to_have_text(
+        ["mqtt", "email shift@example.org"]
+    )
+    budget = page.locator("#threshold-rows tr", has_text="year")
+    await expect(budget).to_contain_text("90 % of 1,000 t")
+    await expect(page.locator("#factor-rows td[data-label=Valid]")).to_have_text(
+        ["2020-01-01 until 2026-01-01", "from 2026-01-01"]
+    )
 
-    await editor.fill(TEXT.replace(FACTOR, "co2_kgs: 0.3, valid_from: 2026-01-01"))
+    await editor.fill(FILE.replace(FACTOR, "co2_kgs: 0.3, valid_from: 2026-01-01"))
     await wait_for(page, "#check-summary", "1 mistake:")
     problem = page.locator("#problems button")
-    line = 1 + TEXT[: TEXT.index(FACTOR)].count("\n")
+    line = 1 + FILE[: FILE.index(FACTOR)].count("\n")
     await expect(problem).to_contain_text(f"Line {line}")
     await expect(problem).to_contain_text("did you mean co2_kg?")
     await fits(page, "configuration-mistake")
     await problem.click()
     await page.keyboard.type("co2_kg")
     await wait_for(page, "#check-summary", "No mistakes.")
-    changed = TEXT.replace(FACTOR, FACTOR.replace("0.2", "0.3"))
+    changed = FILE.replace(FACTOR, FACTOR.replace("0.2", "0.3"))
     await expect(editor).to_have_value(changed)
 
     await page.click("#try")
@@ -70,7 +87,7 @@ async def test_a_file_is_written_corrected_tried_applied_and_looked_back_at(
     await expect(outcome.locator("td[data-label=Hours]")).to_have_text(["1"])
     await fits(page, "configuration-tried")
     async with httpx.AsyncClient(base_url=address) as client:
-        assert (await client.get(ADDRESS)).text == TEXT
+        assert (await client.get(ADDRESS)).text == FILE
         await page.click("#apply")
         await expect(page.locator("#confirm")).to_contain_text("by-gauge")
         await fits(page, "configuration-confirm")
@@ -86,7 +103,7 @@ async def test_a_file_is_written_corrected_tried_applied_and_looked_back_at(
         await expect(page.locator("#difference .added").last).to_contain_text("co2_kg: 0.3")
         await fits(page, "configuration-versions")
         await versions.last.get_by_role("button", name="Open version 1").click()
-        await expect(editor).to_have_value(TEXT)
+        await expect(editor).to_have_value(FILE)
         async with page.expect_download() as download:
             await page.click("#download")
         assert (await download.value).suggested_filename == "works.yaml"

@@ -4,6 +4,7 @@ import { get, sendText, text } from "./api.js";
 import { Editor } from "./file-editor.js";
 import { nothingChanges, outcome, restatedWords } from "./file-outcome.js";
 import { showVersions } from "./file-versions.js";
+import { showFactors, showRecipients, showThresholds } from "./configured.js";
 import { listedFacilities, named, offer } from "./facility-list.js";
 import { say, sayUnread, sayWhy } from "./notice.js";
 
@@ -49,9 +50,9 @@ async function choose(chosen) {
   try {
     const mayConfigure = (await get("/v1/me")).allowed.some(({ rights, facilities }) =>
       rights.includes("configure") && (facilities === null || facilities.includes(chosen.id)));
-    for (const id of ["file", "versions"]) $(id).hidden = !mayConfigure;
+    for (const id of ["file", "versions", "recipients"]) $(id).hidden = !mayConfigure;
     $("reader").hidden = mayConfigure;
-    if (mayConfigure) await load();
+    await Promise.all([mayConfigure ? load() : null, lists(mayConfigure)]);
   } catch (error) {
     sayUnread(error, "The API cannot be reached; load the page again.");
   }
@@ -64,6 +65,11 @@ async function load() {
   $("outcome").replaceChildren();
   await versions();
 }
+
+/** What stands in the registry of the facility, whichever text it came from. */
+const lists = (mayConfigure) => Promise.all([
+  mayConfigure ? showRecipients(address()) : null, showThresholds(facility.id), showFactors(address()),
+]);
 
 const versions = () => showVersions(address(), facility.timezone, (written, number) => {
   editor.write(written);
@@ -104,7 +110,7 @@ async function apply() {
   showButtons();
   $("outcome").replaceChildren(...outcome(applied, facility.timezone));
   say(nothingChanges(applied) ? "Applied; only comments and layout changed." : "Applied.");
-  await versions();
+  await Promise.all([versions(), lists(true)]);
 }
 
 const put = (written, query) => sendText("PUT", `${address()}${query}`, written, { "If-Match": inForce.tag });

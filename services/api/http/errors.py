@@ -38,6 +38,7 @@ from services.api.prometheus.refusals import BadQueryError, ExecutionError
 from services.core.accounting.hj212.frames import FrameError
 from services.core.facility.errors import ApplyError, FacilityFileError
 from services.core.facility.value_plausibility import ImplausibleValueError
+from services.core.store.alerts.outbox import NotifierAwayError
 from services.core.store.alerts.threshold_changes import UnusableError
 from services.core.store.answers.explain import NothingKnownError
 from services.core.store.factor_series.names import UnknownSeriesError
@@ -67,6 +68,7 @@ _REFUSALS: Final[dict[type[Exception], type[Problem]]] = {
     ImplausibleValueError: InvalidRequest,
     PasswordError: InvalidRequest,
     StaleVersionError: ChangedMeanwhile,
+    NotifierAwayError: Conflict,
     FrameError: InvalidRequest,
     BadQueryError: BadQuery,
     ExecutionError: Unexecutable,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 from services.core.facility.model import Notify
 
@@ -28,3 +29,22 @@ def targets_of(entries: Iterable[Notify]) -> list[str]:
         else:
             targets[target_of(entry)] = None
     return list(targets)
+
+
+def kind_of(target: str) -> str:
+    """Return the kind of a target: webhook, alertmanager, email or mqtt."""
+    return target.partition(" ")[0]
+
+
+def address_of(target: str) -> str:
+    """Return the address of a target."""
+    return target.partition(" ")[2]
+
+
+def shown(target: str) -> str:
+    """Return a target for logs: beyond their host, addresses of webhooks are often secrets."""
+    kind, address = kind_of(target), address_of(target)
+    if kind in {"webhook", "alertmanager"}:
+        parts = urlsplit(address)
+        return f"{kind} {parts.scheme}://{parts.netloc}"
+    return target

@@ -213,3 +213,21 @@ async def test_whoever_may_not_configure_neither_reads_nor_tries_a_file(
         for key, status in ((reader, 403), (other, 404), (chief, 200)):
             answer = await guarded.request(method, address, content=body, headers={**YAML, **key})
             assert answer.status_code == status, (method, address, answer.text)
+
+
+async def test_factors_of_a_facility_are_its_own_and_those_that_it_uses(
+    client: httpx.AsyncClient,
+) -> None:
+    gas = "  - {id: gas, scope: 1, method: activity, input: meter.energy, factor: natural-gas-gb}\n"
+    text = TEXT.replace("  - id: stack\n", f"{gas}  - id: stack\n")
+    assert (await client.put(ADDRESS, content=text)).status_code == 200
+    rows = (await client.get(f"{ADDRESS}/factors")).json()
+    own = [row for row in rows if row["in_file"]]
+    assert [(row["factor"], row["co2_kg"], row["valid_from"], row["valid_to"]) for row in own] == [
+        ("f", 0.25, "2020-01-01", "2026-01-01"),
+        ("f", 0.2, "2026-01-01", None),
+    ]
+    assert own[0]["sources"] == ["by-counter", "by-gauge", "by-interval"]
+    others = [row for row in rows if not row["in_file"]]
+    assert {row["factor"] for row in others} == {"natural-gas-gb"}
+    assert all(row["sources"] == ["gas"] and row["citation"] for row in others)

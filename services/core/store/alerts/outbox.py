@@ -12,8 +12,10 @@ import psycopg
 from psycopg.rows import class_row
 
 from services.core.facility.model import Notify
-from services.core.facility.recipients import targets_of
+from services.core.facility.recipients import target_of, targets_of
 from services.core.store.alerts import writer
+from services.core.store.audit.record import record
+from services.core.store.database.progress import runs
 
 _NOTIFY_OF = "SELECT id, coalesce(document -> 'notify', '[]') FROM facility WHERE slug = %s"
 
@@ -43,6 +45,37 @@ WHERE lane = %s AND delivered_at IS NULL AND abandoned_at IS NULL
 """
 
 
+#: What became of messages to each recipient of a facility, as far as the outbox remembers.
+_STANDING = """
+SELECT o.target, count(*) FILTER (WHERE o.delivered_at IS NULL AND o.abandoned_at IS NULL),
+       max(o.delivered_at),
+       (array_agg(o.last_error ORDER BY o.id DESC) FILTER (
+            WHERE o.delivered_at IS NULL AND o.abandoned_at IS NULL AND o.last_error IS NOT NULL
+       ))[1]
+FROM outbox o JOIN facility f ON f.id = o.facility_id WHERE f.slug = %s GROUP BY o.target
+"""
+
+
+class NotifierAwayError(RuntimeError):
+    """No notifier runs: nothing is sent."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipient:
+    """Whom a facility's alerts are sent to, and what became of the messages."""
+
+    target: str
+    #: the environment variable with the secret that messages are signed with
+    secret_env: str | None
+    #: None: no heartbeat
+    heartbeat_s: float | None
+    #: messages that are not delivered yet
+    waiting: int
+    delivered_at: datetime | None
+    #: why the newest that waits was not accepted; None: nothing failed
+    reason: str | None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
     """One message to one recipient."""
@@ -70,6 +103,15 @@ class SentTest:
     #: of its rows in the outbox
     lane: str
     targets: Sequence[str]
+
+
+def refuse_without_notifier(connection: psycopg.Connection[Any]) -> None:
+    """Let nothing be sent of which somebody awaits the outcome while nobody sends.
+
+    :raises NotifierAwayError: no notifier runs.
+    """
+    if not runs(connection, "notify"):
+        raise NotifierAwayError("the notifier is not running; start `tonne notify`")
 
 
 def enqueue_test(
@@ -105,7 +147,39 @@ def enqueue_test(
                 }
             ],
         )
+        record(
+            connection,
+            "recipient.test",
+            by=by,
+            facility=facility,
+            subject=", ".join(sorted(wanted)) or "all",
+        )
     return SentTest(lane=lane, targets=targets)
+
+
+def recipients(connection: psycopg.Connection[Any], facility: str) -> list[Recipient] | None:
+    """Return whom a facility's file has notified; None if there is no such facility."""
+    row = connection.execute(_NOTIFY_OF, (facility,)).fetchone()
+    if row is None:
+        return None
+    entries = [Notify.model_validate(entry) for entry in row[1]]
+    stated = {target_of(entry): entry for entry in entries if entry.mqtt is not False}
+    standing = {target: rest for target, *rest in connection.execute(_STANDING, (facility,))}
+    made = []
+    for target in targets_of(entries):
+        entry = stated.get(target)
+        waiting, delivered_at, reason = standing.get(target, (0, None, None))
+        made.append(
+            Recipient(
+                target=target,
+                secret_env=None if entry is None else entry.secret_env,
+                heartbeat_s=None if entry is None else entry.heartbeat,
+                waiting=waiting,
+                delivered_at=delivered_at,
+                reason=reason,
+            )
+        )
+    return made
 
 
 def entries_of_test(connection: psycopg.Connection[Any], test: SentTest) -> list[Entry]:
