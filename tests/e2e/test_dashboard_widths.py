@@ -82,7 +82,7 @@ TOO_WIDE = """
 """
 
 
-async def _plant(address: str, connection: Connection) -> Plant:
+async def plant_everything(address: str, connection: Connection) -> Plant:
     async with httpx.AsyncClient(base_url=address) as client:
         put = await client.put("/v1/facilities/everything", content=_FILE.encode())
     assert put.status_code == 200, put.text
@@ -114,7 +114,7 @@ async def _plant(address: str, connection: Connection) -> Plant:
 async def test_a_facility_with_everything_fits_every_screen(
     address: str, page: Page, connection: Connection
 ) -> None:
-    await _plant(address, connection)
+    await plant_everything(address, connection)
     for figure in ("co2", "market", "co2_biogenic"):
         await page.goto(f"{address}/?facility=everything&figure={figure}")
         await wait_for(page, "#state-text", "live")
