@@ -63,7 +63,7 @@ _ENGLISH = re.compile(r"[A-Za-z]{2,} [a-z]{2,} [a-z]{2,}")
 def _english(said: list[str], language: str) -> list[str]:
     """Return what is in English though it has a translation, or though it is a sentence."""
     keys = {str(message.id) for message in catalogue(language) if message.id != message.string}
-    texts = [text for text in said if text in keys]
+    texts = [text for text in said if text and text in keys]
     if language == "zh":
         texts += [text for text in said if _ENGLISH.search(text) and LONG not in text]
     return texts
