@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
@@ -20,6 +20,18 @@ from services.core.runtime.clock import Clock
 from services.core.runtime.settings import Settings
 from services.core.store.answers.known_facilities import KnownFacilities
 from services.core.store.answers.source_uncertainty import KnownAccounts
+
+
+class Reading(Protocol):
+    """What answers about the past take of the parts; a command has no others."""
+
+    @property
+    def database(self) -> Database:
+        """Where to read."""
+
+    @property
+    def accounts(self) -> KnownAccounts:
+        """How sources enter totals."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.concurrency import run_in_threadpool
 
+from services.core.store.database.connect import ProcessName
 from services.core.store.database.transactions import ReadingConnections, reading_pool, writing
 
 Result = TypeVar("Result")
@@ -22,10 +23,11 @@ _IDLE = 4
 class Database:
     """Reads with a role that can do nothing else; writes configuration and requests only."""
 
-    def __init__(self, url: str, *, connections: int) -> None:
+    def __init__(self, url: str, *, connections: int, process: ProcessName = "api") -> None:
         self._url = url
-        self._pool = reading_pool(url, process="api", connections=connections)
-        self._in_threads = ReadingConnections(url, process="api", idle=_IDLE)
+        self._process = process
+        self._pool = reading_pool(url, process=process, connections=connections)
+        self._in_threads = ReadingConnections(url, process=process, idle=_IDLE)
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Take a connection of the pool, in autocommit.
@@ -57,7 +59,9 @@ class Database:
         """
 
         def work() -> Result:
-            with writing(self._url, process="api", dry_run=dry_run, address=address) as connection:
+            with writing(
+                self._url, process=self._process, dry_run=dry_run, address=address
+            ) as connection:
                 return change(connection)
 
         return await run_in_threadpool(work)

@@ -87,7 +87,7 @@ PARTS: Final = {
     "activities": Part(
         "services.cli.activities", "app", "Import, list and withdraw amounts of bills and the like."
     ),
-    "report": Part("services.cli.report", "app", "Write reports that authorities ask for."),
+    "report": Part("services.cli.report", "app", "Write reports, for people and for authorities."),
     "devices": Part("services.cli.devices", "app", "Manage broker accounts of devices."),
     "quarantine": Part(
         "services.cli.quarantine", "app", "List, replay and discard refused messages."

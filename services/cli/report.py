@@ -1,4 +1,4 @@
-"""``tonne report``: files that authorities ask for."""
+"""``tonne report``: reports of a period, and files that authorities ask for."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from services.cli.emission_report import emissions
 from services.cli.errors import clear_errors, failure
 from services.cli.process import database, operator
 from services.cli.say import amount, say
@@ -25,7 +26,8 @@ from services.core.store.audit.record import record
 from services.core.store.packing import opened
 from services.core.timeline.instants import DAY, rfc3339
 
-app = typer.Typer(no_args_is_help=True, help="Write reports that authorities ask for.")
+app = typer.Typer(no_args_is_help=True, help="Write reports, for people and for authorities.")
+app.command()(emissions)
 
 
 class Period(StrEnum):

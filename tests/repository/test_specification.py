@@ -77,6 +77,7 @@ def test_the_calls_of_the_contract_are_there_and_those_with_data_want_a_key() ->
         ("get", "/v1/reports"),
         ("get", "/v1/reports/cbam"),
         ("get", "/v1/reports/china-month"),
+        ("get", "/v1/reports/emissions"),
         ("get", "/v1/reports/hj212"),
         ("get", "/v1/pollutants"),
         ("get", "/v1/limits"),

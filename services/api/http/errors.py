@@ -35,6 +35,7 @@ from services.api.http.problems import (
 )
 from services.api.http.prometheus_errors import BadQuery, Unexecutable
 from services.api.prometheus.refusals import BadQueryError, ExecutionError
+from services.core.accounting.emission_report.period import NotBegunError
 from services.core.accounting.hj212.frames import FrameError
 from services.core.facility.errors import ApplyError, FacilityFileError
 from services.core.facility.value_plausibility import ImplausibleValueError
@@ -70,6 +71,7 @@ _REFUSALS: Final[dict[type[Exception], type[Problem]]] = {
     StaleVersionError: ChangedMeanwhile,
     NotifierAwayError: Conflict,
     FrameError: InvalidRequest,
+    NotBegunError: InvalidRequest,
     BadQueryError: BadQuery,
     ExecutionError: Unexecutable,
 }

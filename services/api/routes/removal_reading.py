@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.api.context import Context
+from services.api.context import Reading
 from services.api.http.intervals import HOURLY
 from services.api.models.emission_table import ListedSource
 from services.api.models.removed import BIOGENIC, FOSSIL, is_from_stack, removed_and_stored
@@ -34,7 +34,7 @@ class MeasuredRemovals:
 
 
 async def measured_removals(
-    context: Context,
+    context: Reading,
     connection: AsyncConnection,
     facility: FacilityRow,
     boundaries: Sequence[datetime],
@@ -90,7 +90,7 @@ Period = tuple[str, datetime, datetime]
 
 
 async def beside_periods(
-    context: Context,
+    context: Reading,
     facilities: Sequence[FacilityRow],
     periods: Collection[Period],
     now: datetime,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, LiteralString
+from typing import Any, Final, LiteralString
 
 import psycopg
 from psycopg.rows import dict_row
@@ -19,6 +20,7 @@ from services.core.accounting.china_month.record import (
 )
 from services.core.accounting.hj212.stack import BEIJING
 from services.core.facility.written import written
+from services.core.store.answers.counted_factors import counted_factors
 from services.core.store.answers.explain import NothingKnownError
 from services.core.store.emissions import hour_history
 from services.core.store.emissions.hour_quality import HAS_NO_VALUE
@@ -61,21 +63,6 @@ SELECT source_id, sum(operating_ms) FROM (
 GROUP BY source_id
 """
 
-_FACTORS: LiteralString = """
-SELECT x.slug AS id, string_agg(DISTINCT s.slug, ' ' ORDER BY s.slug) AS sources, x.unit, x.co2_kg,
-       x.co2e_kg, x.co2_biogenic_kg AS biogenic_kg, x.heat_content_mj, x.heat_content_unit,
-       x.valid_from, x.valid_to, x.known_from, x.data_year, x.release, x.citation
-FROM source s
-CROSS JOIN LATERAL (VALUES (s.spec ->> 'factor'), (s.spec ->> 'market_factor')) n(name)
-JOIN factor x ON x.slug = n.name AND x.known_to IS NULL AND (
-    x.facility_id = s.facility_id OR x.facility_id IS NULL AND NOT EXISTS (
-        SELECT FROM factor o
-        WHERE o.facility_id = s.facility_id AND o.slug = n.name AND o.known_to IS NULL))
-WHERE s.id = ANY(%(sources)s) AND s.method = 'activity'
-  AND coalesce(x.valid_from < %(end_day)s, true) AND coalesce(x.valid_to > %(first_day)s, true)
-GROUP BY x.id ORDER BY x.slug, x.valid_from NULLS FIRST
-"""
-
 _DOCUMENTS: LiteralString = """
 SELECT e.id, d.slug || '.' || c.slug AS channel, e.first_day, e.end_day, e.amount, e.unit,
        e.document, e.imported_at, e.imported_by, w.reason AS withdrawn
@@ -93,6 +80,9 @@ JOIN channel c ON c.id = t.channel_id JOIN device d ON d.id = c.device_id
 WHERE d.facility_id = %(facility)s AND t.ended_at >= %(first)s AND t.ended_at < %(last)s
 ORDER BY t.ended_at, 1
 """
+
+
+_OF_FACTOR: Final = tuple(item.name for item in fields(MonthFactor))
 
 
 def china_month(
@@ -124,7 +114,7 @@ def china_month(
         operating = {s["source_id"]: s["sum"] for s in cursor.execute(_OPERATING, asked).fetchall()}
         elapsed_ms = int((min(ends, now) - begins) / timedelta(milliseconds=1))
         sums = cursor.execute(_SUMS, asked).fetchall()
-        factors = [MonthFactor(**factor) for factor in cursor.execute(_FACTORS, asked)]
+        factors = counted_factors(connection, ids, begins.date(), ends.date())
         documents = cursor.execute(_DOCUMENTS, asked).fetchall()
         tests = cursor.execute(_TESTS, asked).fetchall()
     files = [f for f in months.files(connection, [facility]) if _overlaps(f, begins, ends)]
@@ -136,7 +126,7 @@ def china_month(
         ends=ends,
         known_at=now,
         sources=[_source(s, operating.get(s["source_id"]), elapsed_ms) for s in sums],
-        factors=factors,
+        factors=[MonthFactor(**{key: row[key] for key in _OF_FACTOR}) for row in factors],
         evidence=[
             _file(row),
             *_audits(row["document"], ends),

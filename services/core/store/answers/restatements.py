@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,12 +19,7 @@ from services.core.store.emissions.hour_packing.months import begin
 from services.core.store.packing import opened
 from services.core.store.schema.figures import MASSES, per_figure
 
-_RESTATEMENTS = text(
-    f"""
-SELECT o.source_id, o.hour, n.version, ARRAY[{per_figure(MASSES, "o.{f}")}] AS old_masses_ug,
-       ARRAY[{per_figure(MASSES, "n.{f}")}] AS new_masses_ug, o.covered_ms AS old_covered_ms,
-       n.covered_ms AS new_covered_ms, o.quality AS old_quality, n.quality AS new_quality,
-       o.code AS old_code, n.code AS new_code, n.reason, n.known_at
+_CHANGES: Final = f"""
 FROM emission_hour_history o
 CROSS JOIN LATERAL (
     SELECT h.version, {per_figure(MASSES, "h.{f}")}, h.covered_ms, h.quality, h.code, h.reason,
@@ -42,10 +37,29 @@ WHERE o.source_id = ANY(:sources)
   AND (CAST(:known_from AS timestamptz) IS NULL OR o.superseded_at >= :known_from)
   AND (CAST(:known_to AS timestamptz) IS NULL OR o.superseded_at < :known_to)
   AND (CAST(:as_of AS timestamptz) IS NULL OR o.superseded_at <= :as_of)
-  AND (CAST(:after_hour AS timestamptz) IS NULL
+"""  # noqa: S608 - constants
+
+_RESTATEMENTS = text(
+    f"""
+SELECT o.source_id, o.hour, n.version, ARRAY[{per_figure(MASSES, "o.{f}")}] AS old_masses_ug,
+       ARRAY[{per_figure(MASSES, "n.{f}")}] AS new_masses_ug, o.covered_ms AS old_covered_ms,
+       n.covered_ms AS new_covered_ms, o.quality AS old_quality, n.quality AS new_quality,
+       o.code AS old_code, n.code AS new_code, n.reason, n.known_at
+{_CHANGES}  AND (CAST(:after_hour AS timestamptz) IS NULL
        OR (o.hour, o.source_id, n.version) > (:after_hour, :after_source, :after_version))
 ORDER BY o.hour, o.source_id, o.version LIMIT :limit
-"""  # noqa: S608 - constants
+"""
+)
+
+_SUMMED = text(
+    f"""
+SELECT o.source_id, n.reason, count(*) AS changes, min(o.hour) AS first_hour,
+       max(o.hour) AS last_hour, min(n.known_at) AS first_known_at,
+       max(n.known_at) AS last_known_at,
+       ARRAY[{per_figure(MASSES, "sum(n.{f} - o.{f})")}] AS differences_ug
+{_CHANGES}
+GROUP BY o.source_id, n.reason ORDER BY 1, 4, 2
+"""
 )
 
 _PACKED = text(
@@ -76,6 +90,21 @@ class RestatementRow:
     new_code: str | None
     reason: str
     known_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SummedChanges:
+    """All changes of a source for one reason."""
+
+    source_id: int
+    reason: str
+    changes: int
+    first_hour: datetime
+    last_hour: datetime
+    first_known_at: datetime
+    last_known_at: datetime
+    #: new less old, in micrograms, in the order of ``MASSES``
+    differences_ug: Sequence[int]
 
 
 class Place(NamedTuple):
@@ -128,6 +157,38 @@ async def restatements(
             if len(rows_so_far) >= limit:
                 break
     return rows_so_far
+
+
+async def summed_changes(
+    connection: AsyncConnection,
+    sources: Sequence[int],
+    *,
+    begins: datetime,
+    ends: datetime,
+    known_from: datetime,
+    as_of: datetime | None,
+) -> list[SummedChanges]:
+    """Add up the changes, made from ``known_from`` on, of hours before ``ends``, by reason.
+
+    ``as_of``: those after it are left out; None: none is.
+    """
+    if not sources:
+        return []
+    asked = {
+        "sources": list(sources),
+        "begins": begins,
+        "ends": ends,
+        "known_from": known_from,
+        "known_to": None,
+        "as_of": as_of,
+    }
+    async with opened.snapshot_async(connection):
+        await _open(connection, sources, begins, ends)
+        rows = await connection.execute(_SUMMED, asked)
+        return [
+            SummedChanges(**{**row, "differences_ug": [int(ug) for ug in row["differences_ug"]]})
+            for row in rows.mappings()
+        ]
 
 
 async def _intervals(

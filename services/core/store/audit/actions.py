@@ -68,7 +68,7 @@ MEANINGS: Final[dict[Action, str]] = {
     "activity.import": "activities of bills were imported; subject: their ids",
     "activity.withdraw": "an imported activity was withdrawn; subject: its id",
     "hours.recompute": "hours were asked to be computed again; subject: the sources' ids",
-    "report.export": "a report for an authority was written; subject: its kind and source",
+    "report.export": "a report was written as a file; subject: its kind and source",
     "user.create": "an account was made; subject: its name",
     "user.role": "an account's roles changed; subject: its name",
     "user.password": "a password was set or changed; subject: the account's name",

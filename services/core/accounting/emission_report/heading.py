@@ -1,0 +1,71 @@
+"""What stands above the tables of a report that people read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from services.core.accounting.emission_report.record import EmissionReport
+from services.core.accounting.emission_report.remarks import remarks
+from services.core.accounting.emission_report.words import Words
+
+_UTC = ZoneInfo("UTC")
+#: Facilities that a heading names; a table has all of them.
+_MAX_NAMED = 10
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Heading:
+    """A title, facts by name, and remarks, warnings first."""
+
+    title: str
+    #: that instants are written in
+    zone: ZoneInfo
+    facts: Sequence[tuple[str, str]]
+    #: whether it is a warning, and its sentence
+    remarks: Sequence[tuple[bool, str]]
+
+
+def heading(report: EmissionReport, words: Words) -> Heading:
+    """Return the heading; instants are in the time zone of the facilities, or in UTC."""
+    zones = {facility.timezone for facility in report.facilities}
+    zone = ZoneInfo(zones.pop()) if len(zones) == 1 else _UTC
+    who = report.name or report.subject or words("All facilities")
+    named = [f"{facility.name} ({facility.id})" for facility in report.facilities[:_MAX_NAMED]]
+    if len(report.facilities) > _MAX_NAMED:
+        named.append(words("and {count} more", count=len(report.facilities) - _MAX_NAMED))
+    facts = [
+        (words("Facilities"), ", ".join(named)),
+        (words("Period"), str(report.period)),
+        (words("Begins"), _bound(report, zone, is_end=False)),
+        (words("Ends"), _bound(report, zone, is_end=True)),
+        (words("Time zone"), zone.key),
+        (words("As known at"), written(report.known_at, zone)),
+        (words("State"), words("final" if report.is_final else "provisional")),
+    ]
+    if len(report.facilities) == 1:
+        digest = report.facilities[0].configuration
+        facts.append((words("SHA-256 of its file"), digest or words("unknown")))
+    return Heading(
+        title=words("Emissions of {who}, {period}", who=who, period=str(report.period)),
+        zone=zone,
+        facts=facts,
+        remarks=[
+            (remark.level == "warning", words(remark.text, **remark.values))
+            for remark in remarks(report)
+        ],
+    )
+
+
+def _bound(report: EmissionReport, zone: ZoneInfo, *, is_end: bool) -> str:
+    bounds = [f.ends if is_end else f.begins for f in report.facilities]
+    if not bounds:
+        return ""
+    return written(max(bounds) if is_end else min(bounds), zone)
+
+
+def written(instant: datetime, zone: ZoneInfo) -> str:
+    """Write an instant to the minute in a time zone, with its offset."""
+    return instant.astimezone(zone).isoformat(sep=" ", timespec="minutes")
