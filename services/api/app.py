@@ -14,7 +14,7 @@ from importlib.metadata import version
 import psycopg
 import structlog
 import uvloop
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -25,12 +25,12 @@ from services.api.database import Database
 from services.api.health import HOLDS_S, Health
 from services.api.http import errors
 from services.api.http.answer_cache import AnswerCache
+from services.api.http.calls import well_asked
 from services.api.http.formats import NameFormat
 from services.api.http.middleware import CountRequests, LimitBody
 from services.api.http.parameters import TellTime
 from services.api.http.prometheus_errors import PrometheusErrors
-from services.api.http.same_site import SameSiteOnly, no_form
-from services.api.http.validation import no_unknown_parameter
+from services.api.http.same_site import SameSiteOnly
 from services.api.http.well_formed import WellFormedOnly
 from services.api.live.bodies import LiveBodies
 from services.api.live.credentials import Uses
@@ -161,7 +161,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        dependencies=[Depends(_well_asked)],
+        dependencies=[Depends(well_asked)],
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.state.context = Context(
@@ -287,12 +287,6 @@ def run(settings: Settings) -> int:
 def _refuse(reason: str) -> int:
     log.error("refused", reason=reason)
     return 1
-
-
-async def _well_asked(request: Request) -> None:
-    """Refuse what no call accepts; FastAPI takes longer to call a function than it takes itself."""
-    await no_form(request)
-    await no_unknown_parameter(request)
 
 
 def _operation_id(route: APIRoute) -> str:

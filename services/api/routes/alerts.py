@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field
 from services.api.auth import Operator, Principal, Reader, seen_facilities, visible_facilities
 from services.api.context import Context, InContext
 from services.api.http.answers import Accept, json_answer, rows_answer
+from services.api.http.calls import Call
 from services.api.http.cursors import Cursor
 from services.api.http.formats import TextFormat
 from services.api.http.pages import CursorText, Pages, RowLimit
@@ -31,7 +32,7 @@ from services.core.facility.fields import Slug
 from services.core.store.alerts import queries, threshold_changes
 from services.core.store.alerts.threshold_changes import Remark
 
-router = APIRouter(tags=["alerts"])
+router = APIRouter(route_class=Call, tags=["alerts"])
 
 _ROWS = Shape(Alert)
 _CODES = Shape(AlertCodeRow)

@@ -14,6 +14,7 @@ from fastapi.responses import Response
 from services.api.auth import Reader, asked_slugs, seen_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, table_answer
+from services.api.http.calls import Call
 from services.api.http.intervals import count_about, cut
 from services.api.http.loop_turns import in_turn
 from services.api.http.pages import MAX_ROWS, refuse_beyond
@@ -34,7 +35,7 @@ from services.core.store.packing import opened
 from services.core.store.registry.stated_removals import StatedBalance
 from services.core.timeline.instants import rfc3339
 
-router = APIRouter(tags=["emissions"])
+router = APIRouter(route_class=Call, tags=["emissions"])
 
 
 @router.get(

@@ -15,6 +15,7 @@ from services.api.auth import Principal, Reader, in_force, no_facility
 from services.api.context import Context, InContext
 from services.api.database import Database
 from services.api.http.answers import Accept, chosen_media_type, json_answer, rows_answer
+from services.api.http.calls import Call
 from services.api.http.errors import DATABASE_ERRORS, from_database
 from services.api.http.formats import JSON, TextFormat
 from services.api.http.parameters import FacilityId, Instant, Query
@@ -49,7 +50,7 @@ from services.core.store.answers.live_as_of import (
 )
 from services.core.store.answers.source_uncertainty import source_accounts
 
-router = APIRouter(tags=["live"])
+router = APIRouter(route_class=Call, tags=["live"])
 
 _ROWS = Shape(LiveRow)
 #: Headers that an answer has in each of its formats.

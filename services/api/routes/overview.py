@@ -13,6 +13,7 @@ from pydantic import Field
 from services.api.auth import Reader, visible_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, rows_answer
+from services.api.http.calls import Call
 from services.api.http.parameters import FacilitiesQuery
 from services.api.http.problems import NotFound
 from services.api.http.shapes import Row, Shape
@@ -20,7 +21,7 @@ from services.api.live.overview import overview_row
 from services.api.models.overview import Overview
 from services.core.accounting.methods import MassName
 
-router = APIRouter(tags=["live"])
+router = APIRouter(route_class=Call, tags=["live"])
 
 _ROWS = Shape(Overview)
 

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.api.auth import Reader, retired_header, seen_facilities
 from services.api.context import Context, InContext
 from services.api.http.answers import Accept, table_answer
+from services.api.http.calls import Call
 from services.api.http.formats import TextFormat
 from services.api.http.pages import MAX_ROWS, CursorText, RowLimit
 from services.api.http.parameters import FacilityList, SlugList, TimeSpan
@@ -37,7 +38,7 @@ from services.core.store.readings.chart import (
 )
 from services.core.timeline.instants import from_us, rfc3339
 
-router = APIRouter(tags=["readings"])
+router = APIRouter(route_class=Call, tags=["readings"])
 
 #: Rows of a page of every reading, where the query states none.
 _PAGE_ROWS = 10_000
