@@ -7,6 +7,7 @@ import { showVersions } from "./file-versions.js";
 import { showFactors, showRecipients, showThresholds } from "./configured.js";
 import { listedFacilities, named, offer } from "./facility-list.js";
 import { say, sayUnread, sayWhy } from "./notice.js";
+import { t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -35,7 +36,7 @@ async function start() {
   const first = facilities.find(({ id }) => id === asked) ?? facilities[0];
   const byId = new Map(facilities.map((one) => [one.id, one]));
   offer($("facility"), named(facilities), first.id, (id) => {
-    if (isChanged() && !confirm("What you changed is not applied. Leave it?")) {
+    if (isChanged() && !confirm(t("What you changed is not applied. Leave it?"))) {
       $("facility").value = facility.id;
       return;
     }
@@ -54,7 +55,7 @@ async function choose(chosen) {
     $("reader").hidden = mayConfigure;
     await Promise.all([mayConfigure ? load() : null, lists(mayConfigure)]);
   } catch (error) {
-    sayUnread(error, "The API cannot be reached; load the page again.");
+    sayUnread(error, t("The API cannot be reached; load the page again."));
   }
 }
 
@@ -73,7 +74,7 @@ const lists = (mayConfigure) => Promise.all([
 
 const versions = () => showVersions(address(), facility.timezone, (written, number) => {
   editor.write(written);
-  say(`Version ${number} is in the editor; try and apply it to bring it back into force.`);
+  say(t("Version {number} is in the editor; try and apply it to bring it back into force.", { number }));
 });
 
 const address = () => `/v1/facilities/${encodeURIComponent(facility.id)}`;
@@ -84,7 +85,7 @@ function showButtons() {
   $("try").disabled = $("apply").disabled = isWrong || !isChanged();
   $("back").disabled = !isChanged();
   $("download").disabled = false;
-  $("file-summary").textContent = isChanged() ? "changed, not applied" : "in force";
+  $("file-summary").textContent = isChanged() ? t("changed, not applied") : t("in force");
   if (tried !== null && editor.text !== tried.text) {
     tried = null;
     $("outcome").replaceChildren();
@@ -109,7 +110,7 @@ async function apply() {
   tried = null;
   showButtons();
   $("outcome").replaceChildren(...outcome(applied, facility.timezone));
-  say(nothingChanges(applied) ? "Applied; only comments and layout changed." : "Applied.");
+  say(nothingChanges(applied) ? t("Applied; only comments and layout changed.") : t("Applied."));
   await Promise.all([versions(), lists(true)]);
 }
 

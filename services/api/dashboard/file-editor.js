@@ -2,6 +2,7 @@
 
 import { node } from "./dom.js";
 import { sayWhy } from "./notice.js";
+import { plural, t } from "./words.js";
 
 /** So long after the last key a text is looked at. */
 const REST_MS = 400;
@@ -60,7 +61,7 @@ export class Editor {
 
   #show(errors) {
     this.mistakes = errors.length;
-    this.#summary.textContent = errors.length === 0 ? "No mistakes." : errors.length === 1 ? "1 mistake:" : `${errors.length} mistakes:`;
+    this.#summary.textContent = errors.length === 0 ? t("No mistakes.") : plural("{n} mistake:", "{n} mistakes:", errors.length);
     this.#summary.classList.toggle("doubt", errors.length > 0);
     this.#problems.replaceChildren(...errors.map((error) => node("li", {}, this.#link(error))));
     this.#changed();
@@ -69,7 +70,7 @@ export class Editor {
   #link({ line, column, message }) {
     if (line === 0) return node("span", { className: "doubt", textContent: message });
     return node("button", { type: "button", className: "place", onclick: () => this.#goTo(line, column) },
-      node("span", { className: "line", textContent: `Line ${line}` }), node("span", { textContent: message }));
+      node("span", { className: "line", textContent: t("Line {line}", { line }) }), node("span", { textContent: message }));
   }
 
   #goTo(line, column) {

@@ -2,6 +2,7 @@
 
 import { node } from "./dom.js";
 import { table } from "./tree.js";
+import { plural, t } from "./words.js";
 import { clockWords } from "./zones.js";
 
 export const nothingChanges = ({ changes, differences }) => changes.length === 0 && differences.length === 0;
@@ -9,17 +10,17 @@ export const nothingChanges = ({ changes, differences }) => changes.length === 0
 /** Everything that a dry run or an apply says, as sections. */
 export function outcome(result, zone) {
   const { changes, differences, warnings, dry_run: isDry } = result;
-  const title = isDry ? "What applying it would change" : "What applying it changed";
+  const title = isDry ? t("What applying it would change") : t("What applying it changed");
   return [
     node("h3", { textContent: title }),
-    ...(nothingChanges(result) ? [node("p", { textContent: "Comments and layout alone: no total changes." })] : []),
-    ...(differences.length ? [table(["Where", "Before", "After"], differences.map(({ place, before, after }) => [
-      place, stated(before, "not stated"), stated(after, "no longer stated"),
+    ...(nothingChanges(result) ? [node("p", { textContent: t("Comments and layout alone: no total changes.") })] : []),
+    ...(differences.length ? [table([t("Where"), t("Before"), t("After")], differences.map(({ place, before, after }) => [
+      place, stated(before, t("not stated")), stated(after, t("no longer stated")),
     ]))] : []),
-    ...(changes.length ? [node("details", {}, node("summary", { textContent: `Parts that change: ${changes.length}` }),
+    ...(changes.length ? [node("details", {}, node("summary", { textContent: t("Parts that change: {n}", { n: changes.length }) }),
       node("ul", {}, ...changes.map((change) => node("li", { textContent: change }))))] : []),
     ...restated(result, zone),
-    ...(warnings.length ? [node("h3", { textContent: "Warnings" }),
+    ...(warnings.length ? [node("h3", { textContent: t("Warnings") }),
       node("ul", {}, ...warnings.map((warning) => node("li", { className: "doubt", textContent: warning })))] : []),
   ];
 }
@@ -27,20 +28,18 @@ export function outcome(result, zone) {
 /** The same in short, for whoever is about to apply it. */
 export function restatedWords(result, zone) {
   return [
-    node("p", { textContent: nothingChanges(result) ? "Only comments and layout change." : changeWords(result.differences.length) }),
+    node("p", { textContent: nothingChanges(result)
+      ? t("Only comments and layout change.")
+      : plural("{n} value is stated otherwise.", "{n} values are stated otherwise.", result.differences.length) }),
     ...restated(result, zone),
   ];
 }
 
-function changeWords(count) {
-  return count === 1 ? "One value is stated otherwise." : `${count} values are stated otherwise.`;
-}
-
 function restated({ restatements }, zone) {
-  const title = node("h3", { textContent: "What is computed again" });
-  if (restatements.length === 0) return [title, node("p", { textContent: "Nothing of the past." })];
+  const title = node("h3", { textContent: t("What is computed again") });
+  if (restatements.length === 0) return [title, node("p", { textContent: t("Nothing of the past.") })];
   const at = (time) => clockWords(Date.parse(time), zone);
-  return [title, table(["Source", "From", "To", "Hours", "Why"],
+  return [title, table([t("Source"), t("From"), t("To"), t("Hours"), t("Why")],
     restatements.map(({ source, from, to, hours, reason }) => [source, at(from), at(to), String(hours), reason]))];
 }
 

@@ -4,6 +4,7 @@ import { page, text } from "./api.js";
 import { node } from "./dom.js";
 import { sayWhy } from "./notice.js";
 import { table } from "./tree.js";
+import { plural, t } from "./words.js";
 import { clockWords } from "./zones.js";
 
 const $ = (id) => document.getElementById(id);
@@ -21,18 +22,18 @@ async function append(from, shown) {
   if (rows.length) $("version-rows").append(versionTable(rows, shown));
   const isEmpty = $("version-rows").childElementCount === 0;
   $("versions-summary").textContent = isEmpty
-    ? "None is kept: the file was applied before texts were. It is shown above as what it states, without comments."
-    : "newest first; the highest number is in force";
+    ? t("None is kept: the file was applied before texts were. It is shown above as what it states, without comments.")
+    : t("newest first; the highest number is in force");
   $("older").hidden = next === null;
   $("older").onclick = () => append(next, shown).catch(sayWhy);
 }
 
 function versionTable(rows, { address, zone, open }) {
-  return table(["Version", "Applied", "By", "Changed", "Look"], rows.map(({ number, applied_at: at, applied_by: by, changes }) => [
-    String(number), clockWords(Date.parse(at), zone), by ?? "not recorded", changed(changes),
+  return table([t("Version"), t("Applied"), t("By"), t("Changed"), t("Look")], rows.map(({ number, applied_at: at, applied_by: by, changes }) => [
+    String(number), clockWords(Date.parse(at), zone), by ?? t("not recorded"), changed(changes),
     node("span", { className: "steps" },
-      button("Compare", `Compare version ${number} with another one`, () => compare(address, number, number - 1)),
-      button("Open", `Open version ${number} in the editor`, async () => open((await text(`${address}/versions/${number}`)).text, number))),
+      button(t("Compare"), t("Compare version {number} with another one", { number }), () => compare(address, number, number - 1)),
+      button(t("Open"), t("Open version {number} in the editor", { number }), async () => open((await text(`${address}/versions/${number}`)).text, number))),
   ]));
 }
 
@@ -43,9 +44,9 @@ function button(words, label, work) {
 }
 
 function changed(changes) {
-  if (changes.length === 0) return "comments and layout";
+  if (changes.length === 0) return t("comments and layout");
   if (changes.length <= 3) return changes.join(", ");
-  return node("details", {}, node("summary", { textContent: `${changes.length} parts` }), changes.join(", "));
+  return node("details", {}, node("summary", { textContent: plural("{n} part", "{n} parts", changes.length) }), changes.join(", "));
 }
 
 /** Show what a version has otherwise than another one, which can be chosen; 0 is nothing. */
@@ -54,9 +55,9 @@ async function compare(address, number, since) {
   const other = node("input", { type: "number", min: 0, value: since });
   other.onchange = () => compare(address, number, Number(other.value)).catch(sayWhy);
   $("difference").replaceChildren(
-    node("h3", { textContent: `Version ${number}` }),
-    node("label", { className: "against" }, "Compared with version ", other),
-    lines === "" ? node("p", { textContent: "They are the same." }) : node("pre", { tabIndex: 0, className: "difference" }, ...lines.split("\n").map(line)));
+    node("h3", { textContent: t("Version {number}", { number }) }),
+    node("label", { className: "against" }, t("Compared with version"), other),
+    lines === "" ? node("p", { textContent: t("They are the same.") }) : node("pre", { tabIndex: 0, className: "difference" }, ...lines.split("\n").map(line)));
   $("difference").scrollIntoView({ block: "nearest" });
 }
 
