@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -209,3 +209,39 @@ async def test_a_wrong_address_shows_the_last_days_and_a_wrong_range_says_why(
     await page.fill("#to", "2020-01-01T00:00")
     await page.dispatch_event("#to", "change")
     await expect(page.locator("#notice")).to_contain_text("The range ends before it begins")
+
+
+_BUDGETS = """
+thresholds:
+  - {id: of-all, measure: budget, window: year, budget: 1000, above: 0.1}
+  - {id: of-s1, source: s1, measure: budget, window: month, budget: 100000, above: 0.9}
+"""
+
+
+async def test_budgets_that_run_burn_down(
+    address: str, page: Page, connection: Connection, database_url: str
+) -> None:
+    apply_text(database_url, _FILE + _BUDGETS)
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    connection.execute(
+        "INSERT INTO emission_hour (source_id, hour, co2_ug, co2e_ug, market_ug, covered_ms,"
+        " quality, version, final, reason, activity_n)"
+        " SELECT id, %s, %s, %s, 0, 3600000, 'measured', 1, true, 'closed', 0 FROM source",
+        (now - HOUR, 150 * KG, 150 * KG),
+    )
+    await page.goto(f"{address}/history?facility=linz")
+    figures = page.locator("#budgets figure")
+    await expect(figures).to_have_count(2)
+    async with httpx.AsyncClient(base_url=address) as client:
+        asked = {"facility": "linz", "group_by": "facility", "interval": "1y", "from": "now/y"}
+        rows = (await client.get("/v1/emissions", params=asked)).json()
+    # in the first hour of a year the hour before is last year's
+    used = rows[-1]["co2_kg"] or 0
+    said = figures.nth(0).locator("li")
+    assert used in {0, 1500}
+    await expect(said.nth(0)).to_contain_text("1.50 t of 1.00 t used, 150 %" if used else "0 kg of")
+    await expect(said.nth(1)).to_have_text("500 kg over the budget" if used else "1.00 t left")
+    await expect(said.nth(2)).to_contain_text("of the time so far is unknown, so more may be used")
+    await expect(figures.nth(1).locator("figcaption")).to_contain_text("s1, budget of the month")
+    await expect(figures.nth(1).locator(".plot .main-svg").first).to_be_visible()
+    await _fits(page, 390, 1440)

@@ -91,7 +91,7 @@ async function plot(element, { budget, period, steps, forecast }) {
   const last = steps.at(-1);
   const traces = [
     line(t("even pace"), ends, [budget.budget, 0], { mode: "lines", line: { color: ink("--quiet"), width: 1.5, dash: "dot" } }),
-    line(t("left"), steps.map(({ time }) => iso(time)), steps.map(({ left }) => left), { mode: "lines", fill: "tozeroy", fillcolor: ink("--accent-soft"), line: { color: ink("--accent"), width: 2 } }),
+    line(t("left"), steps.map(({ time }) => iso(time)), steps.map(({ left }) => left), { mode: "lines", line: { color: ink("--accent"), width: 2 } }),
   ];
   if (forecast) {
     traces.push(line(t("expected"), [iso(last.time), ends[1]], [last.left, budget.budget - forecast.total_kg], {

@@ -1,6 +1,7 @@
 // The page of history: any time of a facility, by source, scope or gas, and beside another time.
 
 import { get } from "./api.js";
+import { drawBudgets } from "./burn-down.js";
 import { listedFacilities, named, offer } from "./facility-list.js";
 import { FIGURES, chosenFigure } from "./figures.js";
 import { mass, NO_DATA } from "./format.js";
@@ -40,11 +41,13 @@ async function start() {
   facility = facilities.find(({ id }) => id === address.get("facility")) ?? facilities[0];
   drawChoices();
   show();
+  showBudgets();
 }
 
 function drawChoices() {
   fill($("facility"), named(facilities), facility.id, (id) => {
     facility = facilities.find((one) => one.id === id);
+    showBudgets();
   });
   fill($("figure"), Object.entries(FIGURES).map(([id, { name }]) => [id, name]), figure, (id) => { figure = id; });
   fill($("by"), Object.entries(SPLITS).map(([id, { name }]) => [id, name]), by, (id) => { by = id; });
@@ -209,6 +212,17 @@ function drawLegend(series, comparedName, total) {
     if (isShown) items.push(node("li", {}, node("span", { className: `swatch ${mark}` }), words));
   }
   $("legend").replaceChildren(...items);
+}
+
+/** The budgets that run now, whatever time is shown above. */
+async function showBudgets() {
+  try {
+    $("budgets-card").hidden = false;
+    $("budgets-card").hidden = await drawBudgets($("budgets"), facility) === 0;
+  } catch (error) {
+    $("budgets-card").hidden = true;
+    sayUnread(error);
+  }
 }
 
 function drawMarks({ marks, hasMore }) {
