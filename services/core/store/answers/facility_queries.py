@@ -107,20 +107,23 @@ async def devices(
     return devices_
 
 
-_FACILITIES = text(
-    f"""
+_FACILITIES: Final = f"""
 SELECT f.id, f.slug, f.name, f.timezone, f.retired_at, {BY_READINGS} AS bands_follow_readings,
-       EXISTS (SELECT FROM source x WHERE x.facility_id = f.id AND x.scope > 0 AND NOT x.active)
-           AS has_retired_sources,
+       retired.has_sources AS has_retired_sources,
        s.id AS source_id, s.slug AS source, coalesce(s.spec->>'name', s.slug) AS source_name,
        s.scope, s.method, s.activity_unit,
        coalesce(s.spec->>'direction' IN ('export', 'both'), false) AS has_export
-FROM facility f LEFT JOIN source s
+FROM facility f CROSS JOIN LATERAL (
+    -- counted, for whether there is one would be looked up among the sources of all facilities
+    SELECT count(*) > 0 AS has_sources FROM source x
+    WHERE x.facility_id = f.id AND x.scope > 0 AND NOT x.active
+) retired LEFT JOIN source s
      ON s.facility_id = f.id AND s.scope > 0 AND (s.active OR s.retired_at = f.retired_at)
-WHERE CAST(:only AS text[]) IS NULL OR f.slug = ANY(:only)
+WHERE {{named}}
 ORDER BY f.slug, s.id
 """  # noqa: S608 - constants
-)
+_ALL_FACILITIES = text(_FACILITIES.replace("{named}", "true"))
+_SOME_FACILITIES = text(_FACILITIES.replace("{named}", "f.slug = ANY(:only)"))
 
 
 async def facilities(
@@ -129,8 +132,11 @@ async def facilities(
     """Read facilities by name of their slug, retired ones too; ``only``: these slugs."""
     heads: dict[int, FacilityRow] = {}
     sources: dict[int, list[SourceRow]] = {}
-    keys = {"only": None if only is None else list(only)}
-    for row in await connection.execute(_FACILITIES, keys):
+    if only is None:
+        rows = await connection.execute(_ALL_FACILITIES)
+    else:
+        rows = await connection.execute(_SOME_FACILITIES, {"only": list(only)})
+    for row in rows:
         heads.setdefault(
             row.id,
             FacilityRow(

@@ -19,6 +19,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection
 
+from services.core.store.database.arrays import binary_row
 from services.core.store.packing.days import Integers, begin
 
 if TYPE_CHECKING:
@@ -132,8 +133,8 @@ def horizon(connection: AnyConnection, kind: Kind) -> Horizon | None:
 
 async def may_be_packed(connection: AsyncConnection, kind: Kind, since: datetime) -> bool:
     """Return whether anything of a kind from an instant on may be packed."""
-    row = (await connection.exec_driver_sql(_HORIZON, (kind.id,))).one_or_none()
-    return row is not None and since < begin(row[0])
+    row = await binary_row(connection, _HORIZON, (kind.id,))
+    return bool(row) and since < begin(row[0])
 
 
 def show(

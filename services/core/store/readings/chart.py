@@ -9,16 +9,14 @@ from itertools import pairwise
 from typing import Any, Final, LiteralString
 
 import numpy as np
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.core.facility.in_force import InForce, in_force
-from services.core.store.database.arrays import binary_row
+from services.core.store.database.arrays import binary_row, binary_rows
 from services.core.store.packing import opened
 from services.core.store.packing.days import Integers
 from services.core.store.readings import history_arrays
 from services.core.store.readings.packing.columns import Bools, SeriesColumns
-from services.core.store.schema.tables import channel, device
 from services.core.timeline.instants import MICROSECOND, to_us
 
 #: Of packed readings, what is unpacked at first.
@@ -52,6 +50,16 @@ class ChartReadings:
     thinned: bool
 
 
+_CHANNELS: Final[LiteralString] = """
+SELECT c.id, d.slug, c.slug, c.unit, c.spec
+FROM device d JOIN channel c ON c.device_id = d.id
+WHERE d.facility_id = %(facility)s
+  AND (%(devices)s::text[] IS NULL OR d.slug = ANY(%(devices)s))
+  AND (%(channels)s::text[] IS NULL OR c.slug = ANY(%(channels)s))
+ORDER BY d.slug, c.slug
+"""
+
+
 async def channels(
     connection: AsyncConnection,
     facility_id: int,
@@ -60,31 +68,11 @@ async def channels(
     slugs: Sequence[str] = (),
 ) -> list[ChannelRow]:
     """Read the channels of a facility; an empty filter means all."""
-    statement = (
-        select(
-            channel.c.id,
-            device.c.slug.label("device"),
-            channel.c.slug,
-            channel.c.unit,
-            channel.c.spec,
-        )
-        .join(device, device.c.id == channel.c.device_id)
-        .where(device.c.facility_id == facility_id)
-        .order_by(device.c.slug, channel.c.slug)
-    )
-    if devices:
-        statement = statement.where(device.c.slug.in_(devices))
-    if slugs:
-        statement = statement.where(channel.c.slug.in_(slugs))
+    filters = {"devices": list(devices) or None, "channels": list(slugs) or None}
+    rows = await binary_rows(connection, _CHANNELS, {"facility": facility_id, **filters})
     return [
-        ChannelRow(
-            id=row.id,
-            device=row.device,
-            slug=row.slug,
-            unit=row.unit,
-            in_force=in_force(row.unit, row.spec),
-        )
-        for row in await connection.execute(statement)
+        ChannelRow(id=id_, device=device, slug=slug, unit=unit, in_force=in_force(unit, spec))
+        for id_, device, slug, unit, spec in rows
     ]
 
 
