@@ -77,6 +77,7 @@ from services.api.routes import (
     replay,
     reports,
     restatements,
+    schema,
     thresholds,
 )
 from services.api.routes.live import live_reader
@@ -211,6 +212,7 @@ def create_app(
         alerts,
         thresholds,
         recipients,
+        schema,
         maintenance,
         chart_annotations,
         audit,

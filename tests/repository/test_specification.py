@@ -115,6 +115,7 @@ def test_the_calls_of_the_contract_are_there_and_those_with_data_want_a_key() ->
         ("get", "/healthz"),
         ("get", "/readyz"),
         ("get", "/metrics"),
+        ("get", "/v1/schema/facility"),
         ("get", "/v1/sign-in"),
         ("post", "/v1/sign-in"),
         ("post", "/v1/sign-out"),

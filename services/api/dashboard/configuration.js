@@ -1,6 +1,7 @@
 // The page of configuration: a facility's file as text, checked while it is written, tried and applied.
 
 import { get, sendText, text } from "./api.js";
+import { Completion } from "./file-completion.js";
 import { Editor } from "./file-editor.js";
 import { nothingChanges, outcome, restatedWords } from "./file-outcome.js";
 import { showVersions } from "./file-versions.js";
@@ -16,6 +17,8 @@ let facility = null;
 let inForce = { text: "", tag: "" };
 /** The text that was tried last: only that may be applied without another look. */
 let tried = null;
+/** Made once somebody may write. */
+let completion = null;
 
 const editor = new Editor($("text"), $("numbers"), $("problems"), $("check-summary"), {
   check: (written) => sendText("POST", `${address()}/check`, written),
@@ -53,10 +56,16 @@ async function choose(chosen) {
       rights.includes("configure") && (facilities === null || facilities.includes(chosen.id)));
     for (const id of ["file", "versions", "recipients"]) $(id).hidden = !mayConfigure;
     $("reader").hidden = mayConfigure;
+    if (mayConfigure) completion ??= complete();
     await Promise.all([mayConfigure ? load() : null, lists(mayConfigure)]);
   } catch (error) {
     sayUnread(error, t("The API cannot be reached; load the page again."));
   }
+}
+
+/** Offer keys and values while the text is written; without it the text is written all the same. */
+async function complete() {
+  return new Completion($("text"), $("offers"), $("offers-summary"), await get("/v1/schema/facility"));
 }
 
 /** Read what is in force; what was being written is given up. */

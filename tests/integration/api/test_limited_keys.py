@@ -58,6 +58,8 @@ NAMES = {
 }
 #: A list without rows, and Prometheus' own.
 NOTHING = ([], {"status": "success", "data": []})
+#: The language of facility files, which names the keys of secrets.
+SAME_FOR_ALL = {"/v1/schema/facility"}
 #: What else a call cannot do without.
 NEEDED = {"hour": "2026-11-23T17:00:00Z"}
 BODIES: dict[str, Any] = {
@@ -142,8 +144,8 @@ async def test_no_call_tells_or_changes_anything_of_another_facility(
     document = json.loads(PATH.read_text(encoding="utf-8"))
     before = _state(connection)
     asked = 0
-    for path, methods in document["paths"].items():
-        for method, call in methods.items():
+    for path in sorted(document["paths"].keys() - SAME_FOR_ALL):
+        for method, call in document["paths"][path].items():
             label = f"{method.upper()} {path}"
             for theirs, nobodys in _requests(label, path, call):
                 first = await limited.request(method, **theirs)
