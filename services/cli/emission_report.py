@@ -15,7 +15,7 @@ import typer
 
 from services.api.database import Database
 from services.api.http.problems import Problem
-from services.api.models.emission_report import TableName, file_name, file_of, json_body
+from services.api.models.emission_report import TableName, file_name, file_of, json_body, words_in
 from services.api.routes.emission_report_reading import Asked, read_report
 from services.cli.errors import clear_errors, failure
 from services.cli.process import operator, settings
@@ -38,6 +38,14 @@ class Form(StrEnum):
     CSV = "csv"
     XLSX = "xlsx"
     PDF = "pdf"
+
+
+class Language(StrEnum):
+    """Languages of a report."""
+
+    EN = "en"
+    DE = "de"
+    ZH = "zh"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,6 +80,9 @@ def emissions(
         Form, typer.Option("--format", help="csv is one of the report's tables")
     ] = Form.XLSX,
     table: Annotated[str, typer.Option(help="with --format csv: which table")] = "sources",
+    language: Annotated[Language, typer.Option(help="of sentences, headings and numbers")] = (
+        Language.EN
+    ),
     as_of: Annotated[
         str | None, typer.Option(help="the report as it would have been then; default: now")
     ] = None,
@@ -98,7 +109,11 @@ def emissions(
     url = settings("admin").database
     with clear_errors(NotBegunError, Problem):
         report = asyncio.run(_read(url, wanted))
-    data = msgspec.json.encode(json_body(report)) if form == "json" else file_of(report, form, name)
+    words = words_in(language.value)
+    if form == Form.JSON:
+        data = msgspec.json.encode(json_body(report, words))
+    else:
+        data = file_of(report, form, name, words)
     target = output or Path(file_name(report, form))
     try:
         target.write_bytes(data)

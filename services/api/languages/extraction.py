@@ -34,7 +34,7 @@ _KINDS: Final = {
     ".py": _Kind("python", {"_": None, "ngettext": (1, 2)}, {}),
 }
 #: Where texts are, below the package of services.
-_PLACES: Final = ("api/dashboard",)
+_PLACES: Final = ("api/dashboard", "core/accounting/emission_report")
 
 
 def keys() -> set[Key]:

@@ -11,6 +11,7 @@ from pydantic import Field, create_model
 from services.api.http import csv_lines
 from services.api.http.columns import Cells
 from services.api.http.columns import Table as ColumnTable
+from services.api.languages.catalogues import Texts
 from services.api.models.answer import Answer
 from services.core.accounting.emission_report.record import EmissionReport
 from services.core.accounting.emission_report.remarks import remarks
@@ -28,6 +29,7 @@ from services.core.accounting.emission_report.words import Words
 #: What a column of each kind is in JSON.
 _TYPES: Final[Mapping[CellKind, type]] = {
     "word": str,
+    "code": str,
     "text": str,
     "count": int,
     "kg": float,
@@ -106,7 +108,12 @@ EmissionReportBody = create_model(
 )
 
 
-def json_body(report: EmissionReport) -> dict[str, Any]:
+def words_in(language: str) -> Words:
+    """Return the words of reports in a language."""
+    return Words(language, Texts(language).gettext)
+
+
+def json_body(report: EmissionReport, words: Words) -> dict[str, Any]:
     """Return the body as JSON has it; datetimes and days are still such."""
     return {
         "period": str(report.period),
@@ -115,7 +122,10 @@ def json_body(report: EmissionReport) -> dict[str, Any]:
         "known_at": report.known_at,
         "restated_since": report.since,
         "state": "final" if report.is_final else "provisional",
-        "remarks": [{"level": remark.level, "text": remark.english} for remark in remarks(report)],
+        "remarks": [
+            {"level": remark.level, "text": words(remark.text, **remark.values)}
+            for remark in remarks(report)
+        ],
         **{
             part.layout.key: [
                 dict(zip((c.key for c in part.layout.columns), row, strict=True))
@@ -131,7 +141,7 @@ def file_name(report: EmissionReport, ending: str) -> str:
     return f"{report.subject or 'emissions'}-{report.period}.{ending}"
 
 
-def file_of(report: EmissionReport, form: str, name: TableName) -> bytes:
+def file_of(report: EmissionReport, form: str, name: TableName, words: Words) -> bytes:
     """Return a report as a file: ``xlsx``, ``pdf``, or the table of that name as ``csv``."""
     # both libraries take a tenth of a second to load, which no other answer needs
     if form == "xlsx":
@@ -139,13 +149,13 @@ def file_of(report: EmissionReport, form: str, name: TableName) -> bytes:
             workbook,
         )
 
-        return workbook(report, Words())
+        return workbook(report, words)
     if form == "pdf":
         from services.core.accounting.emission_report.document import (  # noqa: PLC0415 - as above
             document,
         )
 
-        return document(report, Words())
+        return document(report, words)
     return _csv(table(report, next(layout for layout in LAYOUTS if layout.key == name)))
 
 

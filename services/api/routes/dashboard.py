@@ -64,6 +64,7 @@ _PAGES = {
     "/pathway": "pathway.html",
     "/facilities": "facilities.html",
     "/history": "history.html",
+    "/reports": "reports.html",
     "/explain": "explain.html",
     "/alerts": "alerts.html",
     "/devices": "devices.html",

@@ -22,6 +22,7 @@ from services.api.models.emission_report import (
     file_name,
     file_of,
     json_body,
+    words_in,
 )
 from services.api.routes.asked import moment
 from services.api.routes.emission_report_reading import Asked, read_report
@@ -80,6 +81,9 @@ class EmissionReportQuery(Query):
     format: Literal["json", "csv", "xlsx", "pdf"] = Field(
         "json", description="`json`, `xlsx` and `pdf`: all tables; `csv`: one of them"
     )
+    language: Literal["en", "de", "zh"] = Field(
+        "en", description="of sentences, headings and numbers; keys and codes are the same in all"
+    )
     table: TableName = Field("sources", description="with `format=csv`: which table")
 
 
@@ -95,14 +99,15 @@ async def get_emission_report(
     """Report emissions as tables."""
     asked = await _asked(context, who, query)
     report = await read_report(context, asked)
+    words = words_in(query.language)
     headers = retired_header(asked.facilities, query.facility)
     if query.format == "json":
-        return json_answer(json_body(report), headers)
+        return json_answer(json_body(report, words), headers)
     await _note(context, who, report, query)
     name = file_name(report, query.format)
     return Response(
         # a workbook of many sources takes a second, in which streams go on
-        await run_in_threadpool(file_of, report, query.format, query.table),
+        await run_in_threadpool(file_of, report, query.format, query.table, words),
         media_type=_MEDIA_TYPES[query.format],
         headers={**headers, "Content-Disposition": f'attachment; filename="{name}"'},
     )

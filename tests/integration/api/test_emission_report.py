@@ -207,6 +207,12 @@ async def test_files_have_the_same_figures(client: httpx.AsyncClient) -> None:
     for row in sources.values():
         assert f"{row['co2_kg']:,.3f}" in text
     assert "late readings" in text
+    for language, title in (("de", "Emissionen von Works"), ("zh", "Works 2026-08 排放")):
+        chosen = {**asked, "format": "pdf", "language": language}
+        answer = await client.get("/v1/reports/emissions", params=chosen)
+        read = PdfReader(io.BytesIO(answer.content))
+        assert title in read.pages[0].extract_text()
+        assert read.trailer["/Root"]["/Lang"] == language
 
 
 def test_the_command_writes_the_same_report(database_url: str, tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ from services.core.accounting.emission_report.tables import (
     tables,
 )
 from services.core.accounting.emission_report.words import Words
+from services.core.accounting.emission_report.words import marked as _
 
 #: Simplified Chinese; readers have it, or put their own in its place.
 _CHINESE: Final = "STSong-Light"
@@ -68,6 +69,7 @@ _SECTION: Final = ParagraphStyle(
 
 #: Kinds of columns whose cells stand at the right.
 _NUMBERS: Final = frozenset({"count", "kg", "share", "number"})
+_WORDS: Final = frozenset({"word", "code", "text"})
 #: Points that ids and texts need at most; longer ones take several lines.
 _WORD: Final = 70.0
 _PADDING: Final = 2.0
@@ -142,7 +144,7 @@ def _opening(lines: Heading, words: Words) -> Iterator[Flowable]:
     yield LongTable(facts, [40 * mm, _WIDTH - 40 * mm], hAlign="LEFT")
     yield Spacer(0, 3 * mm)
     for is_warning, text in lines.remarks:
-        level = words("Warning") if is_warning else words("Note")
+        level = words(_("Warning")) if is_warning else words(_("Note"))
         yield _paragraph(f"{level}: {text}", _WARNING if is_warning else _TEXT)
 
 
@@ -150,7 +152,7 @@ def _section(table: Table, zone: ZoneInfo, words: Words) -> Iterator[Flowable]:
     """Yield a table with its title, without columns in which no row has anything."""
     yield _paragraph(words(table.layout.title), _SECTION)
     if not table.rows:
-        yield _paragraph(words("None."), _TEXT)
+        yield _paragraph(words(_("None.")), _TEXT)
         return
     chosen = [
         (index, column)
@@ -172,7 +174,7 @@ def _section(table: Table, zone: ZoneInfo, words: Words) -> Iterator[Flowable]:
     ]
     rows = [
         [
-            _paragraph(text, cell) if column.kind in {"word", "text"} else text
+            _paragraph(text, cell) if column.kind in _WORDS else text
             for text, column in zip(row, columns, strict=True)
         ]
         for row in texts
@@ -210,7 +212,7 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], words: Wor
         longest = max(
             stringWidth(text, _CELL.fontName, _CELL.fontSize) for text in {r[index] for r in rows}
         )
-        if column.kind in {"word", "text"}:
+        if column.kind in _WORDS:
             longest = min(longest, _WORD)
         widths.append(max(width, longest) + 2 * _PADDING + 1)
     wide = [index for index, column in enumerate(columns) if column.kind == "text"]
@@ -225,8 +227,10 @@ def _text(cell: Cell, kind: CellKind, zone: ZoneInfo, words: Words) -> str:
         return "-"
     if isinstance(cell, datetime):
         return cell.astimezone(zone).strftime("%Y-%m-%d %H:%M")
-    if isinstance(cell, date | str):
-        return str(cell)
+    if isinstance(cell, str):
+        return words(cell) if kind == "code" else cell
+    if isinstance(cell, date):
+        return cell.isoformat()
     if kind == "share":
         return f"{words.number(100 * cell, 2)} %"
     return words.number(cell, 3 if kind == "kg" else None)

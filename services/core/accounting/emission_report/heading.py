@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from services.core.accounting.emission_report.record import EmissionReport
 from services.core.accounting.emission_report.remarks import remarks
 from services.core.accounting.emission_report.words import Words
+from services.core.accounting.emission_report.words import marked as _
 
 _UTC = ZoneInfo("UTC")
 #: Facilities that a heading names; a table has all of them.
@@ -32,24 +33,24 @@ def heading(report: EmissionReport, words: Words) -> Heading:
     """Return the heading; instants are in the time zone of the facilities, or in UTC."""
     zones = {facility.timezone for facility in report.facilities}
     zone = ZoneInfo(zones.pop()) if len(zones) == 1 else _UTC
-    who = report.name or report.subject or words("All facilities")
+    who = report.name or report.subject or words(_("All facilities"))
     named = [f"{facility.name} ({facility.id})" for facility in report.facilities[:_MAX_NAMED]]
     if len(report.facilities) > _MAX_NAMED:
-        named.append(words("and {count} more", count=len(report.facilities) - _MAX_NAMED))
+        named.append(words(_("and {count} more"), count=len(report.facilities) - _MAX_NAMED))
     facts = [
-        (words("Facilities"), ", ".join(named)),
-        (words("Period"), str(report.period)),
-        (words("Begins"), _bound(report, zone, is_end=False)),
-        (words("Ends"), _bound(report, zone, is_end=True)),
-        (words("Time zone"), zone.key),
-        (words("As known at"), written(report.known_at, zone)),
-        (words("State"), words("final" if report.is_final else "provisional")),
+        (words(_("Facilities")), ", ".join(named)),
+        (words(_("Period")), str(report.period)),
+        (words(_("Begins")), _bound(report, zone, is_end=False)),
+        (words(_("Ends")), _bound(report, zone, is_end=True)),
+        (words(_("Time zone")), zone.key),
+        (words(_("As known at")), written(report.known_at, zone)),
+        (words(_("State")), words(_("final") if report.is_final else "provisional")),
     ]
     if len(report.facilities) == 1:
         digest = report.facilities[0].configuration
-        facts.append((words("SHA-256 of its file"), digest or words("unknown")))
+        facts.append((words(_("SHA-256 of its file")), digest or words(_("unknown"))))
     return Heading(
-        title=words("Emissions of {who}, {period}", who=who, period=str(report.period)),
+        title=words(_("Emissions of {who}, {period}"), who=who, period=str(report.period)),
         zone=zone,
         facts=facts,
         remarks=[

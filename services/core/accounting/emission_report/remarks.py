@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from services.core.accounting.emission_report.record import EmissionReport, SourceTotal, Total
 from services.core.accounting.emission_report.tables import kg
+from services.core.accounting.emission_report.words import marked as _
 from services.core.timeline.instants import rfc3339
 
 #: Sources, each with its reason, that a report names; tables have all of them.
@@ -22,11 +23,6 @@ class Remark:
     level: Literal["warning", "note"]
     text: str
     values: dict[str, str | int | float] = field(default_factory=dict)
-
-    @property
-    def english(self) -> str:
-        """Return the sentence."""
-        return self.text.format(**self.values)
 
 
 def remarks(report: EmissionReport) -> list[Remark]:
@@ -55,24 +51,26 @@ def _whole(report: EmissionReport) -> Total | None:
 
 def _state(report: EmissionReport) -> Iterator[Remark]:
     if not report.sources:
-        yield _warning("Nothing is known of this period: no source has an hour in it.")
+        yield _warning(_("Nothing is known of this period: no source has an hour in it."))
     if not report.is_over:
         ends = max(facility.ends for facility in report.facilities)
         yield _warning(
-            "The period is not over before {ends}: all of its figures are provisional.",
+            _("The period is not over before {ends}: all of its figures are provisional."),
             ends=rfc3339(ends),
         )
         return
     open_sources = sum(not source.figures.is_final for source in report.sources)
     if open_sources:
         yield _warning(
-            "{open} of {all} sources are provisional: some of their hours are not final, or were"
-            " never computed.",
+            _(
+                "{open} of {all} sources are provisional: some of their hours are not final, or"
+                " were never computed."
+            ),
             open=open_sources,
             all=len(report.sources),
         )
     elif report.sources:
-        yield _note("All hours of the period are final. A final hour can still be restated.")
+        yield _note(_("All hours of the period are final. A final hour can still be restated."))
 
 
 def _percent(share: float) -> str:
@@ -88,24 +86,28 @@ def _gaps(report: EmissionReport) -> Iterator[Remark]:
     figures = whole.figures
     if figures.missing > 0:
         yield _warning(
-            "{percent} % of the time of the sources is unknown. It is in no figure: the totals are"
-            " of what is known.",
+            _(
+                "{percent} % of the time of the sources is unknown. It is in no figure: the totals"
+                " are of what is known."
+            ),
             percent=_percent(figures.missing),
         )
     if figures.substituted > 0:
         yield _warning(
-            "{percent} % of the time of the sources was filled as their rules say.",
+            _("{percent} % of the time of the sources was filled as their rules say."),
             percent=_percent(figures.substituted),
         )
     if figures.estimated > 0:
         yield _warning(
-            "{percent} % of the time of the sources is estimated: spread between distant readings,"
-            " or from uncertain ones.",
+            _(
+                "{percent} % of the time of the sources is estimated: spread between distant"
+                " readings, or from uncertain ones."
+            ),
             percent=_percent(figures.estimated),
         )
     if figures.low_kg is None:
         yield _note(
-            "No uncertainty is stated of the total: not every meter and factor states its own."
+            _("No uncertainty is stated of the total: not every meter and factor states its own.")
         )
 
 
@@ -113,7 +115,7 @@ def _sources(report: EmissionReport) -> Iterator[Remark]:
     yield from _named(
         [source for source in report.sources if source.voided_hours],
         lambda source: _warning(
-            "{source}: {hours} hours were found invalid by its rule and were not filled.",
+            _("{source}: {hours} hours were found invalid by its rule and were not filled."),
             source=_name(source),
             hours=source.voided_hours,
         ),
@@ -121,20 +123,23 @@ def _sources(report: EmissionReport) -> Iterator[Remark]:
     yield from _named(
         [source for source in report.sources if source.unknown],
         lambda source: _warning(
-            "{source}: {reason}.", source=_name(source), reason=str(source.unknown)
+            _("{source}: {reason}."), source=_name(source), reason=str(source.unknown)
         ),
     )
     yield from _named(
         [source for source in report.sources if source.stale_factor],
         lambda source: _warning(
-            "{source} should count by a newer factor: {reason}.",
+            _("{source} should count by a newer factor: {reason}."),
             source=_name(source),
             reason=str(source.stale_factor),
         ),
     )
     for standing, text in (
-        ("check", "{sources} only check other sources and are in no total."),
-        ("replaced", "{sources} are retired, others count their readings: they are in no total."),
+        ("check", _("{sources} only check other sources and are in no total.")),
+        (
+            "replaced",
+            _("{sources} are retired, others count their readings: they are in no total."),
+        ),
     ):
         names = [_name(source) for source in report.sources if source.standing == standing]
         if names:
@@ -146,7 +151,7 @@ def _named(sources: list[SourceTotal], remark: Callable[[SourceTotal], Remark]) 
         yield remark(source)
     if len(sources) > _MAX_NAMED:
         yield _warning(
-            "The same is true of {count} more sources: see the table.",
+            _("The same is true of {count} more sources: see the table."),
             count=len(sources) - _MAX_NAMED,
         )
 
@@ -159,17 +164,17 @@ def _restated(report: EmissionReport) -> Iterator[Remark]:
     changes = sum(restated.changes for restated in report.restatements)
     values = {} if report.since is None else {"since": rfc3339(report.since)}
     if not changes:
-        text = "No closed hour of the period changed after the period was over."
+        text = _("No closed hour of the period changed after the period was over.")
         if values:
-            text = "No closed hour of the period changed since {since}."
+            text = _("No closed hour of the period changed since {since}.")
         yield _note(text, **values)
         return
-    text = (
+    text = _(
         "Closed hours of the period changed {changes} times after the period was over, by"
         " {difference_kg} kg CO2 together."
     )
     if values:
-        text = (
+        text = _(
             "Closed hours of the period changed {changes} times since {since}, by {difference_kg}"
             " kg CO2 together."
         )
@@ -183,15 +188,19 @@ def _restated(report: EmissionReport) -> Iterator[Remark]:
 
 def _reading(report: EmissionReport) -> Iterator[Remark]:
     yield _note(
-        "Scope 2 is location-based in CO2 and CO2e; what contracts make of it is market-based, in"
-        " a column of its own. Biogenic CO2 is in no other figure."
+        _(
+            "Scope 2 is location-based in CO2 and CO2e; what contracts make of it is market-based,"
+            " in a column of its own. Biogenic CO2 is in no other figure."
+        )
     )
     if report.beside:
-        yield _note("Removals and credits are deducted from nothing.")
+        yield _note(_("Removals and credits are deducted from nothing."))
     if report.period.kind == "month" and any(m.validity for m in report.methods):
         yield _note(
-            "Stacks under a rule are reported by quarter and year: a month has no total in the"
-            " rule's own unit and rounding."
+            _(
+                "Stacks under a rule are reported by quarter and year: a month has no total in the"
+                " rule's own unit and rounding."
+            )
         )
     if any(facility.configuration is None for facility in report.facilities):
-        yield _note("The file that a facility had then was not kept.")
+        yield _note(_("The file that a facility had then was not kept."))

@@ -8,10 +8,21 @@ from datetime import date, datetime
 from typing import Any, Final, Literal
 
 from services.core.accounting.emission_report.record import EmissionReport, Figures, Masses
+from services.core.accounting.emission_report.words import marked as _
 
-#: What a cell holds. ``kg`` is a mass, ``share`` a part of 1.
-CellKind = Literal["word", "text", "count", "kg", "share", "number", "instant", "day", "flag"]
+#: What a cell holds. A ``code`` is one of :data:`CODES`, ``kg`` is a mass, ``share`` a part of 1.
+CellKind = Literal[
+    "word", "code", "text", "count", "kg", "share", "number", "instant", "day", "flag"
+]
 Cell = str | int | float | date | datetime | None
+
+#: The words of cells that are codes; JSON and CSV have them as they are.
+CODES: Final = (
+    _("counts"), _("check"), _("replaced"), _("removes"), _("final"), _("provisional"),
+    _("measured"), _("estimated"), _("substituted"), _("partial"), _("missing"), _("stated"),
+    _("credit"), _("dac"), _("biogenic"), _("ccs"), _("removal"), _("avoidance"), _("standard"),
+    _("local"),
+)  # fmt: skip
 
 UG_PER_KG: Final = 1_000_000_000
 
@@ -108,8 +119,8 @@ def _figure(
 def _state(key: str, is_final: Callable[[Any], bool]) -> Column:
     return Column(
         key=key,
-        heading="State",
-        kind="word",
+        heading=_("State"),
+        kind="code",
         value=lambda row: "final" if is_final(row) else "provisional",
     )
 
@@ -117,178 +128,180 @@ def _state(key: str, is_final: Callable[[Any], bool]) -> Column:
 _NO_BAND: Final = "not every meter and factor states its uncertainty"
 
 _FIGURES: Final = (
-    _mass("co2_kg", "CO2 (kg)", lambda masses: masses.co2_ug),
-    _mass("co2e_kg", "CO2e (kg)", lambda masses: masses.co2e_ug),
-    _mass("co2_biogenic_kg", "Biogenic CO2 (kg)", lambda masses: masses.biogenic_ug),
-    _mass("co2_market_kg", "CO2, market-based (kg)", lambda masses: masses.market_based_ug),
-    _figure("co2_low_kg", "CO2, at least (kg)", "kg", lambda f: f.low_kg, _NO_BAND),
-    _figure("co2_high_kg", "CO2, at most (kg)", "kg", lambda f: f.high_kg, _NO_BAND),
-    _figure("coverage", "Coverage", "share", lambda f: f.coverage),
-    _figure("share_measured", "Measured", "share", lambda f: f.measured),
-    _figure("share_substituted", "Substituted", "share", lambda f: f.substituted),
-    _figure("share_estimated", "Estimated", "share", lambda f: f.estimated),
-    _figure("share_missing", "Missing", "share", lambda f: f.missing),
-    _figure("quality", "Quality", "word", lambda f: f.quality),
+    _mass("co2_kg", _("CO2 (kg)"), lambda masses: masses.co2_ug),
+    _mass("co2e_kg", _("CO2e (kg)"), lambda masses: masses.co2e_ug),
+    _mass("co2_biogenic_kg", _("Biogenic CO2 (kg)"), lambda masses: masses.biogenic_ug),
+    _mass("co2_market_kg", _("CO2, market-based (kg)"), lambda masses: masses.market_based_ug),
+    _figure("co2_low_kg", _("CO2, at least (kg)"), "kg", lambda f: f.low_kg, _NO_BAND),
+    _figure("co2_high_kg", _("CO2, at most (kg)"), "kg", lambda f: f.high_kg, _NO_BAND),
+    _figure("coverage", _("Coverage"), "share", lambda f: f.coverage),
+    _figure("share_measured", _("Measured"), "share", lambda f: f.measured),
+    _figure("share_substituted", _("Substituted"), "share", lambda f: f.substituted),
+    _figure("share_estimated", _("Estimated"), "share", lambda f: f.estimated),
+    _figure("share_missing", _("Missing"), "share", lambda f: f.missing),
+    _figure("quality", _("Quality"), "code", lambda f: f.quality),
     _state("state", lambda row: row.figures.is_final),
 )
 
-_FACILITY: Final = _plain("facility", "Facility")
-_SOURCE: Final = _plain("source", "Source")
-_BEGINS: Final = _plain("begins", "Begins", "instant")
-_ENDS: Final = _plain("ends", "Ends", "instant")
+_FACILITY: Final = _plain("facility", _("Facility"))
+_SOURCE: Final = _plain("source", _("Source"))
+_BEGINS: Final = _plain("begins", _("Begins"), "instant")
+_ENDS: Final = _plain("ends", _("Ends"), "instant")
 
 LAYOUTS: Final = (
     Layout(
         key="totals",
-        title="Totals",
+        title=_("Totals"),
         rows=lambda report: report.totals,
         columns=(
-            _plain("facility", "Facility", null="all facilities of the report"),
-            _plain("scope", "Scope", "count", null="all scopes"),
-            _plain("sources", "Sources", "count"),
+            _plain("facility", _("Facility"), null="all facilities of the report"),
+            _plain("scope", _("Scope"), "count", null="all scopes"),
+            _plain("sources", _("Sources"), "count"),
             *_FIGURES,
         ),
     ),
     Layout(
         key="sources",
-        title="Sources",
+        title=_("Sources"),
         rows=lambda report: report.sources,
         columns=(
             _FACILITY,
-            Column(key="source", heading="Source", kind="word", value=lambda row: row.id),
-            _plain("name", "Name", "text"),
-            _plain("scope", "Scope", "count"),
-            _plain("standing", "In totals"),
+            Column(key="source", heading=_("Source"), kind="word", value=lambda row: row.id),
+            _plain("name", _("Name"), "text"),
+            _plain("scope", _("Scope"), "count"),
+            _plain("standing", _("In totals"), "code"),
             *_FIGURES,
-            _number("activity", "Activity", "it has none, or nothing is known"),
-            _plain("activity_unit", "Unit", null="it has no activity"),
-            _plain("voided_hours", "Invalid hours", "count"),
-            _plain("unknown", "Unknown, because", "text", null="it is known"),
-            _plain("stale_factor", "Stale factor", "text", null="nothing says that it is stale"),
+            _number("activity", _("Activity"), "it has none, or nothing is known"),
+            _plain("activity_unit", _("Unit"), null="it has no activity"),
+            _plain("voided_hours", _("Invalid hours"), "count"),
+            _plain("unknown", _("Unknown, because"), "text", null="it is known"),
+            _plain("stale_factor", _("Stale factor"), "text", null="nothing says that it is stale"),
         ),
     ),
     Layout(
         key="months",
-        title="Months",
+        title=_("Months"),
         rows=lambda report: report.months,
-        columns=(_FACILITY, _plain("month", "Month"), _BEGINS, *_FIGURES),
+        columns=(_FACILITY, _plain("month", _("Month")), _BEGINS, *_FIGURES),
     ),
     Layout(
         key="removals",
-        title="Removals and credits",
+        title=_("Removals and credits"),
         rows=lambda report: report.beside,
         columns=(
             _FACILITY,
-            _plain("id", "Entry"),
-            _plain("origin", "Origin"),
-            _plain("kind", "Kind"),
-            _plain("scope", "Scope", "count"),
-            _plain("kg", "Amount (kg)", "kg", null="unknown"),
-            _plain("stored_fossil_kg", "Fossil CO2 stored (kg)", "kg", null="it is not measured"),
-            _plain("coverage", "Coverage", "share", null="it is not measured"),
-            _plain("document", "Document", "text"),
+            _plain("id", _("Entry")),
+            _plain("origin", _("Origin"), "code"),
+            _plain("kind", _("Kind"), "code"),
+            _plain("scope", _("Scope"), "count"),
+            _plain("kg", _("Amount (kg)"), "kg", null="unknown"),
+            _plain(
+                "stored_fossil_kg", _("Fossil CO2 stored (kg)"), "kg", null="it is not measured"
+            ),
+            _plain("coverage", _("Coverage"), "share", null="it is not measured"),
+            _plain("document", _("Document"), "text"),
         ),
     ),
     Layout(
         key="rules",
-        title="By the rules",
+        title=_("By the rules"),
         rows=lambda report: report.rules,
         columns=(
             _FACILITY,
             _SOURCE,
-            _plain("period", "Period"),
+            _plain("period", _("Period")),
             _BEGINS,
             _ENDS,
-            _plain("reporting_zone", "Time"),
-            _plain("equation", "Equation"),
-            _number("value", "Reported", "it cannot be computed, as the reason says"),
-            _plain("unit", "Unit"),
-            _number("unrounded", "Unrounded", "it cannot be computed"),
-            _number("operating_h", "Operating hours", None),
-            _plain("hours_waiting", "Open hours", "count"),
+            _plain("reporting_zone", _("Time"), "code"),
+            _plain("equation", _("Equation")),
+            _number("value", _("Reported"), "it cannot be computed, as the reason says"),
+            _plain("unit", _("Unit")),
+            _number("unrounded", _("Unrounded"), "it cannot be computed"),
+            _number("operating_h", _("Operating hours"), None),
+            _plain("hours_waiting", _("Open hours"), "count"),
             _state("state", lambda row: row.is_final),
-            _plain("reason", "Reason", "text", null="it can be computed"),
-            _plain("citation", "Rule", "text"),
+            _plain("reason", _("Reason"), "text", null="it can be computed"),
+            _plain("citation", _("Rule"), "text"),
         ),
     ),
     Layout(
         key="methods",
-        title="Methods",
+        title=_("Methods"),
         rows=lambda report: report.methods,
         columns=(
             _FACILITY,
             _SOURCE,
-            _plain("method", "Method"),
-            _plain("equation", "Equation", null="it multiplies an activity by a factor"),
-            _plain("factor", "Factor", null="it is computed by an equation"),
-            _plain("market_factor", "Market-based factor", null="it has none of its own"),
-            _plain("gwp", "Warming potentials", null="none enters"),
-            _plain("validity", "Validity", null="no rule judges its hours"),
-            _plain("substitution", "Substitution", null="no rule fills its hours"),
-            _plain("channels", "Channels", "text"),
-            _plain("citation", "Rule", "text", null="it multiplies an activity by a factor"),
+            _plain("method", _("Method")),
+            _plain("equation", _("Equation"), null="it multiplies an activity by a factor"),
+            _plain("factor", _("Factor"), null="it is computed by an equation"),
+            _plain("market_factor", _("Market-based factor"), null="it has none of its own"),
+            _plain("gwp", _("Warming potentials"), null="none enters"),
+            _plain("validity", _("Validity"), null="no rule judges its hours"),
+            _plain("substitution", _("Substitution"), null="no rule fills its hours"),
+            _plain("channels", _("Channels"), "text"),
+            _plain("citation", _("Rule"), "text", null="it multiplies an activity by a factor"),
         ),
     ),
     Layout(
         key="factors",
-        title="Factors",
+        title=_("Factors"),
         rows=lambda report: report.factors,
         columns=(
             _FACILITY,
-            _plain("id", "Factor"),
-            _plain("sources", "Sources", "text"),
-            _plain("unit", "Per unit"),
-            _plain("co2_kg", "kg CO2", "number", null="only CO2e is published"),
-            _plain("co2e_kg", "kg CO2e", "number", null="it follows from the gases"),
-            _plain("biogenic_kg", "kg biogenic CO2", "number"),
-            _plain("uncertainty_percent", "Uncertainty (%)", "number", null="it is not stated"),
-            _plain("valid_from", "Valid from", "day", null="always"),
-            _plain("valid_to", "Valid until before", "day", null="until further notice"),
-            _plain("known_from", "Known from", "instant"),
-            _plain("data_year", "Data of", "count", null="it is not stated"),
-            _plain("release", "Release", "text"),
-            _plain("citation", "Citation", "text"),
+            _plain("id", _("Factor")),
+            _plain("sources", _("Sources"), "text"),
+            _plain("unit", _("Per unit")),
+            _plain("co2_kg", _("kg CO2"), "number", null="only CO2e is published"),
+            _plain("co2e_kg", _("kg CO2e"), "number", null="it follows from the gases"),
+            _plain("biogenic_kg", _("kg biogenic CO2"), "number"),
+            _plain("uncertainty_percent", _("Uncertainty (%)"), "number", null="it is not stated"),
+            _plain("valid_from", _("Valid from"), "day", null="always"),
+            _plain("valid_to", _("Valid until before"), "day", null="until further notice"),
+            _plain("known_from", _("Known from"), "instant"),
+            _plain("data_year", _("Data of"), "count", null="it is not stated"),
+            _plain("release", _("Release"), "text"),
+            _plain("citation", _("Citation"), "text"),
         ),
     ),
     Layout(
         key="restatements",
-        title="Restatements",
+        title=_("Restatements"),
         rows=lambda report: report.restatements,
         columns=(
             _FACILITY,
             _SOURCE,
-            _plain("reason", "Reason"),
-            _plain("cause", "Cause", "text", null="the reason says it"),
-            _plain("changes", "Changes", "count"),
-            _plain("first_hour", "First hour", "instant"),
-            _plain("last_hour", "Last hour", "instant"),
-            _plain("first_known_at", "First known", "instant"),
-            _plain("last_known_at", "Last known", "instant"),
-            _difference("difference_kg", "CO2, new less old (kg)", lambda m: m.co2_ug),
-            _difference("difference_co2e_kg", "CO2e, new less old (kg)", lambda m: m.co2e_ug),
+            _plain("reason", _("Reason")),
+            _plain("cause", _("Cause"), "text", null="the reason says it"),
+            _plain("changes", _("Changes"), "count"),
+            _plain("first_hour", _("First hour"), "instant"),
+            _plain("last_hour", _("Last hour"), "instant"),
+            _plain("first_known_at", _("First known"), "instant"),
+            _plain("last_known_at", _("Last known"), "instant"),
+            _difference("difference_kg", _("CO2, new less old (kg)"), lambda m: m.co2_ug),
+            _difference("difference_co2e_kg", _("CO2e, new less old (kg)"), lambda m: m.co2e_ug),
             _difference(
-                "difference_biogenic_kg", "Biogenic, new less old (kg)", lambda m: m.biogenic_ug
+                "difference_biogenic_kg", _("Biogenic, new less old (kg)"), lambda m: m.biogenic_ug
             ),
             _difference(
                 "difference_market_kg",
-                "Market-based, new less old (kg)",
+                _("Market-based, new less old (kg)"),
                 lambda m: m.market_based_ug,
             ),
         ),
     ),
     Layout(
         key="facilities",
-        title="Facilities",
+        title=_("Facilities"),
         rows=lambda report: report.facilities,
         columns=(
-            Column(key="facility", heading="Facility", kind="word", value=lambda row: row.id),
-            _plain("name", "Name", "text"),
-            _plain("timezone", "Time zone"),
+            Column(key="facility", heading=_("Facility"), kind="word", value=lambda row: row.id),
+            _plain("name", _("Name"), "text"),
+            _plain("timezone", _("Time zone")),
             _BEGINS,
             _ENDS,
-            _plain("retired_at", "Retired", "instant", null="it is in force"),
-            _plain("configured_at", "Configured", "instant", null="the file was not kept"),
-            _plain("configuration", "SHA-256 of its file", "text", null="the file was not kept"),
+            _plain("retired_at", _("Retired"), "instant", null="it is in force"),
+            _plain("configured_at", _("Configured"), "instant", null="the file was not kept"),
+            _plain("configuration", _("SHA-256 of its file"), "text", null="the file was not kept"),
         ),
     ),
 )

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
-
-Language = Literal["en"]
+from typing import Final
 
 #: Decimals of a number that has no places of its own.
 _PLACES: Final = 6
+#: What stands between thousands and before decimals, where it is not as in English.
+_MARKS: Final = {"de": str.maketrans(",.", ".,")}
+
+
+def marked(text: str) -> str:
+    """Return a text as it is: it is a key of the catalogues."""
+    return text
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Writes sentences, values and numbers of a report."""
+    """Writes sentences and numbers of a report in a language."""
 
-    language: Language = "en"
+    language: str = "en"
+    translated: Callable[[str], str] = marked
 
     def __call__(self, text: str, **values: str | float) -> str:
-        """Return a sentence with its values."""
-        return text.format(**values)
+        """Return a marked text in the language, with its values."""
+        return self.translated(text).format(**values)
 
     def number(self, number: float, places: int | None) -> str:
         """Write a number; ``places``: its decimals, None: as many as it has, six at most."""
         written = f"{number:,.{_PLACES if places is None else places}f}"
-        return written.rstrip("0").rstrip(".") if places is None else written
+        if places is None:
+            written = written.rstrip("0").rstrip(".")
+        return written.translate(_MARKS.get(self.language, {}))

@@ -18,9 +18,11 @@ from services.core.accounting.emission_report.heading import heading
 from services.core.accounting.emission_report.record import EmissionReport
 from services.core.accounting.emission_report.tables import Cell, CellKind, Table, tables
 from services.core.accounting.emission_report.words import Words
+from services.core.accounting.emission_report.words import marked as _
 
 _FORMATS: Final[Mapping[CellKind, Mapping[str, Any]]] = {
     "word": {},
+    "code": {},
     "text": {"text_wrap": True},
     "count": {"num_format": "0"},
     "kg": {"num_format": "#,##0.000"},
@@ -32,6 +34,7 @@ _FORMATS: Final[Mapping[CellKind, Mapping[str, Any]]] = {
 #: Characters of a column at least and at most.
 _WIDTH: Final[Mapping[CellKind, tuple[int, int]]] = {
     "word": (10, 28),
+    "code": (10, 28),
     "text": (16, 60),
     "count": (8, 12),
     "kg": (16, 22),
@@ -78,7 +81,7 @@ def workbook(report: EmissionReport, words: Words) -> bytes:
         text=book.add_format({"text_wrap": True, "valign": "top"}),
         cells={kind: book.add_format({**form, "valign": "top"}) for kind, form in _FORMATS.items()},
     )
-    first = book.add_worksheet(_sheet_name(words("Report")))
+    first = book.add_worksheet(_sheet_name(words(_("Report"))))
     first.set_column(0, 0, 28)
     first.set_column(1, 1, 100)
     first.write_string(0, 0, lines.title, styles.title)
@@ -91,7 +94,7 @@ def workbook(report: EmissionReport, words: Words) -> bytes:
     for is_warning, text in lines.remarks:
         row += 1
         style = styles.warning if is_warning else styles.text
-        first.write_string(row, 0, words("Warning") if is_warning else words("Note"), style)
+        first.write_string(row, 0, words(_("Warning")) if is_warning else words(_("Note")), style)
         first.write_string(row, 1, text, style)
     _page(first, lines.title, landscape=False, last=(row, 1))
     for table in tables(report):
@@ -117,7 +120,10 @@ def _write(
         longest = max((len(str(row[index])) for row in table.rows), default=0)
         sheet.set_column(index, index, max(least, min(longest + 2, greatest)))
         for number, row in enumerate(table.rows, start=1):
-            _cell(sheet, number, index, row[index], zone, styles.cells[column.kind])
+            cell = row[index]
+            if column.kind == "code" and isinstance(cell, str):
+                cell = words(cell)
+            _cell(sheet, number, index, cell, zone, styles.cells[column.kind])
     last = len(table.rows), len(table.layout.columns) - 1
     sheet.freeze_panes(1, 2)
     sheet.autofilter(0, 0, *last)
