@@ -3,6 +3,7 @@
 import { get } from "./api.js";
 import { node } from "./dom.js";
 import { showAllowed } from "./navigation.js";
+import { t } from "./words.js";
 
 if (location.pathname !== "/login") show();
 
@@ -18,6 +19,6 @@ async function show() {
   if (me.kind !== "person") return;
   const name = me.full_name ?? me.name;
   document.querySelector(".bar")?.append(
-    node("a", { className: "account", href: "/login", title: "Account: password, sign out", textContent: name }),
+    node("a", { className: "account", href: "/login", title: t("Account: password, sign out"), textContent: name }),
   );
 }

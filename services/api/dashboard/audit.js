@@ -3,6 +3,7 @@
 import { page } from "./api.js";
 import { labelled, node } from "./dom.js";
 import { readAgain, sayUnread } from "./notice.js";
+import { t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const PAGE = 100;
@@ -44,26 +45,27 @@ async function read(address) {
     $("log").toggleAttribute("data-empty", isEmpty);
     readAgain();
   } catch (error) {
-    sayUnread(error, "The API cannot be reached; try again.");
+    sayUnread(error, t("The API cannot be reached; try again."));
   }
 }
 
 function row(entry) {
   const time = entry.time.replace("T", " ").slice(0, 19);
-  const cells = {
-    Who: entry.by, From: entry.address, Action: entry.action, Facility: entry.facility ?? "all", "Of what": entry.subject || "–",
-  };
+  const cells = [
+    [t("Who"), entry.by], [t("From"), entry.address], [t("Action"), entry.action],
+    [t("Facility"), entry.facility ?? t("all")], [t("Of what"), entry.subject || "–"],
+  ];
   return node("tr", {},
     node("th", { scope: "row", textContent: time }),
-    ...Object.entries(cells).map(([name, text]) => labelled(name, text)),
-    labelled("Before and after", ...states(entry)));
+    ...cells.map(([name, text]) => labelled(name, text)),
+    labelled(t("Before and after"), ...states(entry)));
 }
 
 /** What was there and what is there now, on demand: a facility file is long. */
 function states({ before, after, reason }) {
   const shown = [
     ...(reason ? [node("p", { textContent: reason })] : []),
-    ...[["Before", before], ["After", after]].filter(([, state]) => state !== null).map(([name, state]) =>
+    ...[[t("Before"), before], [t("After"), after]].filter(([, state]) => state !== null).map(([name, state]) =>
       node("details", {}, node("summary", { textContent: name }), node("pre", { tabIndex: 0, textContent: written(JSON.parse(state)) }))),
   ];
   return shown.length ? shown : ["–"];

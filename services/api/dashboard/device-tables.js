@@ -2,34 +2,37 @@
 
 import { node } from "./dom.js";
 import { ago } from "./format.js";
+import { reasonWord } from "./pipeline-words.js";
+import { plural, t } from "./words.js";
 import { clockWords } from "./zones.js";
 import { table } from "./tree.js";
 
 /** Each device, those that are silent for longest first. */
 export function deviceTable(devices) {
   const order = [...devices].sort((a, b) => (Date.parse(a.last_seen) || 0) - (Date.parse(b.last_seen) || 0));
-  return table(["Device", "Facility", "Last heard", "State"], order.map((device) => [
+  return table([t("Device"), t("Facility"), t("Last heard"), t("State")], order.map((device) => [
     node("span", {}, device.name, ...(device.name === device.id ? [] : [node("small", { className: "quiet", textContent: ` ${device.id}` })])),
     node("a", { href: `/?${new URLSearchParams({ facility: device.facility.id })}`, textContent: device.facility.name }),
-    device.last_seen === null ? "never" : `${ago(Date.parse(device.last_seen))} (${clockWords(Date.parse(device.last_seen), device.facility.timezone)})`,
+    device.last_seen === null ? t("never") : `${ago(Date.parse(device.last_seen))} (${clockWords(Date.parse(device.last_seen), device.facility.timezone)})`,
     stateOf(device),
   ]));
 }
 
 /** What a device last said of itself; most say nothing. */
 function stateOf({ online, status_at: at, facility }) {
-  if (online === null) return "says nothing of it";
-  return `${online ? "online" : "offline"} since ${clockWords(Date.parse(at), facility.timezone)}`;
+  if (online === null) return t("says nothing of it");
+  const time = clockWords(Date.parse(at), facility.timezone);
+  return online ? t("online since {time}", { time }) : t("offline since {time}", { time });
 }
 
 /** Entries with why they were refused, their bytes, and a button to process them again. */
 export function quarantineTable(rows, replay) {
-  return table(["Arrived (UTC)", "Reason", "What to do", "From", "Message", "Again"], rows.map((row) => {
-    const button = node("button", { type: "button", className: "plain", textContent: "Replay", onclick: () => replay(row.id) });
-    button.setAttribute("aria-label", `Replay entry ${row.id}`);
+  return table([t("Arrived (UTC)"), t("Reason"), t("What to do"), t("From"), t("Message"), t("Again")], rows.map((row) => {
+    const button = node("button", { type: "button", className: "plain", textContent: t("Replay"), onclick: () => replay(row.id) });
+    button.setAttribute("aria-label", t("Replay entry {id}", { id: row.id }));
     return [
       clockWords(Date.parse(row.time), "UTC"),
-      node("a", { href: `/docs/reference/quarantine-reasons.html#${row.reason}`, textContent: row.reason }),
+      node("a", { href: `/docs/reference/quarantine-reasons.html#${row.reason}`, textContent: reasonWord(row.reason), title: row.reason }),
       row.detail, [row.topic, row.device, row.channel].filter(Boolean).join(" · "), message(row), button,
     ];
   }));
@@ -38,6 +41,7 @@ export function quarantineTable(rows, replay) {
 function message({ payload, payload_base64: base64, payload_bytes: bytes }) {
   const text = payload ?? base64;
   if (text === null) return "–";
-  const size = `${bytes} bytes${payload === null ? ", base64" : ""}`;
-  return node("details", {}, node("summary", { textContent: size }), node("pre", { tabIndex: 0, textContent: text }));
+  const size = plural("{n} byte", "{n} bytes", bytes);
+  const summary = payload === null ? t("{size}, base64", { size }) : size;
+  return node("details", {}, node("summary", { textContent: summary }), node("pre", { tabIndex: 0, textContent: text }));
 }

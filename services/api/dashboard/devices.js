@@ -5,6 +5,8 @@ import { deviceTable, quarantineTable } from "./device-tables.js";
 import { node } from "./dom.js";
 import { listedFacilities, named, offer } from "./facility-list.js";
 import { readAgain, say, sayUnread, sayWhy } from "./notice.js";
+import { noticeWords, reasonWord } from "./pipeline-words.js";
+import { plural, t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const REFRESH_MS = 10_000;
@@ -18,7 +20,7 @@ start();
 async function start() {
   const facilities = await listedFacilities();
   if (!facilities.some(({ id }) => id === chosen)) chosen = "";
-  offer($("facility"), [["", "all"], ...named(facilities)], chosen, (id) => {
+  offer($("facility"), [["", t("all")], ...named(facilities)], chosen, (id) => {
     chosen = id;
     history.replaceState(null, "", chosen ? `?${new URLSearchParams({ facility: chosen })}` : location.pathname);
     refresh();
@@ -37,7 +39,8 @@ async function refresh() {
     const shown = facilities.filter(({ id }) => !chosen || id === chosen);
     const devices = shown.flatMap((facility) => facility.devices.map((device) => ({ ...device, facility })));
     const silent = devices.filter(({ last_seen: seen, online }) => seen === null || online === false).length;
-    $("devices-summary").textContent = `${devices.length} devices${silent ? `, ${silent} offline or never heard of` : ""}`;
+    const all = plural("{n} device", "{n} devices", devices.length);
+    $("devices-summary").textContent = silent ? t("{devices}, {silent} offline or never heard of", { devices: all, silent }) : all;
     $("device-rows").replaceChildren(deviceTable(devices));
     readAgain();
   } catch (error) {
@@ -47,13 +50,18 @@ async function refresh() {
 
 /** What needs attention, although answers may be right. */
 function drawPipeline({ ready, missing, notices, processes }) {
-  const names = Object.entries(processes).map(([name, { ready: works, age_s: age }]) =>
-    `${name} ${works ? "works" : `stands still${age === null ? "" : ` since ${Math.round(age)} s`}`}`);
-  $("pipeline-summary").textContent = ready ? ["all is well", ...names].join(" · ") : ["not ready", ...names].join(" · ");
+  const each = Object.entries(processes).map(processWords);
+  $("pipeline-summary").textContent = [ready ? t("all is well") : t("not ready"), ...each].join(" · ");
   $("pipeline").classList.toggle("standing", !ready || notices.length > 0);
   $("notices").replaceChildren(
     ...missing.map((text) => node("li", { className: "doubt", textContent: text })),
-    ...notices.map(({ process, detail }) => node("li", {}, node("span", { className: "quiet", textContent: `${process}: ` }), detail)));
+    ...notices.map((notice) => node("li", {}, node("span", { className: "quiet", textContent: `${notice.process}: ` }), noticeWords(notice))));
+}
+
+function processWords([process, { ready, age_s: age }]) {
+  if (ready) return t("{process} works", { process });
+  if (age === null) return t("{process} stands still", { process });
+  return t("{process} stands still since {n} s", { process, n: Math.round(age) });
 }
 
 function startQuarantine() {
@@ -67,7 +75,7 @@ async function readQuarantine(from) {
     next = read.next;
     $("older").hidden = next === null;
     if (read.rows.length) $("quarantine-rows").append(quarantineTable(read.rows, replay));
-    $("quarantine-summary").textContent = $("quarantine-rows").childElementCount ? "newest first" : "nothing waits";
+    $("quarantine-summary").textContent = $("quarantine-rows").childElementCount ? t("newest first") : t("nothing waits");
   } catch (error) {
     sayUnread(error);
   }
@@ -77,10 +85,10 @@ async function readQuarantine(from) {
 async function replay(id) {
   try {
     const { state, restored, refused } = await post("/v1/quarantine/replay", { ids: [id] });
-    const reasons = Object.keys(refused).join(", ");
-    const words = state !== "done" ? "The replay has begun." : restored ? "It is stored now." : `It was refused again: ${reasons}.`;
     startQuarantine();
-    say(words);
+    if (state !== "done") say(t("The replay has begun."));
+    else if (restored) say(t("It is stored now."));
+    else say(t("It was refused again: {reasons}.", { reasons: Object.keys(refused).map(reasonWord).join(", ") }));
   } catch (error) {
     sayWhy(error);
   }

@@ -3,11 +3,16 @@
 
 import { node } from "./dom.js";
 import { NO_DATA, clock, energyText, percent } from "./format.js";
+import { t } from "./words.js";
 
-const WINDOWS = [["hour", "This hour"], ["today", "Today"], ["month", "This month"], ["year", "This year"]];
+const WINDOWS = [["hour", t("This hour")], ["today", t("Today")], ["month", t("This month")], ["year", t("This year")]];
 
 /** Within which time a rule matches, where that is longer than an hour. */
 const PERIODS = { monthly: "month", annual: "year", "ghgp-2015": "year" };
+const MAY_CHANGE = {
+  month: t("the rest of the month may still change what is matched"),
+  year: t("the rest of the year may still change what is matched"),
+};
 
 /** Draw the card of a facility whose file states contracts; `electricity` is null for others. */
 export function drawElectricity(card, electricity, timezone) {
@@ -22,10 +27,10 @@ export function drawElectricity(card, electricity, timezone) {
 function rule({ totals, by_certificates: certificates, as_of: at }, timezone) {
   const { match, match_draft: draft } = totals.hour;
   return [
-    `rule ${match}${draft ? ", which is a draft" : ""}`,
-    "provisional while its hours, days and years go on",
-    ...(certificates ? ["certificates that are retired later add to it"] : []),
-    `read at ${clock(Date.parse(at), timezone)}`,
+    draft ? t("rule {match}, which is a draft", { match }) : t("rule {match}", { match }),
+    t("provisional while its hours, days and years go on"),
+    ...(certificates ? [t("certificates that are retired later add to it")] : []),
+    t("read at {time}", { time: clock(Date.parse(at), timezone) }),
   ].join(" · ");
 }
 
@@ -45,8 +50,8 @@ function tile(window, title, match) {
 /** Without consumption there is no share; without data nobody knows. */
 function share({ load_kwh: load, matched_share: matched }) {
   if (load === null) return { value: null, words: NO_DATA };
-  if (matched === null) return { value: null, words: "no consumption" };
-  return { value: percent(matched), words: `matched of ${energyText(load)}` };
+  if (matched === null) return { value: null, words: t("no consumption") };
+  return { value: percent(matched), words: t("matched of {energy}", { energy: energyText(load) }) };
 }
 
 function lines(match) {
@@ -54,9 +59,9 @@ function lines(match) {
   if (matched === null) return [];
   const period = longestPeriod(match.match);
   return [
-    ...(period ? [`${percent(hourly)} with each hour by itself`] : []),
-    cfe === null ? "CFE unknown: the grid's carbon-free part is not stated" : `CFE ${percent(cfe)}`,
-    `${match.unmatched_hours} of ${hours} h not wholly supplied`,
+    ...(period ? [t("{share} with each hour by itself", { share: percent(hourly) })] : []),
+    cfe === null ? t("CFE unknown: the grid's carbon-free part is not stated") : t("CFE {share}", { share: percent(cfe) }),
+    t("{n} of {hours} h not wholly supplied", { n: match.unmatched_hours, hours }),
   ];
 }
 
@@ -65,10 +70,10 @@ function doubts(match) {
   const { coverage, supply_coverage: supply, known_hours: hours, final_hours: closed } = match;
   const period = longestPeriod(match.match);
   return [
-    ...(hours > closed ? [`provisional: ${hours - closed} of ${hours} known h not closed`] : []),
-    ...(period && match.matched_share !== null ? [`the rest of the ${period} may still change what is matched`] : []),
-    ...(coverage < 1 ? [`${percent(coverage)} of the consumption's time known`] : []),
-    ...(supply !== null && supply < 1 ? [`${percent(supply)} of the supply's time known; the rest counts as none`] : []),
+    ...(hours > closed ? [t("provisional: {n} of {hours} known h not closed", { n: hours - closed, hours })] : []),
+    ...(period && match.matched_share !== null ? [MAY_CHANGE[period]] : []),
+    ...(coverage < 1 ? [t("{share} of the consumption's time known", { share: percent(coverage) })] : []),
+    ...(supply !== null && supply < 1 ? [t("{share} of the supply's time known; the rest counts as none", { share: percent(supply) })] : []),
   ];
 }
 

@@ -5,6 +5,8 @@ import { drawHeads, drawRows, drawSum, inOrder } from "./facility-table.js";
 import { FIGURES, chosenFigure } from "./figures.js";
 import { say, sayUnread } from "./notice.js";
 import { totalLimits } from "./limits.js";
+import { STATES, silenceWords } from "./state-words.js";
+import { t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 /** How often figures are read. */
@@ -55,7 +57,7 @@ function change() {
     ...(search && { search }),
   });
   history.replaceState(null, "", shown.size ? `?${shown}` : location.pathname);
-  $("masses").textContent = `Masses are ${FIGURES[figure].name}.`;
+  $("masses").textContent = t("Masses are {figure}.", { figure: FIGURES[figure].name });
   draw();
 }
 
@@ -73,10 +75,9 @@ function draw() {
 }
 
 function drawState() {
-  const silent = Date.now() - heardAt > SILENCE_MS;
-  if (silent) document.body.dataset.state = "silent";
-  const words = { connecting: "connecting", live: "live", silent: `no word for ${Math.round((Date.now() - heardAt) / 1000)} s` };
-  $("state-text").textContent = words[document.body.dataset.state];
+  const isSilent = Date.now() - heardAt > SILENCE_MS;
+  if (isSilent) document.body.dataset.state = "silent";
+  $("state-text").textContent = isSilent ? silenceWords(heardAt) : STATES[document.body.dataset.state];
 }
 
 function readAll() {
@@ -93,7 +94,7 @@ async function readGlance() {
     rows = read;
     heardAt = Date.now();
     document.body.dataset.state = "live";
-    say(rows.length ? "" : "There is no facility yet; add one with `tonne apply FILE`.");
+    say(rows.length ? "" : t("There is no facility yet; add one with `tonne apply FILE`."));
     draw();
   } catch (error) {
     sayUnread(error);

@@ -2,6 +2,7 @@
 
 import { get } from "./api.js";
 import { readAgain, say, sayUnread } from "./notice.js";
+import { t } from "./words.js";
 
 const AGAIN_MS = 3_000;
 
@@ -11,7 +12,7 @@ export async function listedFacilities() {
     try {
       const facilities = await get("/v1/facilities");
       readAgain();
-      if (facilities.length === 0) say("There is no facility yet; add one with `tonne apply FILE`.");
+      if (facilities.length === 0) say(t("There is no facility yet; add one with `tonne apply FILE`."));
       return facilities;
     } catch (error) {
       sayUnread(error);

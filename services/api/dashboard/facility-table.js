@@ -1,7 +1,8 @@
 // Facilities as a table: a row each, in any order, and the sum of those that are shown.
 
 import { node } from "./dom.js";
-import { NO_DATA, ago, massText, percent, rate } from "./format.js";
+import { NO_DATA, ago, massText, percent, rateText } from "./format.js";
+import { locale, plural, t } from "./words.js";
 
 /** Devices whose status topic says nothing are silent when nothing came for so long. */
 const SILENT_MS = 24 * 3_600_000;
@@ -24,15 +25,15 @@ const whole = ({ budget, value }) => (budget === null ? value : budget);
 
 /** What a column is called, what it is ordered by (unknown last), and what stands in it. */
 const COLUMNS = [
-  ["name", "Facility", (row) => row.name.toLowerCase(), nameCell],
-  ["rate", "Now", (row) => row.rate_kg_h, rateCell],
-  ["today", "Today", (row) => row.today_kg, (row) => massCell(row, "today")],
-  ["month", "This month", (row) => row.month_kg, (row) => massCell(row, "month")],
-  ["year", "This year", (row) => row.year_kg, (row) => massCell(row, "year")],
-  ["budget", "Year's budget", used, budgetCell],
-  ["path", "Path, this year", (row, beside) => negated(leftOf(row, beside)), pathCell],
-  ["alerts", "Alerts", alertsOf, alertCell],
-  ["data", "Newest data", (row) => row.newest_reading ?? "", dataCell],
+  ["name", t("Facility"), (row) => row.name.toLowerCase(), nameCell],
+  ["rate", t("Now"), (row) => row.rate_kg_h, rateCell],
+  ["today", t("Today"), (row) => row.today_kg, (row) => massCell(row, "today")],
+  ["month", t("This month"), (row) => row.month_kg, (row) => massCell(row, "month")],
+  ["year", t("This year"), (row) => row.year_kg, (row) => massCell(row, "year")],
+  ["budget", t("Year's budget"), used, budgetCell],
+  ["path", t("Path, this year"), (row, beside) => negated(leftOf(row, beside)), pathCell],
+  ["alerts", t("Alerts"), alertsOf, alertCell],
+  ["data", t("Newest data"), (row) => row.newest_reading ?? "", dataCell],
 ];
 
 /** The path with least left stands above the one with most, as what is worst does elsewhere. */
@@ -60,7 +61,7 @@ export function inOrder(rows, { by, down }, beside) {
     .map(([, row]) => row);
 }
 
-const byName = (a, b) => a.name.localeCompare(b.name) || a.facility.localeCompare(b.facility);
+const byName = (a, b) => a.name.localeCompare(b.name, locale) || a.facility.localeCompare(b.facility);
 
 /** Cells are written anew, rows stay: what is focused in them too. */
 export function drawRows(body, rows, beside, figure) {
@@ -103,17 +104,18 @@ function nameCell({ facility, name }, _, figure) {
 }
 
 function rateCell({ rate_kg_h: kg, sources, sources_known: known }) {
-  const more = known === sources ? [] : [`${known} of ${sources} sources known`];
-  const value = rate(kg);
-  return value === null ? { main: NO_DATA, more, className: "unknown" } : { main: `${value} kg/h`, more };
+  const more = known === sources ? [] : [sourcesKnown(known, sources)];
+  return { main: rateText(kg), more, className: kg === null ? "unknown" : "" };
 }
+
+const sourcesKnown = (known, all) => plural("{known} of one source known", "{known} of {n} sources known", all, { known });
 
 function massCell(row, window) {
   const kg = row[`${window}_kg`];
   const [known, filled] = [row[`${window}_coverage`], row[`${window}_substituted`]];
   const more = [
-    ...(kg !== null && known < 1 ? [`${percent(known)} known`] : []),
-    ...(filled > 0 ? [node("span", { className: "filled", textContent: `${percent(filled)} substituted` })] : []),
+    ...(kg !== null && known < 1 ? [t("{share} known", { share: percent(known) })] : []),
+    ...(filled > 0 ? [node("span", { className: "filled", textContent: t("{share} substituted", { share: percent(filled) }) })] : []),
   ];
   return { main: massText(kg), more, className: kg === null ? "unknown" : "" };
 }
@@ -121,8 +123,8 @@ function massCell(row, window) {
 function budgetCell(row, beside) {
   const limit = beside.limits.get(row.facility);
   if (!limit) return { main: "–", className: "none" };
-  const name = limit.budget === null ? "limit" : "budget";
-  const text = `of ${name} ${massText(whole(limit))}`;
+  const mass = massText(whole(limit));
+  const text = limit.budget === null ? t("of limit {mass}", { mass }) : t("of budget {mass}", { mass });
   if (row.year_kg === null) return { main: NO_DATA, more: [text], className: "unknown" };
   const line = node("span", { className: "limit", textContent: percent(row.year_kg / whole(limit)) });
   line.dataset.passed = row.year_kg > limit.value ? limit.severity : "";
@@ -133,21 +135,26 @@ function pathCell(row, { paths }) {
   const known = paths.get(row.facility) ?? [];
   if (known.length === 0) return { main: "–", className: "none" };
   const lines = known.map(({ scope, year_left_kg: left, allowed_kg: allowed }) => {
-    const of = known.length > 1 ? `scope ${scope}: ` : "";
-    if (left === null) return node("span", { className: "line unknown", textContent: `${of}${NO_DATA}` });
-    const line = node("span", { className: "line limit", textContent: left < 0 ? `${of}${massText(-left)} too much` : `${of}${massText(left)} left` });
+    const named = (words) => (known.length > 1 ? t("scope {scope}: {words}", { scope, words }) : words);
+    if (left === null) return node("span", { className: "line unknown", textContent: named(NO_DATA) });
+    const words = left < 0 ? t("{mass} too much", { mass: massText(-left) }) : t("{mass} left", { mass: massText(left) });
+    const line = node("span", { className: "line limit", textContent: named(words) });
     line.dataset.passed = left < 0 ? "warning" : "";
-    line.title = `of ${massText(allowed)} allowed`;
+    line.title = t("of {mass} allowed", { mass: massText(allowed) });
     return line;
   });
   return { main: lines[0], more: lines.slice(1) };
 }
 
 function alertCell({ alerts_critical: critical, alerts_warning: warning, alerts_info: info }) {
-  const said = [["critical", critical], ["warning", warning], ["info", info]].filter(([, count]) => count > 0);
-  if (said.length === 0) return { main: "none", className: "none" };
-  const [first, ...others] = said.map(([severity, count]) => {
-    const line = node("span", { className: "line limit", textContent: `${count} ${severity}` });
+  const said = [
+    ["critical", critical, t("{n} critical", { n: critical })],
+    ["warning", warning, plural("{n} warning", "{n} warnings", warning)],
+    ["info", info, plural("{n} info", "{n} info", info)],
+  ].filter(([, count]) => count > 0);
+  if (said.length === 0) return { main: t("none"), className: "none" };
+  const [first, ...others] = said.map(([severity, , words]) => {
+    const line = node("span", { className: "line limit", textContent: words });
     line.dataset.passed = severity;
     return line;
   });
@@ -159,8 +166,8 @@ function dataCell({ facility, newest_reading: newest }, { devices }) {
   const offline = all.filter(({ online }) => online === false).length;
   const silent = all.filter(({ online, last_seen: seen }) => online !== false && (seen === null || Date.now() - Date.parse(seen) > SILENT_MS)).length;
   const more = [
-    ...(offline ? [`${offline} of ${all.length} devices offline`] : []),
-    ...(silent ? [`${silent} of ${all.length} devices silent for a day`] : []),
+    ...(offline ? [plural("{offline} of one device offline", "{offline} of {n} devices offline", all.length, { offline })] : []),
+    ...(silent ? [plural("{silent} of one device silent for a day", "{silent} of {n} devices silent for a day", all.length, { silent })] : []),
   ];
   return newest === null
     ? { main: NO_DATA, more, className: "unknown" }
@@ -175,17 +182,18 @@ export function drawSum(list, rows, all) {
   };
   const known = (window) => {
     const count = rows.filter((row) => row[`${window}_kg`] !== null && row[`${window}_coverage`] >= WHOLE).length;
-    return count === rows.length ? "all facilities known" : `${count} of ${rows.length} facilities known in full`;
+    return count === rows.length
+      ? t("all facilities known")
+      : plural("{known} of one facility known in full", "{known} of {n} facilities known in full", rows.length, { known: count });
   };
   const sources = rows.reduce((sum, row) => sum + row.sources, 0);
   const told = rows.reduce((sum, row) => sum + row.sources_known, 0);
-  const value = rate(added("rate_kg_h"));
   const facts = [
-    ["Emitting now", value === null ? NO_DATA : `${value} kg/h`, `${told} of ${sources} sources known`],
-    ["Today", massText(added("today_kg")), known("today")],
-    ["This month", massText(added("month_kg")), known("month")],
-    ["This year", massText(added("year_kg")), known("year")],
-    ["Facilities", rows.length === all ? `${all}` : `${rows.length} of ${all}`, standing(rows)],
+    [t("Emitting now"), rateText(added("rate_kg_h")), sourcesKnown(told, sources)],
+    [t("Today"), massText(added("today_kg")), known("today")],
+    [t("This month"), massText(added("month_kg")), known("month")],
+    [t("This year"), massText(added("year_kg")), known("year")],
+    [t("Facilities"), rows.length === all ? `${all}` : t("{n} of {all}", { n: rows.length, all }), standing(rows)],
   ];
   if (list.children.length !== facts.length) {
     list.replaceChildren(...facts.map(([name]) => node("div", { className: "card" },
@@ -200,5 +208,5 @@ export function drawSum(list, rows, all) {
 
 function standing(rows) {
   const count = rows.filter((row) => alertsOf(row) > 0).length;
-  return count === 0 ? "no alert stands" : `${count} with alerts`;
+  return count === 0 ? t("no alert stands") : t("{n} with alerts", { n: count });
 }

@@ -2,21 +2,25 @@
 
 import { ApiError, forgetKey, get, rememberKey, send } from "./api.js";
 import { cameFrom } from "./sign-in.js";
+import { t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
-const ENDED = "Your session ended; sign in again.";
+const ENDED = t("Your session ended; sign in again.");
 /** Why somebody who comes from the provider is not let in. */
 const REFUSALS = {
-  unreachable: "The sign-in service of your organisation cannot be reached; try again in a minute.",
-  provider: "The sign-in service of your organisation did not say who you are; tell an administrator, the audit log says why.",
-  denied: "Your organisation did not let you in, or you cancelled.",
-  expired: "That took too long, or was begun in another tab; sign in again.",
-  token: "What the sign-in service of your organisation said of you cannot be trusted; tell an administrator, the audit log says why.",
-  "no-groups": "Your organisation does not tell tonne which groups you are in; tell an administrator, the audit log names the claim that is missing.",
-  "no-role": "None of your groups has a role in tonne; ask an administrator to put you in one that has.",
-  disabled: "Your account is disabled here; ask an administrator.",
-  "too-many": "Too many attempts to sign in; try again in a minute.",
+  unreachable: t("The sign-in service of your organisation cannot be reached; try again in a minute."),
+  provider: t("The sign-in service of your organisation did not say who you are; tell an administrator, the audit log says why."),
+  denied: t("Your organisation did not let you in, or you cancelled."),
+  expired: t("That took too long, or was begun in another tab; sign in again."),
+  token: t("What the sign-in service of your organisation said of you cannot be trusted; tell an administrator, the audit log says why."),
+  "no-groups": t("Your organisation does not tell tonne which groups you are in; tell an administrator, the audit log names the claim that is missing."),
+  "no-role": t("None of your groups has a role in tonne; ask an administrator to put you in one that has."),
+  disabled: t("Your account is disabled here; ask an administrator."),
+  "too-many": t("Too many attempts to sign in; try again in a minute."),
 };
+
+/** What somebody may do. */
+const RIGHTS = { read: t("read"), operate: t("operate"), configure: t("configure"), administer: t("administer") };
 
 let isLocal = true;
 
@@ -47,14 +51,14 @@ $("sign-out").onclick = (event) => act(event, async () => {
 $("change").onsubmit = (event) => act(event, async () => {
   await send("PUT", "/v1/me/password", { old: $("old").value, new: $("new").value });
   $("change").reset();
-  say("The password is changed.");
+  say(t("The password is changed."));
 });
 
 async function start() {
   try {
     const { required, provider } = await get("/v1/sign-in");
     if (!required) {
-      say("Nobody signs in here: TONNE_API_AUTH is off.");
+      say(t("Nobody signs in here: TONNE_API_AUTH is off."));
       return;
     }
     if (provider) offerProvider(provider);
@@ -66,7 +70,7 @@ async function start() {
       showForms();
       say(why(new URLSearchParams(location.search)));
     } else {
-      say("The API cannot be reached; load the page again.");
+      say(t("The API cannot be reached; load the page again."));
     }
   }
 }
@@ -75,7 +79,7 @@ async function start() {
 function why(query) {
   const refused = query.get("refused");
   if (refused !== null) return Object.hasOwn(REFUSALS, refused) ? REFUSALS[refused] : REFUSALS.provider;
-  if (query.has("left")) return "You are signed out of tonne. At your organisation you may still be signed in.";
+  if (query.has("left")) return t("You are signed out of tonne. At your organisation you may still be signed in.");
   return query.has("ended") ? ENDED : "";
 }
 
@@ -92,16 +96,23 @@ function showForms() {
 }
 
 function showAccount({ name, full_name: fullName, allowed, local }) {
-  document.title = "Account · tonne";
+  document.title = `${t("Account")} · tonne`;
   $("title").textContent = fullName ?? name;
   $("allowed").textContent = allowed.length
-    ? allowed.map(({ rights, facilities }) => `May ${rights.join(", ")} in ${facilities?.join(", ") ?? "all facilities"}.`).join(" ")
-    : "You have no role yet; ask an administrator for one.";
+    ? allowed.map(allowedWords).join(" ")
+    : t("You have no role yet; ask an administrator for one.");
   isLocal = local;
   $("account").hidden = false;
   $("back").href = cameFrom();
   $("changed-name").value = name;
   $("change").hidden = !local;
+}
+
+function allowedWords({ rights: all, facilities }) {
+  const rights = all.map((right) => RIGHTS[right] ?? right).join(", ");
+  return facilities
+    ? t("May {rights} in {facilities}.", { rights, facilities: facilities.join(", ") })
+    : t("May {rights} in all facilities.", { rights });
 }
 
 /** Do what a form or button asks for, once at a time, and say why it cannot be done. */
@@ -113,7 +124,7 @@ async function act(event, work) {
   try {
     await work();
   } catch (error) {
-    say(error instanceof ApiError ? error.message : "The API cannot be reached; try again.");
+    say(error instanceof ApiError ? error.message : t("The API cannot be reached; try again."));
   } finally {
     button.disabled = false;
   }

@@ -2,6 +2,7 @@
 
 import { loadLibrary } from "./chart.js";
 import { massText } from "./format.js";
+import { t } from "./words.js";
 
 const NARROW_PX = 420;
 
@@ -10,13 +11,15 @@ export async function drawYears(element, years, standing, forecast) {
   if (years.every(({ allowed_kg: allowed, actual_kg: actual }) => allowed === null && actual === null)) return;
   const Plotly = await loadLibrary();
   element.replaceChildren();
-  const each = figure(element, "By year");
-  const sums = figure(element, "Since the base year");
+  const each = figure(element, t("By year"));
+  const sums = figure(element, t("Since the base year"));
   const draw = () => {
     const style = getComputedStyle(document.documentElement);
     const ink = (name) => style.getPropertyValue(name).trim();
     each.describe(summary(standing, forecast));
-    sums.describe(`${massText(standing.actual_to_date_kg)} emitted, ${massText(standing.allowed_to_date_kg)} allowed so far`);
+    sums.describe(t("{mass} emitted, {allowed} allowed so far", {
+      mass: massText(standing.actual_to_date_kg), allowed: massText(standing.allowed_to_date_kg),
+    }));
     const font = style.fontFamily;
     Plotly.react(each.plot, byYear(years, standing, forecast, ink), layout(each.plot, ink, font, years), CONFIG);
     Plotly.react(sums.plot, summed(years, standing, ink), layout(sums.plot, ink, font, years), CONFIG);
@@ -36,12 +39,13 @@ function figure(element, title) {
   caption.textContent = title;
   box.append(caption, plot);
   element.append(box);
-  return { plot, describe: (text) => plot.setAttribute("aria-label", `${title}: ${text}`) };
+  return { plot, describe: (detail) => plot.setAttribute("aria-label", t("{title}: {detail}", { title, detail })) };
 }
 
 function summary({ year, actual_kg: actual, allowed_kg: allowed }, forecast) {
-  const expected = forecast?.total_kg ? `, ${massText(forecast.total_kg)} expected` : "";
-  return `${massText(actual)} of ${massText(allowed)} emitted in ${year}${expected}`;
+  const masses = { year, mass: massText(actual), allowed: massText(allowed) };
+  if (!forecast?.total_kg) return t("{mass} of {allowed} emitted in {year}", masses);
+  return t("{mass} of {allowed} emitted in {year}, {expected} expected", { ...masses, expected: massText(forecast.total_kg) });
 }
 
 const tonnes = (kg) => (kg === null ? null : kg / 1000);
@@ -63,12 +67,12 @@ function byYear(years, standing, forecast, ink) {
     };
   };
   const traces = [
-    bars(["measured", "both"], "emitted", ink("--accent")),
-    bars(["stated"], "stated", ink("--quiet")),
+    bars(["measured", "both"], t("emitted"), ink("--accent")),
+    bars(["stated"], t("stated"), ink("--quiet")),
   ];
   if (forecast?.total_kg) {
     traces.push({
-      type: "bar", name: "expected", x: [standing.year], y: [tonnes(forecast.rest_kg)],
+      type: "bar", name: t("expected"), x: [standing.year], y: [tonnes(forecast.rest_kg)],
       marker: {
         color: "rgba(0,0,0,0)", line: { color: ink("--accent"), width: 1 },
         pattern: { shape: "/", size: 6, solidity: 0.3, fgcolor: ink("--accent"), fillmode: "overlay" },
@@ -77,16 +81,16 @@ function byYear(years, standing, forecast, ink) {
         type: "data", symmetric: false, color: ink("--ink"), thickness: 1, width: 4,
         array: [tonnes(forecast.total_high_kg - forecast.total_kg)], arrayminus: [tonnes(forecast.total_kg - forecast.total_low_kg)],
       },
-      hovertemplate: "%{x}: <b>%{y:,.4~r} t</b> expected of the rest, not measured<extra></extra>",
+      hovertemplate: `%{x}: <b>%{y:,.4~r} t</b> ${t("expected of the rest, not measured")}<extra></extra>`,
     });
   }
-  traces.push(line(years, "allowed_kg", "allowed", ink("--warn"), "solid"));
+  traces.push(line(years, "allowed_kg", t("allowed"), ink("--warn"), "solid"));
   return traces.filter(({ x }) => x.length > 0);
 }
 
 const summed = (years, standing, ink) => [
-  line(years, "cumulative_allowed_kg", "allowed", ink("--warn"), "solid"),
-  line(years.filter(({ year }) => year <= standing.year), "cumulative_actual_kg", "emitted", ink("--accent"), "solid"),
+  line(years, "cumulative_allowed_kg", t("allowed"), ink("--warn"), "solid"),
+  line(years.filter(({ year }) => year <= standing.year), "cumulative_actual_kg", t("emitted"), ink("--accent"), "solid"),
 ];
 
 /** Whether all masses of the years are below a tonne, which "k t" and the like cannot tell. */

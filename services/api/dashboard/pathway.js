@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { listedFacilities, named, offer } from "./facility-list.js";
 import { say, sayUnread } from "./notice.js";
 import { pathCard } from "./path-card.js";
+import { t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 /** Paths change with every hour; so often they are read again. */
@@ -24,7 +25,7 @@ setInterval(show, REFRESH_MS);
 async function start() {
   facilities = await listedFacilities();
   const select = $("facility");
-  offer(select, [...named(facilities), ["", "all facilities with a path"]], "", (id) => {
+  offer(select, [...named(facilities), ["", t("all facilities with a path")]], "", (id) => {
     organisation = null;
     choose(id);
   });
@@ -61,17 +62,17 @@ async function show() {
     for (const card of cards) drawForecast(card, turn);
   } catch (error) {
     if (turn !== reading) return;
-    sayUnread(error, "The API cannot be reached; it is asked again in five minutes.");
+    sayUnread(error, t("The API cannot be reached; it is asked again in five minutes."));
   } finally {
     if (turn === reading) $("paths").setAttribute("aria-busy", "false");
   }
 }
 
 const nothing = () => organisation
-  ? "The file of this organisation states no path: add `pathway` to it (see How paths are computed)."
+  ? t("The file of this organisation states no path: add `pathway` to it (see How paths are computed).")
   : chosen
-  ? "The file of this facility states no path: add `pathway` to it (see How paths are computed)."
-  : "No facility states a path: add `pathway` to a facility file (see How paths are computed).";
+  ? t("The file of this facility states no path: add `pathway` to it (see How paths are computed).")
+  : t("No facility states a path: add `pathway` to a facility file (see How paths are computed).");
 
 const isSame = (year, standing) =>
   year.scope === standing.scope && year.figure === standing.figure

@@ -1,40 +1,43 @@
 // The table of sources and the bar of their shares.
 
 import { FIGURES, apart, leftOut } from "./figures.js";
-import { NO_DATA, ago, band, clock, massText, percent, rate, substituted } from "./format.js";
+import { NO_DATA, RATE_UNIT, ago, band, clock, mass, massText, percent, rate, rateText, substituted } from "./format.js";
+import { locale, t } from "./words.js";
 
 export const colour = (index) => `var(--source-${index % 8})`;
 
 const COLUMNS = [
-  ["Scope", (source) => [String(source.scope)]],
-  ["Now", (source, figure, zone) => {
+  [t("Scope"), (source) => [String(source.scope)]],
+  [t("Now"), (source, figure, zone) => {
     const now = rateOf(source, figure);
     const basis = basisText(source, zone);
     if (now === null) return [null, "", basis];
     const kg = Object.fromEntries(Object.entries(source.rates).map(([key, value]) => [key.slice(0, -2), value]));
-    return [rate(now), "kg/h", [...(figure === "co2" ? leftOut(kg, (value) => `${rate(value)} kg/h`) : []), ...basis]];
+    return [rate(now), RATE_UNIT, [...(figure === "co2" ? leftOut(kg, rateText) : []), ...basis]];
   }],
   ["1 h", (source, figure) => total(source, "1h", figure)],
   ["24 h", (source, figure) => total(source, "24h", figure)],
   ["±, 24 h", (source, figure) => [(figure === "co2" && band(source.totals["24h"])) || null]],
-  ["Today", (source, figure) => total(source, "today", figure)],
-  ["This month", (source, figure) => total(source, "month", figure)],
-  ["This year", (source, figure) => total(source, "year", figure)],
-  ["Known, 24 h", (source) => [percent(source.totals["24h"].coverage)]],
+  [t("Today"), (source, figure) => total(source, "today", figure)],
+  [t("This month"), (source, figure) => total(source, "month", figure)],
+  [t("This year"), (source, figure) => total(source, "year", figure)],
+  [t("Known, 24 h"), (source) => [percent(source.totals["24h"].coverage)]],
 ];
 
 /** What a rate is, and how old what it is told from: a mean of an hour ago is no rate of now. */
 function basisText({ rate_basis: basis, rate_from: from, rate_to: to, newest_reading: newest }, zone) {
   const at = (time) => clock(Date.parse(time), zone);
-  if (basis === "interval") return [`mean of ${at(from)} – ${at(to)}`];
+  if (basis === "interval") return [t("mean of {from} – {to}", { from: at(from), to: at(to) })];
   if (newest === null) return [];
-  return [{ newest: Date.parse(newest), is: basis === "unknown" ? "newest reading" : "measured" }];
+  return [{ newest: Date.parse(newest), basis }];
 }
 
 /** The age of a reading in words, written again each second. */
 export function drawAges(root) {
   for (const element of root.querySelectorAll("[data-newest]")) {
-    element.textContent = `${element.dataset.is} ${ago(Number(element.dataset.newest))}`;
+    const { newest, basis } = element.dataset;
+    const words = { ago: ago(Number(newest)) };
+    element.textContent = basis === "unknown" ? t("newest reading {ago}", words) : t("measured {ago}", words);
   }
 }
 
@@ -46,7 +49,7 @@ function total(source, span, figure) {
   const of = source.totals[span];
   const kg = of[FIGURES[figure].kg];
   if (kg === null) return [null, "", apart(of)];
-  const [value, unit] = massText(kg).split(" ");
+  const { value, unit } = mass(kg);
   return [value, unit, [...(figure === "co2" ? leftOut(of, massText) : []), ...apart(of)], substituted(of)];
 }
 
@@ -65,8 +68,8 @@ function row(source, index, figure, zone) {
   if (!source.counts) {
     const note = document.createElement("small");
     note.textContent = source.removal
-      ? " removal, not deducted"
-      : source.active ? " check, not counted" : " replaced, not counted";
+      ? ` ${t("removal, not deducted")}`
+      : source.active ? ` ${t("check, not counted")}` : ` ${t("replaced, not counted")}`;
     head.firstChild.append(note);
   }
   if (source.stale_factor) {
@@ -105,17 +108,22 @@ function row(source, index, figure, zone) {
   return line;
 }
 
+const percents = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+
 /** How far each source is from the one that measures the same emission another way. */
 export function drawChecks(list, checks, sources) {
   const names = new Map(sources.map(({ id, name }) => [id, name]));
   list.replaceChildren(...checks.map(({ source, check, totals }) => {
     const item = document.createElement("li");
-    const { difference_kg: kg, difference_percent: share } = totals["24h"];
-    item.textContent = kg === null
-      ? `${names.get(source) ?? source} against ${names.get(check) ?? check}, 24 h: ${NO_DATA}`
-      : `${names.get(source) ?? source} against ${names.get(check) ?? check}, 24 h: ${massText(kg)}${share === null ? "" : ` (${share.toFixed(1)} %)`}`;
+    item.textContent = t("{source} against {check}, 24 h: {difference}", {
+      source: names.get(source) ?? source, check: names.get(check) ?? check, difference: differenceText(totals["24h"]),
+    });
     return item;
   }));
+}
+
+function differenceText({ difference_kg: kg, difference_percent: share }) {
+  return kg === null || share === null ? massText(kg) : `${massText(kg)} (${percents.format(share)} %)`;
 }
 
 export function drawMix(element, all, figure) {
@@ -127,6 +135,6 @@ export function drawMix(element, all, figure) {
     part.style.background = colour(all.indexOf(source));
     const now = rateOf(source, figure);
     part.style.flexGrow = Math.max(0, now ?? 0);
-    part.title = now === null ? `${source.name}: ${NO_DATA}` : `${source.name}: ${rate(now)} kg/h`;
+    part.title = `${source.name}: ${rateText(now)}`;
   });
 }

@@ -2,10 +2,11 @@
 
 import { FIGURES, apart, beside } from "./figures.js";
 import { NO_DATA, band, mass, massText, percent, substituted } from "./format.js";
+import { t } from "./words.js";
 
 const WINDOWS = [
-  ["1h", "Last hour"], ["24h", "Last 24 hours"], ["7d", "Last 7 days"], ["30d", "Last 30 days"],
-  ["today", "Today"], ["month", "This month"], ["year", "This year"], ["365d", "Last 365 days"],
+  ["1h", t("Last hour")], ["24h", t("Last 24 hours")], ["7d", t("Last 7 days")], ["30d", t("Last 30 days")],
+  ["today", t("Today")], ["month", t("This month")], ["year", t("This year")], ["365d", t("Last 365 days")],
 ];
 
 /** `limits` of the figure by window, as `totalLimits` finds them. */
@@ -28,7 +29,7 @@ export function drawTotals(list, totals, limits, figure) {
     drawBeside(item.querySelector(".beside"), [...beside(totals[span], figure), ...apart(totals[span])]);
     drawLimit(item, kg, limits.get(span));
     item.querySelector("i").style.width = `${coverage * 100}%`;
-    item.querySelector(".known").textContent = `${percent(coverage)} known`;
+    item.querySelector(".known").textContent = t("{share} known", { share: percent(coverage) });
   });
 }
 
@@ -49,10 +50,13 @@ function drawLimit(item, kg, limit) {
 
 /** What is used of a limit; of a budget also where it warns, which is no limit of its own. */
 export function limitText(kg, { value, budget, above }) {
-  const whole = budget === null ? value : budget;
-  const name = budget === null ? "limit" : "budget";
-  const used = kg === null ? `${name} ${massText(whole)}` : `${percent(kg / whole)} of ${name} ${massText(whole)}`;
-  return budget === null || above === 1 ? used : `${used}, warns at ${percent(above)}`;
+  if (budget === null) {
+    const mass = massText(value);
+    return kg === null ? t("limit {mass}", { mass }) : t("{share} of limit {mass}", { share: percent(kg / value), mass });
+  }
+  const mass = massText(budget);
+  const used = kg === null ? t("budget {mass}", { mass }) : t("{share} of budget {mass}", { share: percent(kg / budget), mass });
+  return above === 1 ? used : t("{used}, warns at {share}", { used, share: percent(above) });
 }
 
 function tile([span, title]) {

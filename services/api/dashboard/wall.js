@@ -7,12 +7,15 @@ import { node } from "./dom.js";
 import { FIGURES, chosenFigure } from "./figures.js";
 import { NO_DATA, ago, mass, percent, rate, substituted } from "./format.js";
 import { totalLimits } from "./limits.js";
+import { SMALL } from "./masses.js";
 import { signIn } from "./sign-in.js";
 import { rateOf } from "./sources.js";
+import { STATES, silenceWords } from "./state-words.js";
 import { limitText } from "./totals.js";
+import { plural, t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
-const WINDOWS = { today: "Today", month: "This month", year: "This year" };
+const WINDOWS = { today: t("Today"), month: t("This month"), year: t("This year") };
 const SEVERITIES = ["critical", "warning", "info"];
 const [SHORTEST_S, USUAL_S] = [5, 20];
 /** Facilities, names and limits change by hand. */
@@ -42,7 +45,7 @@ async function rotate() {
       await show(facilities[turn % facilities.length], turn % facilities.length);
     } catch (error) {
       if (error.status === 401) return signIn(error);
-      setState("offline", error instanceof ApiError ? error.message : "the API cannot be reached");
+      setState("offline", error instanceof ApiError ? error.message : t("the API cannot be reached"));
       await wait(SHORTEST_S);
     }
   }
@@ -56,7 +59,7 @@ async function list() {
 }
 
 async function nothing() {
-  setState("offline", wanted.length ? `there is no facility ${wanted.join(", ")}` : "there is no facility yet");
+  setState("offline", wanted.length ? t("there is no facility {facilities}", { facilities: wanted.join(", ") }) : t("there is no facility yet"));
   await wait(SHORTEST_S);
 }
 
@@ -89,7 +92,7 @@ async function show(facility, place) {
 
 function drawFrame({ name }, place) {
   $("name").textContent = name;
-  $("turn").textContent = facilities.length > 1 ? `${place + 1} of ${facilities.length}` : "";
+  $("turn").textContent = facilities.length > 1 ? t("{n} of {all}", { n: place + 1, all: facilities.length }) : "";
   document.title = `${name} · tonne`;
 }
 
@@ -97,7 +100,7 @@ function draw(live, limits) {
   const value = rate(rateOf(live, figure));
   $("rate").textContent = value ?? NO_DATA;
   $("rate").classList.toggle("unknown", value === null);
-  $("unit").textContent = value === null ? "" : `kg ${FIGURES[figure].name} / h`;
+  $("unit").textContent = value === null ? "" : `${SMALL.unit} ${FIGURES[figure].name} / h`;
   $("known").textContent = knownWords(live);
   $("windows").replaceChildren(...Object.entries(WINDOWS).map(([span, name]) =>
     tile(name, live.totals[span], limits.get(span))));
@@ -106,16 +109,16 @@ function draw(live, limits) {
 
 function knownWords({ sources, newest_minute: newest }) {
   const known = sources.filter(({ rate_kg_h: kg }) => kg !== null).length;
-  const words = `${known} of ${sources.length} sources known`;
+  const words = plural("{known} of one source known", "{known} of {n} sources known", sources.length, { known });
   const age = newest === null ? null : Date.now() - Date.parse(newest) - 60_000;
-  return age !== null && age > STALE_MS ? `${words}; newest data ${ago(Date.parse(newest) + 60_000)}` : words;
+  return age !== null && age > STALE_MS ? t("{words}; newest data {ago}", { words, ago: ago(Date.parse(newest) + 60_000) }) : words;
 }
 
 function tile(name, total, limit) {
   const kg = total[FIGURES[figure].kg];
   const { value, unit } = mass(kg);
   const passed = limit && kg > limit.value ? limit.severity : "";
-  const lines = [`${percent(total.coverage)} known`, substituted(total), limit ? limitText(kg, limit) : ""].filter(Boolean);
+  const lines = [t("{share} known", { share: percent(total.coverage) }), substituted(total), limit ? limitText(kg, limit) : ""].filter(Boolean);
   const item = node("li", {},
     node("span", { className: "window", textContent: name }),
     node("span", { className: value === null ? "mass unknown" : "mass" }, value ?? NO_DATA, node("small", { textContent: ` ${unit}` })),
@@ -129,12 +132,12 @@ function drawAlerts(alerts) {
   const worst = SEVERITIES.map((severity) => alerts.find((alert) => alert.severity === severity)).find(Boolean);
   $("alerts").hidden = !worst;
   if (!worst) return;
-  const more = alerts.length > 1 ? `, and ${alerts.length - 1} more` : "";
+  const words = t("{title}: {detail}", { title: worst.threshold, detail: headline(worst) });
   $("alerts").dataset.severity = worst.severity;
-  $("alerts").textContent = `${worst.threshold}: ${headline(worst)}${more}`;
+  $("alerts").textContent = alerts.length > 1 ? t("{alert}, and {n} more", { alert: words, n: alerts.length - 1 }) : words;
 }
 
-function setState(state, words = state) {
+function setState(state, words = STATES[state]) {
   document.body.dataset.state = state;
   $("state-text").textContent = words;
 }
@@ -142,5 +145,5 @@ function setState(state, words = state) {
 /** Of a server that hangs nobody knows what is emitted now. */
 function drawSilence() {
   if (document.body.dataset.state !== "silent") return;
-  $("state-text").textContent = `no word for ${Math.round((Date.now() - heardAt) / 1000)} s`;
+  $("state-text").textContent = silenceWords(heardAt);
 }

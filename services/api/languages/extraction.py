@@ -62,7 +62,9 @@ def renewed(language: str) -> bytes:
     fresh = Catalog(locale=language)
     for key in keys():
         message = known.get(key if isinstance(key, str) else key[0])
-        fresh.add(key, None if message is None else message.string)
+        # a text that is counted from now on, or no longer, is translated anew
+        is_same = message is not None and message.pluralizable == isinstance(key, tuple)
+        fresh.add(key, message.string if message is not None and is_same else None)
     written = BytesIO()
     write_po(written, fresh, no_location=True, omit_header=True, sort_output=True, width=0)
     return written.getvalue()
