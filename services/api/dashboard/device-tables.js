@@ -27,7 +27,7 @@ function stateOf({ online, status_at: at, facility }) {
 
 /** Entries with why they were refused, their bytes, and a button to process them again. */
 export function quarantineTable(rows, replay) {
-  return table([t("Arrived (UTC)"), t("Reason"), t("What to do"), t("From"), t("Message"), t("Again")], rows.map((row) => {
+  return table([t("Arrived (UTC)"), t("Reason"), t("What to do"), t("Came from"), t("Message"), t("Again")], rows.map((row) => {
     const button = node("button", { type: "button", className: "plain", textContent: t("Replay"), onclick: () => replay(row.id) });
     button.setAttribute("aria-label", t("Replay entry {id}", { id: row.id }));
     return [
