@@ -65,7 +65,7 @@ async def test_what_is_no_co2_is_seen_beside_it(
     emit(connection)
     await page.goto(address)
     await wait_for(page, "#rate", "600")
-    await wait_for(page, "#rate-beside", "CO₂e 666 kg / h · biogenic CO₂ 120 kg / h")
+    await wait_for(page, "#rate-beside", "CO₂e 666 kg/h · biogenic CO₂ 120 kg/h")
     await wait_for(page, "[data-window='1h'] .mass", "600 kg")
     await wait_for(page, "[data-window='1h'] .beside", "CO₂e 666 kgbiogenic CO₂ 120 kg")
     chillers = page.locator("#sources tr", has_text="chillers")
