@@ -5,7 +5,7 @@ import { NO_DATA, band, mass, massText, percent, substituted } from "./format.js
 import { t } from "./words.js";
 
 const WINDOWS = [
-  ["1h", t("Last hour")], ["24h", t("Last 24 hours")], ["7d", t("Last 7 days")], ["30d", t("Last 30 days")],
+  ["1h", t("Last 60 minutes")], ["24h", t("Last 24 hours")], ["7d", t("Last 7 days")], ["30d", t("Last 30 days")],
   ["today", t("Today")], ["month", t("This month")], ["year", t("This year")], ["365d", t("Last 365 days")],
 ];
 
