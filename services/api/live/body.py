@@ -11,19 +11,26 @@ from zoneinfo import ZoneInfo
 
 from services.api.live.exported import exported_kwh
 from services.api.live.removed import removed_totals
-from services.api.models.bands import SourceMass, band_kg, kg, masses_kg, rates_kg_h
+from services.api.models.bands import SourceMass, band_kg, masses_kg, rates_kg_h
 from services.api.models.shares import quality, shares
 from services.api.models.stale import StaleSource, share_stale, stale_sources
 from services.core.accounting.scopes import SourceTotal, difference
 from services.core.facility.evidence import EVIDENCE
 from services.core.store.answers.live import FacilityLive, SourceLive
+from services.core.store.answers.live_totals import (
+    Accounts,
+    WindowTotal,
+    counts,
+    shown_sources,
+    sum_of_rates,
+    total_of_one,
+    total_of_several,
+)
 from services.core.store.answers.live_windows import SpanTotal
 from services.core.store.answers.source_uncertainty import SourceAccount
 from services.core.store.registry.stated_removals import StatedBalance
-from services.core.store.schema.figures import METHODS_COVER, METHODS_MS
+from services.core.store.schema.figures import METHODS_MS, kg
 from services.core.timeline.windows import TOTALS
-
-Accounts = Mapping[str, SourceAccount]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,10 +57,9 @@ def live_body(
     A source that is another's check stands among the sources and counts in no sum. What sources
     remove, and what the file states of removals and credits (``balance``), stands beside emissions.
     """
-    shown = [s for s in state.sources if s.active or _has_totals(s)]
-    counting = [s for s in shown if _counts(s, accounts)]
-    known = [s.rates_ug_h for s in counting if s.rates_ug_h is not None]
-    rates = tuple(map(sum, zip(*known, strict=True))) if known else None
+    shown = shown_sources(state.sources)
+    counting = [s for s in shown if counts(s, accounts)]
+    rates = sum_of_rates(counting)
     newest = [s.newest_minute for s in state.sources if s.newest_minute is not None]
     known_of = _Known(
         state=state,
@@ -103,11 +109,6 @@ def live_body(
     }
 
 
-def _counts(source: SourceLive, accounts: Accounts) -> bool:
-    account = accounts.get(source.slug)
-    return (account is None or account.counts) and not source.replaced
-
-
 def _removes(source: SourceLive, accounts: Accounts) -> bool:
     account = accounts.get(source.slug)
     return account is not None and account.removes and not source.replaced
@@ -138,10 +139,6 @@ def _parts(
     return {value: _totals(known_of, members[value]) for value in sorted(members)}
 
 
-def _has_totals(source: SourceLive) -> bool:
-    return any(total.is_known for total in source.totals.values())
-
-
 def _why_stale(known_of: _Known, source: SourceLive) -> str | None:
     stale = known_of.stale.get(source.slug)
     return stale.why if stale is not None and source.active else None
@@ -153,7 +150,7 @@ def _source(known_of: _Known, source: SourceLive) -> dict[str, Any]:
         "name": source.name,
         "scope": source.scope,
         "active": source.active,
-        "counts": _counts(source, known_of.accounts),
+        "counts": counts(source, known_of.accounts),
         "rate_kg_h": None if source.rates_ug_h is None else kg(source.rates_ug_h[0]),
         "rates": rates_kg_h(source.rates_ug_h),
         "rate_basis": source.rate.basis,
@@ -161,9 +158,7 @@ def _source(known_of: _Known, source: SourceLive) -> dict[str, Any]:
         "rate_to": source.rate.ends,
         "newest_reading": source.newest_reading,
         "stale_factor": _why_stale(known_of, source),
-        "totals": {
-            window: _total_of_one(known_of, source, source.totals.get(window)) for window in TOTALS
-        },
+        "totals": {window: _answer(known_of, total_of_one(source, window)) for window in TOTALS},
         "newest_minute": source.newest_minute,
         **_standing(known_of.accounts.get(source.slug)),
     }
@@ -180,80 +175,24 @@ def _standing(account: SourceAccount | None) -> dict[str, Any]:
 
 
 def _totals(known_of: _Known, sources: Sequence[SourceLive]) -> dict[str, dict[str, Any]]:
-    return {window: _total(known_of, sources, window) for window in TOTALS}
+    return {window: _answer(known_of, total_of_several(sources, window)) for window in TOTALS}
 
 
-def _total(known_of: _Known, sources: Sequence[SourceLive], window: str) -> dict[str, Any]:
-    """Of several sources, column by column."""
-    stated = [(source, source.totals[window]) for source in sources if window in source.totals]
-    window_ms = max((part.window_ms for _, part in stated), default=0)
-    # of a source without totals yet the whole window should be known
-    expected_ms = sum(part.expected_ms for _, part in stated)
-    expected_ms += (window_ms or 1) * (len(sources) - len(stated))
-    lost = next((part.unknown for _, part in stated if part.unknown), None)
-    known = [(source, part) for source, part in stated if part.is_known]
-    if lost is not None or not known:
-        return _answer(known_of, expected_ms, (), None, lost)
-    masses, amounts, covered, methods, windows_ms, expected, _ = zip(
-        *(part for _, part in known), strict=True
-    )
-    whole = SpanTotal(
-        masses_ug=tuple(map(sum, zip(*masses, strict=True))),
-        # in units of their own: each is told by its source
-        amounts_n=amounts[0],
-        covered_ms=sum(map(min, covered, expected)),
-        methods_ms=tuple(
-            sum(map(min, times, expected)) if covers else sum(times)
-            for times, covers in zip(zip(*methods, strict=True), METHODS_COVER, strict=True)
-        ),
-        window_ms=max(windows_ms),
-        expected_ms=sum(expected),
-    )
-    return _answer(known_of, expected_ms, known, whole)
-
-
-def _total_of_one(known_of: _Known, source: SourceLive, part: SpanTotal | None) -> dict[str, Any]:
-    if part is None:
-        return _answer(known_of, 1, (), None)
-    if not part.is_known:
-        return _answer(known_of, part.expected_ms, (), None, part.unknown)
-    there_ms = part.expected_ms
-    if max(part.covered_ms, *part.methods_ms) > there_ms:
-        part = part._replace(
-            covered_ms=min(part.covered_ms, there_ms),
-            methods_ms=tuple(
-                min(ms, there_ms) if covers else ms
-                for ms, covers in zip(part.methods_ms, METHODS_COVER, strict=True)
-            ),
-        )
-    return _answer(known_of, there_ms, [(source, part)], part)
-
-
-def _answer(
-    known_of: _Known,
-    expected_ms: int,
-    parts: Sequence[tuple[SourceLive, SpanTotal]],
-    known: SpanTotal | None,
-    lost: str | None = None,
-) -> dict[str, Any]:
-    """Build the answer of a window.
-
-    ``parts``: the sources that something is known of, no longer than they were there; ``known``:
-    their sum; ``lost``: why nobody can tell what was known.
-    """
-    low, high = _band(known_of.state, parts, known_of.accounts)
-    covered_ms = 0 if known is None else known.covered_ms
-    by_method = shares(expected_ms, _NO_TIME if known is None else known.methods_ms)
+def _answer(known_of: _Known, total: WindowTotal) -> dict[str, Any]:
+    """Build the answer of a window."""
+    low, high = _band(known_of.state, total.parts, known_of.accounts)
+    known = total.known
+    by_method = shares(total.expected_ms, _NO_TIME if known is None else known.methods_ms)
     return {
         **masses_kg(None if known is None else known.masses_ug),
         "co2_low_kg": low,
         "co2_high_kg": high,
-        **exported_kwh(parts),
-        "coverage": round(covered_ms / expected_ms, 6) if expected_ms else 0.0,
+        **exported_kwh(total.parts),
+        "coverage": total.coverage,
         "quality": quality(by_method),
         "shares": by_method,
-        "stale_factor_share": _share_stale(known_of, parts, expected_ms),
-        **({} if lost is None else {"reason": lost}),
+        "stale_factor_share": _share_stale(known_of, total.parts, total.expected_ms),
+        **({} if total.lost is None else {"reason": total.lost}),
     }
 
 

@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from services.api.models.bands import kg
 from services.api.models.emission_table import ListedSource
 from services.api.models.factor_levels import level_shares
 from services.core.store.answers.buckets import Buckets
 from services.core.store.answers.emissions import EmissionColumns
 from services.core.store.answers.factor_levels import LEVELS, FactorLevels
+from services.core.store.schema.figures import kg
 from services.core.timeline.instants import HOUR_US, from_us, to_us
 from services.core.timeline.windows import TO_DATE, first_minutes
 

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from services.api.models.bands import kg
 from services.api.models.removed import BIOGENIC, FOSSIL, is_from_stack, removed_and_stored
 from services.core.accounting.pathway.balance import Removed
 from services.core.facility.stated_amounts import stated_between
 from services.core.store.answers.live import SourceLive
 from services.core.store.answers.source_uncertainty import SourceAccount
 from services.core.store.registry.stated_removals import StatedBalance
-from services.core.store.schema.figures import MASSES
+from services.core.store.schema.figures import MASSES, kg
 from services.core.timeline.windows import TOTALS, first_minutes
 
 _FOSSIL, _BIOGENIC = (

@@ -14,17 +14,11 @@ from numpy.typing import NDArray
 
 from services.core.accounting.uncertainty import Component, Part, band
 from services.core.store.answers.source_uncertainty import SourceAccount
-from services.core.store.schema.figures import MASSES
+from services.core.store.schema.figures import MASSES, UG_PER_KG, kg
 
-_UG_PER_KG = 1_000_000_000
 #: Up to here each whole number is a float.
 _EXACT = 2**53
 _KEYS = tuple(mass.answer for mass in MASSES)
-
-
-def kg(micrograms: float) -> float:
-    """Convert micrograms to kilograms."""
-    return micrograms / _UG_PER_KG
 
 
 def masses_kg(masses_ug: Sequence[float] | None) -> dict[str, float | None]:
@@ -72,10 +66,10 @@ def band_kg(masses: Iterable[SourceMass], zone: ZoneInfo) -> tuple[float | None,
 
 
 def kg_column(micrograms: NDArray[Any]) -> NDArray[np.float64]:
-    """Convert many micrograms to kilograms, each to the very float that :func:`kg` returns."""
+    """Convert many micrograms to kilograms, each to the very float that ``kg`` returns."""
     if micrograms.dtype == np.object_:
         return np.array([kg(mass) for mass in micrograms.tolist()], dtype=np.float64)
-    masses_kg = micrograms / _UG_PER_KG
+    masses_kg = micrograms / UG_PER_KG
     # as floats these would be rounded twice
     is_large = np.abs(micrograms) > _EXACT
     if is_large.any():

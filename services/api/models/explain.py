@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from services.api.models.bands import kg, masses_kg
+from services.api.models.bands import masses_kg
 from services.core.accounting.factor_publications import publications
 from services.core.accounting.fuel_equations import FUEL_EQUATIONS
 from services.core.accounting.gwp import GwpSet, gwp_set
@@ -19,6 +19,7 @@ from services.core.store.answers.explain import FactorUsed, HourExplanation, Hou
 from services.core.store.answers.explain_closing import CalibrationRange, HourClosing
 from services.core.store.answers.explain_inputs import InputHour
 from services.core.store.emissions.hour_quality import has_value
+from services.core.store.schema.figures import kg
 from services.core.timeline.instants import HOUR_MS, MINUTE, from_us
 
 

@@ -22,7 +22,6 @@ from services.api.http.pages import MAX_ROWS, CursorText, Pages, RowLimit, refus
 from services.api.http.parameters import FacilityList, Instant, SlugList, SourceList, TimeSpan
 from services.api.http.problems import InvalidRequest, NotFound, TooManyRows
 from services.api.http.shapes import Shape
-from services.api.models.bands import kg
 from services.api.models.pollutants import PollutantMean
 from services.core.accounting.pollutants.standardisation import CONCENTRATION, OXYGEN
 from services.core.accounting.stack.measured import FLOW, MOISTURE
@@ -36,6 +35,7 @@ from services.core.store.answers.pollutants import (
     stacks,
     with_means,
 )
+from services.core.store.schema.figures import kg
 from services.core.timeline.instants import HOUR_MS, rfc3339
 
 router = APIRouter(tags=["pollutants"])

@@ -16,12 +16,12 @@ from services.api.http.parameters import SourceList
 from services.api.http.problems import NotFound
 from services.api.http.shapes import Shape
 from services.api.http.validators import NOT_MODIFIED, IfNoneMatch
-from services.api.models.bands import kg
 from services.api.models.emissions import Report
 from services.api.routes.asked import moment
 from services.api.routes.removal_reading import BesidePeriod, beside_periods
 from services.api.routes.reported_year import YearQuery, asked_of_year
 from services.core.store.answers.reported_periods import ReportedPeriod, reported_year
+from services.core.store.schema.figures import kg
 
 router = APIRouter(tags=["reports"])
 

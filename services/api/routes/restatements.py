@@ -18,11 +18,12 @@ from services.api.http.pages import CursorText, Pages, RowLimit
 from services.api.http.parameters import End, FacilityList, Instant, Query, SourceList
 from services.api.http.problems import NotFound
 from services.api.http.shapes import Shape
-from services.api.models.bands import kg, masses_kg
+from services.api.models.bands import masses_kg
 from services.api.models.emissions import Restatement
 from services.core.store.answers.facility_queries import SourceRow, all_sources
 from services.core.store.answers.restatements import Place, RestatementRow, restatements
 from services.core.store.emissions.hour_quality import has_value
+from services.core.store.schema.figures import kg
 from services.core.store.schema.restatement_reasons import kind_and_cause
 
 router = APIRouter(tags=["restatements"])

@@ -15,6 +15,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal, LiteralString
 
+#: Micrograms, in which masses are stored, of a kilogram, in which they are told.
+UG_PER_KG: Final = 1_000_000_000
+
 #: Integer type of a figure in minutes and hours, by unit: micrograms, 1e-9 of the source's activity
 #: unit, milliseconds.
 _TYPES: Final[dict[str, LiteralString]] = {"ug": "int8", "n": "int8", "ms": "int4"}
@@ -239,6 +242,11 @@ METHODS_COVER: Final = (True, *(f in OF_COVERED for f in METHOD_TIMES))
 
 #: Times of a total in answers: all that readings cover, and each method's.
 TIMES: Final = ("covered_ms", *METHODS_MS)
+
+
+def kg(micrograms: float) -> float:
+    """Convert micrograms, in which masses are stored, to the kilograms of answers."""
+    return micrograms / UG_PER_KG
 
 
 def per_figure(figures: Iterable[Figure], pattern: str = "{f}") -> LiteralString:
