@@ -10,12 +10,12 @@ import json
 import secrets
 import shutil
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
 from deploy.local.problem import StackError
-from services.cli.device_accounts import ANYBODY, INGEST, NOTIFY, Account, for_nats, own_accounts
+from services.cli.device_accounts import ANYBODY, INGEST, NOTIFY, for_nats, own_accounts
 
 _SETTINGS = Path(__file__).parent.parent / "nats" / "tonne.conf"
 
@@ -57,10 +57,7 @@ def prepare(directory: Path) -> Passwords:
             anybody=secrets.token_urlsafe(24),
         )
     of = {INGEST: passwords.ingest, NOTIFY: passwords.notify}
-    accounts = [
-        Account(user=each.user, topics=each.topics, password=of[each.user])
-        for each in own_accounts()
-    ]
+    accounts = [replace(account, password=of[account.user]) for account in own_accounts()]
     texts = for_nats(accounts, anybody=passwords.anybody)
     texts[_SETTINGS.name] = _SETTINGS.read_text(encoding="utf-8")
     texts[kept.name] = json.dumps(asdict(passwords))

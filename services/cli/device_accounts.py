@@ -32,15 +32,21 @@ _SECRET_BYTES: Final = 24
 _BCRYPT_ROUNDS: Final = 5
 _PBKDF2_ROUNDS: Final = 101
 
-#: tonne's own accounts: one reads everything, one publishes alerts, and with one somebody publishes
-#: values of factors that every facility can use. Unlike the names of devices, these and the name
-#: for anonymous clients have no dot.
+#: tonne's own accounts: one reads everything, one publishes alerts and totals, with one somebody
+#: publishes values of factors that every facility can use, and one hears totals. Unlike the names
+#: of devices, these and the name for anonymous clients have no dot.
 INGEST: Final = "tonne-ingest"
 NOTIFY: Final = "tonne-notify"
 FACTORS: Final = "tonne-factors"
+HOME_ASSISTANT: Final = "home-assistant"
 ANYBODY: Final = "anybody"
 
 _ALERTS: Final = "emissions/+/alerts/+"
+_TOTALS: Final = "emissions/+/totals"
+#: Where Home Assistant looks for devices, unless it was told another prefix.
+_DISCOVERY: Final = "homeassistant/device/+/config"
+#: Where it says that it has come and gone.
+_PRESENCE: Final = "homeassistant/status"
 
 #: Subjects that NATS reserves; an account is denied all of them.
 _OF_THE_SERVER: Final = tuple(
@@ -55,16 +61,29 @@ class UnfitIdError(ValueError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Account:
-    """A broker account that can publish to ``topics``; None: that can read everything."""
+    """A broker account that can publish to ``topics``; None: that can read everything.
+
+    ``heard``: topics that it can subscribe to as well.
+    """
 
     user: str
     topics: Sequence[str] | None
+    heard: Sequence[str] = ()
     password: str = field(repr=False, default_factory=lambda: secrets.token_urlsafe(_SECRET_BYTES))
 
 
 def own_accounts() -> list[Account]:
     """Create the accounts of tonne's own services."""
-    return [Account(user=INGEST, topics=None), Account(user=NOTIFY, topics=[_ALERTS])]
+    return [
+        Account(user=INGEST, topics=None),
+        # what of totals a notifier before this one published, it is told by the broker
+        Account(user=NOTIFY, topics=[_ALERTS, _TOTALS, _DISCOVERY], heard=[_TOTALS]),
+    ]
+
+
+def home_assistant_account() -> Account:
+    """Create the account of a Home Assistant, which hears what is announced to it, and totals."""
+    return Account(user=HOME_ASSISTANT, topics=[_PRESENCE], heard=["homeassistant/#", _TOTALS])
 
 
 def shared_factors_account() -> Account:
@@ -145,7 +164,10 @@ def _nats_user(account: Account) -> str:
     ]
     if account.topics is not None:
         allowed = ", ".join(_nats_text(subject) for subject in sorted(subjects(account.topics)))
-        parts.append(f'permissions: {{publish: [{allowed}], subscribe: {{deny: ">"}}}}')
+        heard = ", ".join(_nats_text(subject) for subject in sorted(subjects(account.heard)))
+        # the server delivers QoS 1 messages by $MQTT.sub
+        subscribe = f'[{heard}, "$MQTT.sub.>"]' if heard else '{deny: ">"}'
+        parts.append(f"permissions: {{publish: [{allowed}], subscribe: {subscribe}}}")
         parts.append('allowed_connection_types: ["MQTT", "MQTT_WS"]')
     return f"{{{', '.join(parts)}}}"
 
@@ -179,7 +201,10 @@ def for_mosquitto(accounts: Iterable[Account], *, directory: Path) -> dict[str, 
         allowed = (
             ["read #", f"write {PROBE}"]
             if account.topics is None
-            else [f"write {topic}" for topic in account.topics]
+            else [
+                *(f"write {topic}" for topic in account.topics),
+                *(f"read {topic}" for topic in account.heard),
+            ]
         )
         rights.append(f"user {account.user}\n")
         rights += [f"topic {topic}\n" for topic in allowed]

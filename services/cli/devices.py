@@ -16,6 +16,7 @@ from services.cli.device_accounts import (
     factors_account,
     for_mosquitto,
     for_nats,
+    home_assistant_account,
     own_accounts,
     shared_factors_account,
     topics,
@@ -67,7 +68,7 @@ def credentials(
         registered = read.devices(connection)
     known = registered.by_name
     some = bool(device or facility)
-    accounts = [] if some else [*own_accounts(), shared_factors_account()]
+    accounts = [] if some else [*own_accounts(), shared_factors_account(), home_assistant_account()]
     if not device:
         accounts += _of_factors(facility, registered)
     for known_device in _chosen(device, facility, known):

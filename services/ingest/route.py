@@ -2,7 +2,8 @@
 
 ``emissions/{facility}/{device}/readings`` and ``.../status`` are tonne's own, and so is
 ``emissions/{facility}/factors/{series}/values``, with ``_shared`` for a series of every facility;
-``emissions/{facility}/alerts/...`` is published by tonne itself. Everything else below
+``emissions/{facility}/alerts/...`` and ``emissions/{facility}/totals`` are published by tonne
+itself. Everything else below
 ``emissions/`` is a mistake that somebody must hear of.
 """
 
@@ -64,7 +65,9 @@ def parse(topic: str) -> Address:
     levels = topic.split("/")
     if levels[0] != ROOT:
         return _IGNORED
-    if (len(levels) == 4 and levels[2] == "alerts") or levels[1:2] == [RESERVED]:
+    if levels[2:] == ["totals"] or (len(levels) == 4 and levels[2] == "alerts"):
+        return _IGNORED
+    if levels[1:2] == [RESERVED]:
         return _IGNORED
     if len(levels) == 5 and levels[2] == _FACTORS and levels[4] == Kind.VALUES.value:
         return _of_series(facility=levels[1], series=levels[3])

@@ -26,6 +26,7 @@ from services.notify import smtp_url
 from services.notify.address import Reach
 from services.notify.alertmanager import AlertmanagerChannel
 from services.notify.channel import Channel
+from services.notify.homeassistant.announcer import Announcer
 from services.notify.loop import Notifier
 from services.notify.mail import MailChannel
 from services.notify.mqtt import MqttChannel
@@ -42,12 +43,13 @@ def run(settings: Settings) -> int:
     clock = SteadyTime()
     resolver = SystemResolver()
     try:
-        channel_to = ways(settings, resolver, clock)
+        announcer = Announcer(settings.database, clock=clock, public_url=settings.public_url)
+        channel_to = ways(settings, resolver, clock, announcer)
         if settings.notify_metrics_port:
             start_http_server(
                 settings.notify_metrics_port, settings.metrics_host, metrics.notify_registry
             )
-        return asyncio.run(_run(settings, channel_to, clock))
+        return asyncio.run(_run(settings, channel_to, clock, announcer))
     except (BrokerTlsError, BrokerUrlError, DatabaseUrlError, SmtpUrlError) as error:
         _log.error("the notifier cannot start", reason=str(error))
         return 1
@@ -55,7 +57,12 @@ def run(settings: Settings) -> int:
         resolver.close()
 
 
-async def _run(settings: Settings, channel_to: Callable[[str], Channel], clock: SteadyTime) -> int:
+async def _run(
+    settings: Settings,
+    channel_to: Callable[[str], Channel],
+    clock: SteadyTime,
+    announcer: Announcer,
+) -> int:
     notifier = Notifier(
         settings.database,
         channel_to=channel_to,
@@ -63,6 +70,7 @@ async def _run(settings: Settings, channel_to: Callable[[str], Channel], clock: 
         progress=ProgressReporter("notify"),
         mails=settings.smtp_url is not None,
         public_url=settings.public_url,
+        announcer=announcer,
     )
     loop = asyncio.get_running_loop()
 
@@ -85,8 +93,15 @@ async def _run(settings: Settings, channel_to: Callable[[str], Channel], clock: 
     return 0
 
 
-def ways(settings: Settings, resolver: SystemResolver, clock: Clock) -> Callable[[str], Channel]:
+def ways(
+    settings: Settings,
+    resolver: SystemResolver,
+    clock: Clock,
+    announcer: Announcer | None = None,
+) -> Callable[[str], Channel]:
     """Return a function that opens the channel to a target.
+
+    ``announcer``: publishes totals while the channel to topics is open.
 
     :raises BrokerTlsError, BrokerUrlError, SmtpUrlError: a setting cannot be used.
     """
@@ -134,7 +149,7 @@ def ways(settings: Settings, resolver: SystemResolver, clock: Clock) -> Callable
             case "email":
                 return MailChannel(address, server=server, sender=settings.smtp_from, tls=tls)
             case _:
-                return MqttChannel(broker, tls=broker_secured)
+                return MqttChannel(broker, tls=broker_secured, announcer=announcer)
 
     return channel_to
 

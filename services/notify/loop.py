@@ -6,12 +6,11 @@ import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlencode
 
 import psycopg
 import structlog
 
-from services.core.facility.recipients import kind_of
+from services.core.facility.recipients import MQTT, kind_of
 from services.core.runtime import metrics
 from services.core.runtime.backoff import Backoff
 from services.core.runtime.steady_time import SteadyTime
@@ -23,6 +22,8 @@ from services.core.store.database.progress import ProgressReporter
 from services.core.store.registry import read
 from services.notify.channel import Channel
 from services.notify.heartbeat import Pulse
+from services.notify.homeassistant.announcer import Announcer
+from services.notify.links import page_of
 from services.notify.recipients import Recipients, listed
 from services.notify.retry import LONGEST_S
 from services.notify.suspended_recipients import SuspendedRecipients, set_aside_notices
@@ -47,10 +48,12 @@ class Notifier:
         progress: ProgressReporter,
         mails: bool = True,
         public_url: str | None = None,
+        announcer: Announcer | None = None,
     ) -> None:
         """Create it; ``channel_to`` opens a channel to a target; ``mails``: mail is configured.
 
-        ``public_url``: where people reach the dashboard, which messages link to.
+        ``public_url``: where people reach the dashboard, which messages link to;
+        ``announcer``: publishes totals while the channel to topics is open.
         """
         self._url = database_url
         self._channel_to = channel_to
@@ -58,6 +61,7 @@ class Notifier:
         self._progress = progress
         self._mails = mails
         self._public_url = public_url
+        self._announcer = announcer
         self._pulse = Pulse(clock)
         self._recipients = Recipients()
         self._revision = -1
@@ -138,11 +142,19 @@ class Notifier:
             self._forget_at_s = time.monotonic() + _FORGET_EVERY_S
             await outbox.forget()
         repeating = {t for t in self._recipients.targets() if kind_of(t) == "alertmanager"}
-        for target in await outbox.due_targets() | self._pulse.targets() | repeating:
+        announcing = {MQTT} if self._announces else set()
+        for target in await outbox.due_targets() | self._pulse.targets() | repeating | announcing:
             if target in self._workers:
                 self._workers[target].wake()
             elif self._suspended.may_try(target) and await outbox.take(target):
                 await self._begin(target, connection, outbox, group)
+
+    @property
+    def _announces(self) -> bool:
+        """Whether totals are to be published at topics, or taken back."""
+        return self._announcer is not None and (
+            bool(self._recipients.announced) or self._announcer.is_at_work
+        )
 
     async def _begin(
         self,
@@ -160,7 +172,8 @@ class Notifier:
                 clock=self._clock,
                 recipients=lambda: self._recipients,
                 follow_registry=lambda: self._follow_registry(connection),
-                link=self._link,
+                stays=lambda: target == MQTT and self._announces,
+                link=lambda facility: page_of(self._public_url, facility),
             )
         except Exception as error:  # noqa: BLE001 - it is logged there, and others go on
             self._suspended.suspend(target, error)
@@ -181,12 +194,6 @@ class Notifier:
         del self._workers[target]
         await outbox.release(target)
         self._look.set()
-
-    def _link(self, facility: str) -> str | None:
-        """Return the address of the page that shows a facility."""
-        if self._public_url is None:
-            return None
-        return f"{self._public_url.rstrip('/')}/?{urlencode({'facility': facility})}"
 
     async def _follow_clock(self, connection: psycopg.AsyncConnection[Any], outbox: Outbox) -> None:
         """Make postponed messages due if the clock jumped: they were dated by a wrong time."""
@@ -220,6 +227,7 @@ class Notifier:
                     *self._clock.notices(),
                     *self._suspended.notices(),
                     *set_aside_notices(*await outbox.set_aside()),
+                    *([] if self._announcer is None else self._announcer.notices()),
                 ],
             },
         )

@@ -37,6 +37,8 @@ class Recipients:
     secrets: dict[str, frozenset[str]] = field(default_factory=dict)
     #: facilities that raise no new alerts; the ends of their old ones are still sent
     retired: frozenset[str] = frozenset()
+    #: facilities whose totals Home Assistant gets
+    announced: frozenset[str] = frozenset()
 
     def may_sign(self, facility: str, variable: str | None) -> bool:
         """Return whether a facility's messages may be signed with a secret."""
@@ -79,6 +81,7 @@ def recipients_of(
     """Return the recipients, from each facility's id, stored entries and granted secrets."""
     entries: dict[tuple[str, str], Notify] = {}
     secrets: dict[str, frozenset[str]] = {}
+    announced: set[str] = set()
     for facility, specs, granted in facilities:
         secrets[facility] = frozenset(granted)
         entries[facility, MQTT] = Notify(mqtt=True)
@@ -92,8 +95,17 @@ def recipients_of(
                     reason=plain_words.first(error, spec, Notify),
                 )
                 continue
+            if entry.homeassistant is not None:
+                if entry.homeassistant:
+                    announced.add(facility)
+                continue
             if entry.mqtt is False:
                 entries.pop((facility, MQTT), None)
             else:
                 entries[facility, target_of(entry)] = entry
-    return Recipients(entries=entries, secrets=secrets, retired=retired)
+    return Recipients(
+        entries=entries,
+        secrets=secrets,
+        retired=retired,
+        announced=frozenset(announced - retired),
+    )

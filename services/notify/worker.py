@@ -53,12 +53,13 @@ class Worker:
         clock: Clock,
         recipients: Callable[[], Recipients],
         follow_registry: Callable[[], Awaitable[None]],
+        stays: Callable[[], bool],
         link: Callable[[str], str | None],
     ) -> None:
         """Create it.
 
-        ``follow_registry``: brings ``recipients`` up to date; ``link``: from a facility's id to the
-        page that shows it.
+        ``follow_registry``: brings ``recipients`` up to date; ``stays``: whether the channel is
+        needed without messages too; ``link``: from a facility's id to the page that shows it.
         """
         self._target = target
         self._link = link
@@ -69,6 +70,7 @@ class Worker:
         self._clock = clock
         self._recipients = recipients
         self._follow_registry = follow_registry
+        self._stays = stays
         self._pace = Pace(channel.max_at_once)
         #: messages that wait because the recipient was away
         self._postponed: set[int] = set()
@@ -114,6 +116,7 @@ class Worker:
         return (
             not (is_named and self._channel.repeat_every_s is not None)
             and not self._pulse.wanted(self._target)
+            and not self._stays()
             # a new worker would not know of the pause
             and not self._paused
             and time.monotonic() - self._active_at_s > _IDLE_S

@@ -20,6 +20,7 @@ from services.core.facility import (
     model,
     payload_mapping,
     product_checks,
+    recipients,
     removal_checks,
     scale_warnings,
     threshold_checks,
@@ -59,6 +60,7 @@ def problems(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterato
         file, lambda name: factor_versions(name, factors, shared)
     )
     yield from removal_checks.problems(file)
+    yield from recipients.problems(file)
 
 
 def warnings(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterator[str]:

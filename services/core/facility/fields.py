@@ -221,6 +221,17 @@ def _secret_variable(name: str, info: ValidationInfo) -> str:
     return name
 
 
+def _discovery_prefix(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*", value) or len(value) > 100:
+        raise ValueError(
+            f"{value[:60]!a} is not a topic such as homeassistant: up to 100 letters, digits,"
+            " - and _, in levels with / between them"
+        )
+    if value.split("/", maxsplit=1)[0] == "emissions":
+        raise ValueError("topics below emissions are tonne's own: take another prefix")
+    return value
+
+
 def _web_address(value: str) -> str:
     try:
         parts = urlsplit(value)
@@ -309,6 +320,8 @@ ChannelReference = Annotated[str, AfterValidator(_reference)]
 Direction = Literal["import", "export", "both"]
 #: A channel of the same device, or device.channel.
 ChannelName = Annotated[str, StringConstraints(pattern=CHANNEL_NAME)]
+#: The topic below which Home Assistant looks for devices.
+DiscoveryPrefix = Annotated[str, AfterValidator(_discovery_prefix)]
 WebAddress = Annotated[str, AfterValidator(_web_address), Field(max_length=2000)]
 MailAddress = Annotated[str, AfterValidator(_mail_address), Field(max_length=254)]
 #: An environment variable of the notifier, by its name one that is there to be named.

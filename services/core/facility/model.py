@@ -23,6 +23,7 @@ from services.core.facility.electricity import (
 )
 from services.core.facility.factors import Factor
 from services.core.facility.fields import (
+    DiscoveryPrefix,
     EveryS,
     MailAddress,
     Part,
@@ -121,7 +122,7 @@ class Facility(Part):
 
 
 class Notify(Part):
-    """Where notifications of alerts are sent."""
+    """Where notifications of alerts are sent, or that totals are published to Home Assistant."""
 
     webhook: WebAddress | None = Field(
         None, description="Address that gets each alert as a POST of JSON."
@@ -142,6 +143,20 @@ class Notify(Part):
         ),
     )
     email: MailAddress | None = Field(None, description="Mail address that gets each alert.")
+    homeassistant: bool | None = Field(
+        None,
+        description=(
+            "true: totals are published as sensors for Home Assistant. Default: they are not."
+        ),
+    )
+    prefix: DiscoveryPrefix | None = Field(
+        None,
+        examples=["homeassistant"],
+        description=(
+            "homeassistant: topic below which Home Assistant looks for devices. Default: "
+            "homeassistant."
+        ),
+    )
     heartbeat: EveryS | None = Field(
         None,
         description=(
@@ -151,15 +166,22 @@ class Notify(Part):
 
     @model_validator(mode="after")
     def _has_one_target(self) -> Notify:
-        targets = [self.webhook, self.alertmanager, self.mqtt, self.email]
+        targets = [self.webhook, self.alertmanager, self.mqtt, self.email, self.homeassistant]
         if sum(target is not None for target in targets) != 1:
-            raise ValueError("each entry of notify names one of webhook, alertmanager, mqtt, email")
+            raise ValueError(
+                "each entry of notify names one of webhook, alertmanager, mqtt, email,"
+                " homeassistant"
+            )
         if self.secret_env is not None and self.webhook is None:
             raise ValueError("secret_env belongs to a webhook: nothing else is signed")
         if self.alertmanager is not None and "?" in self.alertmanager:
             raise ValueError("alertmanager is the address of its start page, without a query")
         if self.heartbeat is not None and self.mqtt is False:
             raise ValueError("heartbeat needs somewhere to go, and mqtt is false")
+        if self.heartbeat is not None and self.homeassistant is not None:
+            raise ValueError("heartbeat belongs to alerts, of which Home Assistant gets none")
+        if self.prefix is not None and not self.homeassistant:
+            raise ValueError("prefix belongs to an entry with homeassistant: true")
         return self
 
 
@@ -195,7 +217,7 @@ class FacilityFile(Part):
         (), description="Spans of time in which alerts are not sent."
     )
     notify: Annotated[tuple[Notify, ...], at_most(100)] = Field(
-        (), description="Recipients of alerts."
+        (), description="Recipients of alerts, and of totals."
     )
     alert_codes: AlertCodes | None = Field(
         None,

@@ -22,7 +22,7 @@ _OF_JSON: Final = ("timestamp", "quality", "number", "unit_from")
 
 #: Topics with a meaning of their own.
 _RESERVED: Final = re.compile(
-    r"emissions/[^/]+/(?:[^/]+/(?:readings|status)|alerts/.*|factors/[^/]+/values)\Z"
+    r"emissions/[^/]+/(?:[^/]+/(?:readings|status)|alerts/.*|totals|factors/[^/]+/values)\Z"
 )
 
 

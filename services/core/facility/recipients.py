@@ -1,11 +1,14 @@
-"""Who is notified of a facility's alerts, as the outbox's column ``target`` names them."""
+"""Who is notified of a facility's alerts, as the outbox's column ``target`` names them.
+
+An entry for Home Assistant is none of them: it gets totals.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
-from services.core.facility.model import Notify
+from services.core.facility.model import FacilityFile, Notify
 
 #: The recipient that every facility has without naming it: its own topics.
 MQTT = "mqtt"
@@ -24,6 +27,8 @@ def targets_of(entries: Iterable[Notify]) -> list[str]:
     """List the recipients, each once; the facility's own topics unless an entry refuses them."""
     targets = dict.fromkeys([MQTT])
     for entry in entries:
+        if entry.homeassistant is not None:
+            continue
         if entry.mqtt is False:
             targets.pop(MQTT, None)
         else:
@@ -48,3 +53,13 @@ def shown(target: str) -> str:
         parts = urlsplit(address)
         return f"{kind} {parts.scheme}://{parts.netloc}"
     return target
+
+
+def problems(file: FacilityFile) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield each reason why the recipients cannot be used, with its path."""
+    announcing = [i for i, entry in enumerate(file.notify) if entry.homeassistant]
+    for i in announcing[1:]:
+        yield (
+            ("notify", i, "homeassistant"),
+            "totals are published to Home Assistant once: leave one entry with homeassistant",
+        )

@@ -200,14 +200,18 @@ def test_a_device_speaks_for_itself_alone(
     del registered
     with guarding(broker, guarded) as there:
         assert set(there.passwords) == {
-            "tonne-ingest", "tonne-notify", "tonne-factors", "linz._factors", "graz._factors",
-            "graz.cems-1", "linz.cems-1", "linz.cems-2", "linz.pow1",
+            "tonne-ingest", "tonne-notify", "tonne-factors", "home-assistant", "linz._factors",
+            "graz._factors", "graz.cems-1", "linz.cems-1", "linz.cems-2", "linz.pow1",
         }  # fmt: skip
         with there.listening():
             for user, topic, payload in (
                 ("linz.cems-1", "emissions/linz/cems-2/readings", b"forged"),
                 ("linz.cems-1", "emissions/linz/cems-2/status", b"forged"),
                 ("linz.cems-1", "emissions/linz/alerts/limit", b"forged"),
+                ("linz.cems-1", "emissions/linz/totals", b"forged"),
+                ("linz.cems-1", "homeassistant/device/tonne_linz/config", b"forged"),
+                ("home-assistant", "emissions/linz/totals", b"forged"),
+                ("home-assistant", "homeassistant/device/tonne_linz/config", b"forged"),
                 # of the same id at another site
                 ("graz.cems-1", "emissions/linz/cems-1/readings", b"forged"),
                 ("linz.cems-1", "emissions/graz/cems-1/readings", b"forged"),
@@ -216,6 +220,8 @@ def test_a_device_speaks_for_itself_alone(
                 ("linz.pow1", "emissions/linz/cems-1/readings", b"forged"),
                 ("tonne-notify", "emissions/linz/cems-1/readings", b"forged"),
                 ("tonne-notify", "emissions/linz/alerts/limit", b"told"),
+                ("tonne-notify", "emissions/linz/totals", b"told"),
+                ("tonne-notify", "homeassistant/device/tonne_linz/config", b"told"),
                 ("linz.cems-1", "emissions/linz/cems-1/status", b"online"),
                 ("linz.cems-1", "emissions/linz/cems-1/readings", b"own"),
                 ("linz.pow1", "tele/pow1.a/SENSOR", b"own"),
@@ -230,7 +236,7 @@ def test_a_device_speaks_for_itself_alone(
                 ("tonne-factors", "emissions/_shared/factors/zone-de/values", b"own"),
             ):
                 there.publish(user, topic, payload)
-            until(lambda: len(there.heard) >= 8, "what is allowed arrives")
+            until(lambda: len(there.heard) >= 10, "what is allowed arrives")
         assert sorted(there.heard) == [
             ("emissions/_shared/factors/zone-de/values", b"own"),
             ("emissions/_shared/factors/zone-fr/values", b"granted"),
@@ -239,6 +245,8 @@ def test_a_device_speaks_for_itself_alone(
             ("emissions/linz/cems-1/readings", b"own"),
             ("emissions/linz/cems-1/status", b"online"),
             ("emissions/linz/factors/grid-at/values", b"own"),
+            ("emissions/linz/totals", b"told"),
+            ("homeassistant/device/tonne_linz/config", b"told"),
             ("tele/pow1.a/SENSOR", b"own"),
         ]
 
@@ -413,7 +421,8 @@ def test_no_device_gets_the_account_of_tonne(database_url: str, name: str) -> No
     with psycopg.connect(database_url) as connection:
         connection.execute("UPDATE device SET slug = %s WHERE slug = 'pow1'", (name,))
     users = [line.split()[0] for line in passwords_of(made("--broker", "mosquitto"))]
-    own = {"tonne-ingest", "tonne-notify", "tonne-factors", "linz._factors", "graz._factors"}
+    own = {"tonne-ingest", "tonne-notify", "tonne-factors", "home-assistant"}
+    own |= {"linz._factors", "graz._factors"}
     assert len(users) == len(set(users))
     assert set(users) == {"graz.cems-1", "linz.cems-1", "linz.cems-2", f"linz.{name}"} | own
 

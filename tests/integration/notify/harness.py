@@ -21,6 +21,7 @@ from services.core.store.database.connect import connect
 from services.core.store.database.progress import ProgressReporter
 from services.notify.app import ways
 from services.notify.channel import Channel
+from services.notify.homeassistant.announcer import Announcer
 from services.notify.loop import Notifier
 from services.notify.resolve import SystemResolver
 from tests.integration.aggregator.plant import FILE, apply_text
@@ -117,9 +118,13 @@ async def notifier(
     *,
     clock: SteadyTime | None = None,
     through: Callable[[Callable[[str], Channel]], Callable[[str], Channel]] = lambda ways: ways,
+    announcer: Announcer | None = None,
     **settings: Any,
 ) -> AsyncIterator[None]:
-    """A notifier that works until the end of the block; ``through`` alters its ways."""
+    """A notifier that works until the end of the block; ``through`` alters its ways.
+
+    It publishes totals if it is given an ``announcer``.
+    """
     read = Settings(
         **{
             "database_url": SecretStr(url),
@@ -132,10 +137,11 @@ async def notifier(
     clock = SteadyTime() if clock is None else clock
     working = Notifier(
         url,
-        channel_to=through(ways(read, resolver, clock)),
+        channel_to=through(ways(read, resolver, clock, announcer)),
         clock=clock,
         progress=ProgressReporter("notify"),
         public_url=read.public_url,
+        announcer=announcer,
     )
     task = asyncio.create_task(working.run())
     try:

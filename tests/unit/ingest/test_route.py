@@ -27,7 +27,15 @@ def test_values_of_a_facilitys_series_and_of_one_that_all_can_use() -> None:
 
 
 @pytest.mark.parametrize(
-    "topic", ["emissions/linz/alerts/stack-1-hourly", "tele/pow1/STATE", "", "emission", "/"]
+    "topic",
+    [
+        "emissions/linz/alerts/stack-1-hourly",
+        "emissions/linz/totals",
+        "tele/pow1/STATE",
+        "",
+        "emission",
+        "/",
+    ],
 )
 def test_what_tonne_publishes_itself_and_other_peoples_topics_are_ignored(topic: str) -> None:
     assert parse(topic).kind is Kind.IGNORED

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from services.core.facility.model import Notify
+from services.core.facility.recipients import targets_of
 from services.notify.recipients import Heartbeat, recipients_of, shown, target_of
 
 HOOK = "https://example.org/hook"
@@ -71,3 +72,12 @@ def test_a_retired_facility_says_no_longer_that_its_alerts_are_watched() -> None
     assert found.heartbeats() == {"mqtt": [Heartbeat(facility="b", every_s=60)]}
     # how its last alerts ended is told
     assert found.entry("a", "mqtt") is not None
+
+
+def test_home_assistant_gets_totals_and_no_alert() -> None:
+    listed = recipients_of(
+        [(slug, [{"homeassistant": slug != "c"}], ()) for slug in "abc"], retired=frozenset("b")
+    )
+    assert listed.announced == {"a"}
+    assert listed.targets() == {"mqtt"}
+    assert targets_of([Notify(homeassistant=True), Notify(mqtt=False)]) == []

@@ -32,6 +32,7 @@ def test_every_kind_of_recipient() -> None:
     assert entry('{alertmanager: "http://127.0.0.1:9093"}').alertmanager == "http://127.0.0.1:9093"
     assert entry("{mqtt: true, heartbeat: 5m}").heartbeat == 300.0
     assert entry("{mqtt: false}").mqtt is False
+    assert entry("{homeassistant: true, prefix: ha/site-1}").prefix == "ha/site-1"
     assert entry("{email: alerts+linz@example.org, heartbeat: 1d}").email
 
 
@@ -56,6 +57,12 @@ def test_every_kind_of_recipient() -> None:
         (_signed("PATH"), "where the notifier runs and in the facility file"),
         ("{email: a@example.org, secret_env: TONNE_SECRET_HOOK}", "belongs to a webhook"),
         ('{alertmanager: "http://a.example/?x="}', "without a query"),
+        ("{homeassistant: true, mqtt: true}", "names one of"),
+        ("{homeassistant: true, prefix: 'ha/#'}", "not a topic such as homeassistant"),
+        ("{homeassistant: true, prefix: emissions/a}", "take another prefix"),
+        ("{homeassistant: false, prefix: ha}", "belongs to an entry with homeassistant: true"),
+        ("{homeassistant: true, heartbeat: 5m}", "Home Assistant gets none"),
+        ("{homeassistant: true}\n  - {homeassistant: true, prefix: b}", "leave one entry"),
         ("{email: nobody}", "not a mail address"),
         ('{email: "a@example.org, b@example.org"}', "not a mail address"),
         ('{email: "A <a@example.org>"}', "not a mail address"),

@@ -1,0 +1,1 @@
+"""Totals as sensors of Home Assistant, by its MQTT discovery."""
