@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from services.core.facility import plain_words
 from services.core.facility.model import Notify
-from services.core.facility.recipients import MQTT, target_of
+from services.core.facility.recipients import MQTT, is_recipient, target_of
 from services.core.store.registry import recipients
 
 _log: Final = structlog.get_logger()
@@ -95,14 +95,12 @@ def recipients_of(
                     reason=plain_words.first(error, spec, Notify),
                 )
                 continue
-            if entry.homeassistant is not None:
-                if entry.homeassistant:
-                    announced.add(facility)
-                continue
-            if entry.mqtt is False:
-                entries.pop((facility, MQTT), None)
-            else:
+            if is_recipient(entry):
                 entries[facility, target_of(entry)] = entry
+            elif entry.mqtt is False:
+                entries.pop((facility, MQTT), None)
+            elif entry.homeassistant:
+                announced.add(facility)
     return Recipients(
         entries=entries,
         secrets=secrets,

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from services.api.models.bands import kg
 from services.api.models.emission_table import ListedSource, Series, lengths_ms
 from services.api.models.shares import quality, shares
 from services.core.accounting.emission_report.record import Figures, Masses, Standing
 from services.core.accounting.uncertainty import Part, band
 from services.core.store.answers.buckets import Buckets
 from services.core.store.answers.emissions import EmissionColumns
-from services.core.store.schema.figures import MASSES, METHODS_COVER, names
+from services.core.store.schema.figures import MASSES, METHODS_COVER, kg, names
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,6 +14,11 @@ from services.core.facility.model import FacilityFile, Notify
 MQTT = "mqtt"
 
 
+def is_recipient(entry: Notify) -> bool:
+    """Return whether an entry names somebody who gets alerts."""
+    return entry.mqtt is not False and entry.homeassistant is None
+
+
 def target_of(entry: Notify) -> str:
     """Return what tells one recipient from another."""
     for kind in ("webhook", "alertmanager", "email"):
@@ -27,12 +32,10 @@ def targets_of(entries: Iterable[Notify]) -> list[str]:
     """List the recipients, each once; the facility's own topics unless an entry refuses them."""
     targets = dict.fromkeys([MQTT])
     for entry in entries:
-        if entry.homeassistant is not None:
-            continue
-        if entry.mqtt is False:
-            targets.pop(MQTT, None)
-        else:
+        if is_recipient(entry):
             targets[target_of(entry)] = None
+        elif entry.mqtt is False:
+            targets.pop(MQTT, None)
     return list(targets)
 
 

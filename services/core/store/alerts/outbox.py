@@ -12,7 +12,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from services.core.facility.model import Notify
-from services.core.facility.recipients import target_of, targets_of
+from services.core.facility.recipients import is_recipient, target_of, targets_of
 from services.core.store.alerts import writer
 from services.core.store.audit.record import record
 from services.core.store.database.progress import runs
@@ -163,7 +163,7 @@ def recipients(connection: psycopg.Connection[Any], facility: str) -> list[Recip
     if row is None:
         return None
     entries = [Notify.model_validate(entry) for entry in row[1]]
-    stated = {target_of(entry): entry for entry in entries if entry.mqtt is not False}
+    stated = {target_of(entry): entry for entry in entries if is_recipient(entry)}
     standing = {target: rest for target, *rest in connection.execute(_STANDING, (facility,))}
     made = []
     for target in targets_of(entries):
