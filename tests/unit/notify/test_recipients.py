@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from services.core.facility.model import Notify
-from services.core.facility.recipients import targets_of
-from services.notify.recipients import Heartbeat, recipients_of, shown, target_of
+from services.core.facility.recipients import shown, target_of, targets_of
+from services.notify.recipients import Heartbeat, recipients_of
 
 HOOK = "https://example.org/hook"
 

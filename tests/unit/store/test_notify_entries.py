@@ -62,7 +62,6 @@ def test_every_kind_of_recipient() -> None:
         ("{homeassistant: true, prefix: emissions/a}", "take another prefix"),
         ("{homeassistant: false, prefix: ha}", "belongs to an entry with homeassistant: true"),
         ("{homeassistant: true, heartbeat: 5m}", "Home Assistant gets none"),
-        ("{homeassistant: true}\n  - {homeassistant: true, prefix: b}", "leave one entry"),
         ("{email: nobody}", "not a mail address"),
         ('{email: "a@example.org, b@example.org"}', "not a mail address"),
         ('{email: "A <a@example.org>"}', "not a mail address"),
@@ -76,3 +75,9 @@ def test_what_cannot_be_told_is_refused_by_line(text: str, says: str) -> None:
     (problem,) = caught.value.problems
     assert problem.line == 7
     assert says in str(problem)
+
+
+def test_totals_are_published_to_home_assistant_once() -> None:
+    twice = "{homeassistant: true}\n  - {homeassistant: true, prefix: b}"
+    with pytest.raises(FacilityFileError, match="leave one entry with homeassistant"):
+        entry(twice)
