@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from typing import Any
 
 import httpx
@@ -10,9 +12,11 @@ import pytest
 from playwright.async_api import Page, expect
 
 from deploy.site.pictures import CHROMIUM
-from services.api.languages.catalogues import Texts
+from services.api.languages.catalogues import TRANSLATED, Texts
+from services.api.languages.extraction import keys
+from services.api.routes.dashboard import _PAGES
 from tests.e2e.test_dashboard import address, browser, connection, page, wait_for
-from tests.e2e.test_dashboard_widths import plant_everything
+from tests.e2e.test_dashboard_widths import LONG, TOO_WIDE, plant_everything
 
 __all__ = ["address", "browser", "connection", "page"]
 
@@ -72,3 +76,59 @@ async def test_a_browser_is_answered_in_its_language(address: str) -> None:
         kept = await client.get("/?language=xx", headers={"Accept-Language": "de"})
         assert '<html lang="zh">' in kept.text
         assert "set-cookie" not in kept.headers
+
+
+#: What is seen of a page, without what comes from files and from the API as it is.
+SEEN = """
+() => {
+  const texts = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    if (element.closest("script, pre, code, textarea, .tree, #choices")) continue;
+    texts.push(walker.currentNode.textContent.trim());
+  }
+  for (const element of document.querySelectorAll("[aria-label], [title], [placeholder]")) {
+    texts.push(element.ariaLabel, element.title, element.placeholder);
+  }
+  return texts.filter(Boolean);
+}
+"""
+
+#: Three English words: no unit, id or abbreviation looks so.
+_ENGLISH = re.compile(r"[A-Za-z]{2,} [a-z]{2,} [a-z]{2,}")
+
+#: Answered, as far as a page says so.
+ANSWERED = """
+({ loading, connecting }) => document.readyState === "complete"
+  && !document.querySelector("main [aria-busy=true]")
+  && ![...document.querySelectorAll("main, header")].some((part) =>
+    part.textContent.includes(loading) || part.textContent.includes(connecting))
+"""
+
+
+async def test_every_page_is_in_german_and_chinese_and_fits_a_phone(
+    address: str, page: Page, connection: Connection
+) -> None:
+    await plant_everything(address, connection)
+    await page.set_viewport_size({"width": 390, "height": 844})
+    for language in TRANSLATED:
+        texts = Texts(language).gettext
+        english = {key for key in keys() if isinstance(key, str) and texts(key) != key}
+        await page.goto(f"{address}/audit?language={language}")
+        for path in _PAGES:
+            await page.goto(f"{address}{path}?facility=everything")
+            waited = {"loading": texts("loading"), "connecting": texts("connecting")}
+            await page.wait_for_function(ANSWERED, arg=waited)
+            if directory := os.environ.get("SCREENSHOTS"):
+                name = path.strip("/") or "live"
+                await page.screenshot(path=f"{directory}/{name}-{language}.png", full_page=True)
+            seen = set(await page.evaluate(SEEN))
+            assert english & seen == set(), (path, language)
+            if language == "zh":
+                sentences = {text for text in seen if _ENGLISH.search(text) and LONG not in text}
+                assert sentences == set(), path
+            assert await page.evaluate("document.documentElement.scrollWidth") == 390, (
+                path, language,
+            )  # fmt: skip
+            assert await page.evaluate(TOO_WIDE) == [], (path, language)

@@ -8,7 +8,7 @@ from importlib.resources import files
 import pytest
 
 from services.api.languages.catalogues import TRANSLATED, catalogue
-from services.api.languages.extraction import renewed, untranslated
+from services.api.languages.extraction import keys, renewed, untranslated
 
 _PLACEHOLDER = re.compile(r"\{\w+\}|<[^>]*>")
 
@@ -32,3 +32,7 @@ def test_translations_have_the_places_of_their_keys(language: str) -> None:
         for text in texts:
             # of one thing, a language may leave the number out
             assert sorted(_PLACEHOLDER.findall(str(text))) in allowed, message.id
+
+
+def test_a_text_within_another_ones_values_is_collected() -> None:
+    assert {"Stale: {why}", "a newer release should be there"} <= keys()

@@ -4,34 +4,36 @@ import { headline, inUnit, what } from "./alerts.js";
 import { ended } from "./alert-table.js";
 import { send } from "./api.js";
 import { card, facts } from "./cards.js";
+import { alertStateWords, severityWords } from "./codes.js";
 import { node } from "./dom.js";
 import { sayWhy } from "./notice.js";
 import { table } from "./tree.js";
+import { t } from "./words.js";
 import { clockWords, wallAfter, wallOf } from "./zones.js";
 
-const HOURS = { 1: "an hour", 8: "8 hours", 24: "a day", 168: "a week" };
+const HOURS = { 1: t("an hour"), 8: t("8 hours"), 24: t("a day"), 168: t("a week") };
 
 /** The cards of an answer of `/v1/alerts/{id}`. */
 export function alertParts(alert, { facility, present, maintenance, acknowledge, changed }) {
   const at = (time) => clockWords(Date.parse(time), facility.timezone);
   const isOver = alert.resolved_at !== null || alert.undone_at !== null;
   const pairs = [
-    ["Facility", facility.name], ["Watched", what(alert)], ["Severity", alert.severity],
-    ["Limit", headline(alert)], ["Value when it fired", inUnit(alert.unit, alert.value, alert.figure)],
-    ["Now", isOver ? null : present],
-    ["First minute beyond", at(alert.started_at)], ["Fired", at(alert.fired_at)], ["Ended", ended(alert, at)],
-    ["Known by", alert.acked_by ? `${alert.acked_by}, ${at(alert.acked_at)}` : "nobody yet"],
-    ["Notifications", alert.maintenance ? `muted by ${alert.maintenance}` : null],
+    [t("Facility"), facility.name], [t("Watched"), what(alert)], [t("Severity"), severityWords(alert.severity)],
+    [t("Limit"), headline(alert)], [t("Value when it fired"), inUnit(alert.unit, alert.value, alert.figure)],
+    [t("Now"), isOver ? null : present],
+    [t("First minute beyond"), at(alert.started_at)], [t("Fired"), at(alert.fired_at)], [t("Ended"), ended(alert, at)],
+    [t("Known by"), alert.acked_by ? `${alert.acked_by}, ${at(alert.acked_at)}` : t("nobody yet")],
+    [t("Notifications"), alert.maintenance ? t("muted by {maintenance}", alert) : null],
   ];
   const cards = [
-    card("Alert", ...(alert.message ? [node("p", { textContent: alert.message })] : []), facts(pairs), node("p", {}, around(alert, facility))),
-    card("Comments", ...comments(alert, at), ...(isOver ? [] : [acknowledgement(alert, acknowledge)])),
-    card("How it went", table(["Time", "State", "Value", "Limit", "Judged"], alert.transitions.map((step) => [
-      at(step.at), step.undone_at ? `${step.state}, retracted` : step.state,
+    card(t("Alert"), ...(alert.message ? [node("p", { textContent: alert.message })] : []), facts(pairs), node("p", {}, around(alert, facility))),
+    card(t("Comments"), ...comments(alert, at), ...(isOver ? [] : [acknowledgement(alert, acknowledge)])),
+    card(t("How it went"), table([t("Time"), t("State"), t("Value"), t("Limit"), t("Judged")], alert.transitions.map((step) => [
+      at(step.at), step.undone_at ? t("{state}, retracted", { state: alertStateWords(step.state) }) : alertStateWords(step.state),
       inUnit(alert.unit, step.value, alert.figure), inUnit(alert.unit, step.limit, alert.figure), at(step.judged_at),
     ]))),
   ];
-  if (!isOver) cards.splice(2, 0, card("Snooze", ...muting(alert, maintenance, at), ...snooze(alert, facility, changed)));
+  if (!isOver) cards.splice(2, 0, card(t("Snooze"), ...muting(alert, maintenance, at), ...snooze(alert, facility, changed)));
   return cards;
 }
 
@@ -39,11 +41,11 @@ export function alertParts(alert, { facility, present, maintenance, acknowledge,
 function around(alert, facility) {
   const wall = wallOf(Date.parse(alert.started_at), facility.timezone);
   const span = { facility: facility.id, from: wallAfter(wall, -12, "h"), to: wallAfter(wall, 12, "h") };
-  return node("a", { href: `/history?${new URLSearchParams(span)}`, textContent: "The time around it in the history" });
+  return node("a", { href: `/history?${new URLSearchParams(span)}`, textContent: t("The time around it in the history") });
 }
 
 function comments({ comments: list }, at) {
-  if (list.length === 0) return [node("p", { className: "quiet", textContent: "Nobody has said anything yet." })];
+  if (list.length === 0) return [node("p", { className: "quiet", textContent: t("Nobody has said anything yet.") })];
   return list.map(({ at: time, by, comment }) =>
     node("p", {}, node("span", { className: "quiet", textContent: `${at(time)}, ${by}: ` }), comment));
 }
@@ -51,8 +53,8 @@ function comments({ comments: list }, at) {
 function acknowledgement(alert, acknowledge) {
   const input = node("input", { maxLength: 1000, autocomplete: "off", required: alert.acked_at !== null, id: "comment" });
   const form = node("form", { className: "filters" },
-    node("label", {}, "Comment ", input),
-    node("button", { type: "submit", textContent: alert.acked_at ? "Comment" : "Acknowledge" }));
+    node("label", {}, `${t("Comment")} `, input),
+    node("button", { type: "submit", textContent: alert.acked_at ? t("Comment") : t("Acknowledge") }));
   form.onsubmit = (event) => {
     event.preventDefault();
     const said = input.value.trim();
@@ -67,17 +69,19 @@ function muting({ threshold, source }, maintenance, at) {
   const concerns = ({ thresholds, sources }) =>
     (thresholds === null && sources === null) || thresholds?.includes(threshold) || (source !== null && sources?.includes(source));
   return maintenance.filter(concerns).map(({ id, from, to, reason, stated_by: by }) => node("p", {
-    className: "doubt", textContent: `Nobody is notified from ${at(from)} until ${at(to)} (${id}${by ? ` by ${by}` : ""}): ${reason}`,
+    className: "doubt", textContent: t("Nobody is notified from {from} until {to} ({id}): {reason}", {
+      from: at(from), to: at(to), id: by ? `${id}, ${by}` : id, reason,
+    }),
   }));
 }
 
 /** Maintenance of its threshold: alerts are recorded, and nobody is notified. */
 function snooze(alert, facility, changed) {
-  const reason = node("input", { maxLength: 500, autocomplete: "off", required: true, placeholder: "why" });
+  const reason = node("input", { maxLength: 500, autocomplete: "off", required: true, placeholder: t("why") });
   const hours = node("select", {}, ...Object.entries(HOURS).map(([value, name]) => new Option(name, value)));
   const form = node("form", { className: "filters" },
-    node("label", {}, "For ", hours), node("label", {}, "Reason ", reason),
-    node("button", { type: "submit", textContent: "Snooze" }));
+    node("label", {}, `${t("For")} `, hours), node("label", {}, `${t("Reason")} `, reason),
+    node("button", { type: "submit", textContent: t("Snooze") }));
   form.onsubmit = async (event) => {
     event.preventDefault();
     const from = Date.now();
@@ -94,5 +98,5 @@ function snooze(alert, facility, changed) {
       sayWhy(error);
     }
   };
-  return [node("p", { className: "quiet", textContent: "Alerts of this threshold are recorded, and nobody is notified; what still fires at the end is notified then." }), form];
+  return [node("p", { className: "quiet", textContent: t("Alerts of this threshold are recorded, and nobody is notified; what still fires at the end is notified then.") }), form];
 }

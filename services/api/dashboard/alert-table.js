@@ -1,11 +1,15 @@
 // Alerts of the past as a table: what, since when and for how long, how far, who knew.
 
 import { headline, inUnit, what } from "./alerts.js";
+import { severityWords } from "./codes.js";
 import { node } from "./dom.js";
 import { clockWords } from "./zones.js";
 import { table } from "./tree.js";
+import { t } from "./words.js";
 
-const NAMES = ["Alert", "Facility", "Severity", "Watched", "Fired", "Ended", "Value then", "Limit", "Known by", "Comment"];
+const NAMES = [
+  t("Alert"), t("Facility"), t("Severity"), t("Watched"), t("Fired"), t("Ended"), t("Value then"), t("Limit"), t("Known by"),
+  t("Comment")];
 
 export function pastTable(alerts, facilities) {
   return table(NAMES, alerts.map((alert) => {
@@ -14,7 +18,7 @@ export function pastTable(alerts, facilities) {
     const at = (time) => clockWords(Date.parse(time), zone);
     const link = node("a", { href: `/alerts?${new URLSearchParams({ alert: alert.id })}`, textContent: alert.threshold });
     return [
-      link, facility?.name ?? alert.facility, alert.severity, what(alert), at(alert.fired_at), ended(alert, at),
+      link, facility?.name ?? alert.facility, severityWords(alert.severity), what(alert), at(alert.fired_at), ended(alert, at),
       inUnit(alert.unit, alert.value, alert.figure), headline(alert), alert.acked_by ?? "–", alert.comment ?? "–",
     ];
   }));
@@ -22,7 +26,7 @@ export function pastTable(alerts, facilities) {
 
 /** When an alert ended, or what it is. */
 export function ended({ undone_at: undone, undone_by: why, resolved_at: resolved, ended_by: by, state }, at) {
-  if (undone) return `retracted ${at(undone)}${why ? `: ${why}` : ""}`;
+  if (undone) return `${t("retracted {time}", { time: at(undone) })}${why ? `: ${why}` : ""}`;
   if (resolved) return `${at(resolved)}${by ? `: ${by}` : ""}`;
-  return state === "no-data" ? "stands; no data now" : "stands";
+  return state === "no-data" ? t("stands; no data now") : t("stands");
 }

@@ -7,6 +7,7 @@ import { listedFacilities, named, offer } from "./facility-list.js";
 import { readAgain, sayUnread, sayWhy } from "./notice.js";
 import { pastTable } from "./alert-table.js";
 import { presentWords } from "./present-value.js";
+import { t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const REFRESH_MS = 10_000;
@@ -28,7 +29,7 @@ async function start() {
   if (listed.length === 0) return;
   facilities = new Map(listed.map((facility) => [facility.id, facility]));
   if (!facilities.has(chosen)) chosen = "";
-  offer($("facility"), [["", "all"], ...named(listed)], chosen, (id) => {
+  offer($("facility"), [["", t("all")], ...named(listed)], chosen, (id) => {
     if (one !== null) return location.assign(`/alerts?${new URLSearchParams(id ? { facility: id } : {})}`);
     chosen = id;
     startPast();
@@ -74,7 +75,7 @@ async function showOne() {
     ]);
     const facility = facilities.get(alert.facility) ?? { id: alert.facility, name: alert.facility, timezone: "UTC" };
     document.title = `${alert.threshold}, ${facility.name} · tonne`;
-    $("title").textContent = `Alert ${alert.threshold}`;
+    $("title").textContent = t("Alert {threshold}", alert);
     // a comment that is being typed stays
     if ($("one").contains(document.activeElement) && document.activeElement.value) return;
     $("one").hidden = false;

@@ -1,19 +1,21 @@
 // Alerts: those that fire now, those of the last day, acknowledgements and comments.
 
+import { measureWords, severityWords, windowWords } from "./codes.js";
 import { FIGURES } from "./figures.js";
 import { node } from "./dom.js";
-import { NO_DATA, ago, clock, massText, percent, rate } from "./format.js";
+import { NO_DATA, ago, clock, massText, percent, rateText } from "./format.js";
+import { locale, plural, t } from "./words.js";
 
 /** A value in its unit, as people read it; of another mass than CO2 with its name. */
 export function inUnit(unit, value, figure = "co2") {
   if (value === null || value === undefined) return NO_DATA;
   const of = figure && figure !== "co2" ? ` ${FIGURES[figure]?.name ?? figure}` : "";
   switch (unit) {
-    case "kg/h": return `${rate(value)} kg/h${of}`;
+    case "kg/h": return `${rateText(value)}${of}`;
     case "kg": return `${massText(value)}${of}`;
     case "ratio": return percent(value);
     case "s": return `${Math.round(value / 60)} min`;
-    default: return `${new Intl.NumberFormat(undefined, { maximumSignificantDigits: 4 }).format(value)} ${unit ?? ""}`.trim();
+    default: return `${new Intl.NumberFormat(locale, { maximumSignificantDigits: 4 }).format(value)} ${unit ?? ""}`.trim();
   }
 }
 
@@ -21,30 +23,35 @@ export function what(alert) {
   const { measure, window, source, scope, channel, device, figure, pollutant } = alert;
   const sensor = channel ? `${alert.device_name ?? channel.split(".")[0]}.${channel.split(".")[1]}` : null;
   const watched = alert.source_name ?? source ?? sensor ?? alert.device_name ?? device;
-  const of = figure && figure !== "co2" ? ` of ${FIGURES[figure]?.name ?? figure}` : "";
-  const substance = pollutant ? ` of ${pollutant}` : "";
-  return `${measure}${of}${substance}${window ? ` (${window})` : ""}, ${watched ?? (scope ? `scope ${scope}` : "the facility")}`;
+  const substance = pollutant ?? (figure && figure !== "co2" ? FIGURES[figure]?.name ?? figure : null);
+  const words = measureWords(measure);
+  const whole = substance === null ? words : t("{measure} of {substance}", { measure: words, substance });
+  const place = watched ?? (scope ? t("scope {scope}", { scope }) : t("the facility"));
+  return `${whole}${window ? ` (${windowWords(window)})` : ""}, ${place}`;
 }
 
 export function headline(alert) {
   const limit = inUnit(alert.unit, alert.limit, alert.figure);
-  return alert.projected ? `will pass ${limit}` : `${alert.direction} ${limit}`;
+  if (alert.projected) return t("will pass {limit}", { limit });
+  return alert.direction === "below" ? t("below {limit}", { limit }) : t("above {limit}", { limit });
 }
 
 function when(alert, zone) {
   const at = (time) => clock(Date.parse(time), zone);
-  if (alert.undone_at) return `${at(alert.fired_at)}, retracted by later data`;
+  if (alert.undone_at) return t("{time}, retracted by later data", { time: at(alert.fired_at) });
   if (alert.resolved_at) return `${at(alert.fired_at)} – ${at(alert.resolved_at)}`;
-  const since = `since ${at(alert.fired_at)}, ${ago(Date.parse(alert.fired_at))}`;
-  if (alert.state === "no-data") return `${since}; no data now`;
+  const since = t("since {time}, {ago}", { time: at(alert.fired_at), ago: ago(Date.parse(alert.fired_at)) });
+  if (alert.state === "no-data") return t("{since}; no data now", { since });
   if (!alert.projected) return since;
-  const left = alert.room === null ? "" : `, ${inUnit(alert.unit, alert.room, alert.figure)} left`;
-  return alert.crosses_at ? `at ${moment(alert.crosses_at, zone)} at the present rate${left}` : since;
+  if (!alert.crosses_at) return since;
+  const crosses = t("at {time} at the present rate", { time: moment(alert.crosses_at, zone) });
+  if (alert.room === null) return crosses;
+  return `${crosses}, ${t("{mass} left", { mass: inUnit(alert.unit, alert.room, alert.figure) })}`;
 }
 
 function moment(time, zone) {
   const far = Date.parse(time) - Date.now() > 20 * 3_600_000;
-  return new Intl.DateTimeFormat(undefined, {
+  return new Intl.DateTimeFormat(locale, {
     ...(far && { day: "numeric", month: "short" }),
     hour: "2-digit", minute: "2-digit", hour12: false, timeZone: zone,
   }).format(Date.parse(time));
@@ -76,7 +83,9 @@ export class Alerts {
   drawAll(alerts, about) {
     const open = alerts.filter((alert) => !alert.resolved_at && !alert.undone_at);
     this.card.classList.toggle("standing", open.length > 0);
-    this.summary.textContent = open.length ? `${open.length} now` : alerts.length ? "none now; the last 24 hours" : "none";
+    this.summary.textContent = open.length
+      ? plural("{n} now", "{n} now", open.length)
+      : alerts.length ? t("none now; the last 24 hours") : t("none");
     const shown = [...open, ...alerts.filter((alert) => !open.includes(alert))].slice(0, SHOWN);
     const items = shown.map((alert) => {
       const item = this.items.get(alert.id) ?? this.item(alert.id);
@@ -94,11 +103,12 @@ export class Alerts {
     item.innerHTML =
       '<p class="severity"></p><div class="what"><p class="title"></p><p class="quiet detail"></p>' +
       '<p class="words"></p><p class="quiet known-by"></p></div>' +
-      '<form><label class="sr"></label><input maxlength="1000" placeholder="Comment" autocomplete="off">' +
+      '<form><label class="sr"></label><input maxlength="1000" autocomplete="off">' +
       '<button type="submit"></button></form>';
     const [label, input] = [item.querySelector("label"), item.querySelector("input")];
     input.id = `comment-${id}`;
     label.htmlFor = input.id;
+    input.placeholder = t("Comment");
     item.querySelector("form").onsubmit = async (event) => {
       event.preventDefault();
       const button = item.querySelector("button");
@@ -122,17 +132,17 @@ export class Alerts {
     item.dataset.alert = alert.id;
     item.dataset.severity = alert.severity;
     item.dataset.state = alert.undone_at ? "undone" : over ? "resolved" : alert.state;
-    put(".severity", over ? (alert.undone_at ? "retracted" : "resolved") : alert.severity);
+    put(".severity", over ? (alert.undone_at ? t("retracted") : t("resolved")) : severityWords(alert.severity));
     put(".title", `${alert.threshold}: ${headline(alert)}`);
-    const silent = alert.maintenance && !over ? `; muted by ${alert.maintenance}` : "";
-    const beside = present ? ` · now ${present}` : "";
+    const silent = alert.maintenance && !over ? `; ${t("muted by {maintenance}", alert)}` : "";
+    const beside = present ? ` · ${t("now {value}", { value: present })}` : "";
     put(".detail", `${place ? `${place} · ` : ""}${what(alert)} · ${when(alert, zone)}${beside}${silent}`);
     if (href) item.querySelector(".title").replaceChildren(node("a", { href, textContent: item.querySelector(".title").textContent }));
     put(".words", alert.message ?? "");
-    const by = alert.acked_by ? `Acknowledged by ${alert.acked_by}` : "";
+    const by = alert.acked_by ? t("Acknowledged by {name}", { name: alert.acked_by }) : "";
     put(".known-by", [by, alert.comment && `“${alert.comment}”`].filter(Boolean).join(": "));
-    put("label", `Comment on ${alert.threshold}`);
-    put("button", alert.acked_at ? "Comment" : "Acknowledge");
+    put("label", t("Comment on {threshold}", alert));
+    put("button", alert.acked_at ? t("Comment") : t("Acknowledge"));
     item.querySelector("form").hidden = over;
     item.querySelector("input").required = Boolean(alert.acked_at);
   }

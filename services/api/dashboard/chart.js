@@ -188,7 +188,7 @@ export class Chart {
       item.append(swatch, source.name);
       return item;
     });
-    const marks = methods.map(({ word }) => [word, word]);
+    const marks = methods.map(({ mark, word }) => [mark, word]);
     if (anyGap) marks.push(["gap", t("a source without data")]);
     for (const [mark, words] of marks) {
       const item = document.createElement("li");

@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { explanationParts } from "./explain-parts.js";
 import { listedFacilities, named, offer } from "./facility-list.js";
 import { say, sayUnread } from "./notice.js";
+import { t } from "./words.js";
 import { instantOf, wallOf } from "./zones.js";
 
 const $ = (id) => document.getElementById(id);
@@ -69,7 +70,7 @@ async function show() {
   $("day").href = `/history?${new URLSearchParams({ facility: facility.id, from: `${day}T00:00`, to: `${nextDay(day)}T00:00`, bars: "1h" })}`;
   $("json").href = `/v1/explain?${new URLSearchParams(asked)}`;
   document.title = `${facility.name}, ${wall.replace("T", " ")} · tonne`;
-  if (source === null) return say("This facility has no source: nothing is computed for it.");
+  if (source === null) return say(t("This facility has no source: nothing is computed for it."));
   $("hour").setAttribute("aria-busy", "true");
   try {
     const [explanation, restatements] = await Promise.all([
@@ -84,7 +85,7 @@ async function show() {
   } catch (error) {
     if (turn !== reading) return;
     $("hour").replaceChildren();
-    sayUnread(error, "The API cannot be reached; choose again to try again.");
+    sayUnread(error, t("The API cannot be reached; choose again to try again."));
   } finally {
     if (turn === reading) $("hour").setAttribute("aria-busy", "false");
   }

@@ -1,11 +1,15 @@
 // What running totals counted by, of sources with factors by the hour: each hour's own, or a mean.
 
 import { massText, percent } from "./format.js";
+import { t } from "./words.js";
 
 /** By what a mass may have counted, in the order in which it is told. */
 const LEVELS = {
-  hour: "by the hour's", month: "fell back to the zone's month", year: "fell back to the zone's year",
-  other: "fell back to another factor", figures: "before or after there were factors by the hour",
+  hour: (share) => t("{share} by the hour's", { share }),
+  month: (share) => t("{share} fell back to the zone's month", { share }),
+  year: (share) => t("{share} fell back to the zone's year", { share }),
+  other: (share) => t("{share} fell back to another factor", { share }),
+  figures: (share) => t("{share} before or after there were factors by the hour", { share }),
 };
 
 /** Put what the running day, month and year counted by to the totals of the facility and its sources. */
@@ -28,7 +32,7 @@ export function levelWords({ levels, co2_kg: kg }) {
   const mass = massText(levels.co2_kg);
   const shares = Object.keys(LEVELS).filter((level) => levels[level] > 0);
   return [
-    mass === massText(kg) ? "by hourly factors:" : `of ${mass} CO₂ by hourly factors:`,
-    ...shares.map((level) => `${percent(levels[level])} ${LEVELS[level]}`),
+    mass === massText(kg) ? t("by hourly factors:") : t("of {mass} CO₂ by hourly factors:", { mass }),
+    ...shares.map((level) => LEVELS[level](percent(levels[level]))),
   ];
 }

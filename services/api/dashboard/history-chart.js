@@ -2,7 +2,9 @@
 
 import { loadLibrary } from "./chart.js";
 import { NO_DATA, massText, percent } from "./format.js";
+import { LARGE, SMALL } from "./masses.js";
 import { GAP, hatching, notMeasured, patterns } from "./methods.js";
+import { t } from "./words.js";
 
 const NARROW_PX = 600;
 const CONFIG = { displayModeBar: false, responsive: true, doubleClick: false };
@@ -25,7 +27,7 @@ export async function drawHistory(element, shown, { onZoom, onBar }) {
   // bars stand by their number: months have no common length, and a day may have 23 hours
   const x = bars.map((_, i) => i);
   const traces = series.map((one, index) => ({
-    type: "bar", name: one.name, x, y: one.values.map(tonnes(shown)),
+    type: "bar", name: one.name, x, y: one.values.map(inUnit(shown)),
     marker: {
       color: ink(`--source-${index % 8}`), line: { width: 0 },
       opacity: bars.map(({ end }) => (end > now ? 0.5 : 1)),
@@ -54,7 +56,7 @@ export async function drawHistory(element, shown, { onZoom, onBar }) {
     },
     yaxis: {
       automargin: true, fixedrange: true, rangemode: "tozero", gridcolor: ink("--line"), zeroline: true,
-      zerolinecolor: ink("--line"), tickformat: ",.3~r", ticksuffix: ` ${unitOf(shown)}`, nticks: 6,
+      zerolinecolor: ink("--line"), tickformat: ",.3~r", ticksuffix: ` ${unitOf(shown).unit}`, nticks: 6,
     },
     yaxis2: { overlaying: "y", range: [0, 1], visible: false, fixedrange: true },
   }, CONFIG);
@@ -73,8 +75,8 @@ export async function drawHistory(element, shown, { onZoom, onBar }) {
 const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll("%{", "% {");
 
 /** All values of a chart in one unit. */
-const unitOf = ({ highest }) => (highest >= 10_000 ? "t" : "kg");
-const tonnes = (shown) => (kg) => (kg === null ? null : unitOf(shown) === "t" ? kg / 1000 : kg);
+const unitOf = ({ highest }) => (highest >= 10 * LARGE.kg ? LARGE : SMALL);
+const inUnit = (shown) => (kg) => (kg === null ? null : kg / unitOf(shown).kg);
 
 /** Behind bars of which some time is unknown. */
 function gaps({ total, bars }, x, ink) {
@@ -83,15 +85,15 @@ function gaps({ total, bars }, x, ink) {
   return {
     type: "bar", name: NO_DATA, x, y: lacking.map((lacks) => (lacks ? 1 : null)), yaxis: "y2", width: 1,
     marker: hatching(ink),
-    customdata: total.map((row, i) => [bars[i].label, percent(row.share_missing)]),
-    hovertemplate: `%{customdata[0]}<br>%{customdata[1]} ${NO_DATA}<extra></extra>`,
+    customdata: total.map((row, i) => [bars[i].label, t("{share} without data", { share: percent(row.share_missing) })]),
+    hovertemplate: "%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
   };
 }
 
 function line(shown, x, ink) {
   const { values, labels, name } = shown.compared;
   return {
-    type: "scatter", mode: "lines+markers", name, x, y: x.map((i) => tonnes(shown)(values[i] ?? null)),
+    type: "scatter", mode: "lines+markers", name, x, y: x.map((i) => inUnit(shown)(values[i] ?? null)),
     line: { color: ink("--ink"), width: 1.5, dash: "dot", shape: "hvh" }, marker: { size: 4, color: ink("--ink") },
     connectgaps: false, customdata: x.map((i) => [labels[i] ?? "", massText(values[i] ?? null)]),
     hovertemplate: "%{customdata[0]}<br><b>%{customdata[1]}</b><extra></extra>",
@@ -100,7 +102,7 @@ function line(shown, x, ink) {
 
 function marks({ marks: list }, ink) {
   return {
-    type: "scatter", mode: "markers", name: "marks", yaxis: "y2", cliponaxis: false,
+    type: "scatter", mode: "markers", name: t("marks"), yaxis: "y2", cliponaxis: false,
     x: list.map(({ place }) => place), y: list.map(() => 1),
     marker: { symbol: "triangle-down", size: 10, color: ink("--warn"), line: { width: 1, color: ink("--card") } },
     customdata: list.map(({ when, words }) => [escaped(when), escaped(words)]),

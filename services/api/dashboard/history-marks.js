@@ -1,7 +1,9 @@
 // What happened in a range: alerts, calibrations, gaps and changed factors, and restated hours.
 
 import { page } from "./api.js";
+import { reasonWords } from "./codes.js";
 import { massText } from "./format.js";
+import { plural } from "./words.js";
 import { clockWords } from "./zones.js";
 
 /** More marks than these would hide each other. */
@@ -35,8 +37,11 @@ function changes(restatements, all) {
     const times = rows.map(({ time }) => Date.parse(time));
     const difference = rows.reduce((sum, { difference_kg: kg }) => sum + (kg ?? 0), 0);
     const { reason, cause } = rows[0];
-    const hours = rows.length === 1 ? "1 hour was restated" : `${rows.length} hours were restated`;
-    const said = all ? `${hours} by ${difference < 0 ? "−" : "+"}${massText(Math.abs(difference))}` : `At least ${hours}`;
-    return { from: Math.min(...times), to: Math.max(...times), words: `${said} (${reason}${cause ? `: ${cause}` : ""})` };
+    const why = cause ? `${reasonWords(reason)}: ${cause}` : reasonWords(reason);
+    const mass = `${difference < 0 ? "−" : "+"}${massText(Math.abs(difference))}`;
+    const words = all
+      ? plural("{n} hour was restated by {mass} ({why})", "{n} hours were restated by {mass} ({why})", rows.length, { mass, why })
+      : plural("At least {n} hour was restated ({why})", "At least {n} hours were restated ({why})", rows.length, { why });
+    return { from: Math.min(...times), to: Math.max(...times), words };
   });
 }

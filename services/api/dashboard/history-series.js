@@ -2,6 +2,7 @@
 // what the API says of its interval, never scaled up, and null where nothing is known.
 
 import { FIGURES } from "./figures.js";
+import { plural, t } from "./words.js";
 
 const FIELDS = [
   "time", "co2_kg", "co2e_kg", "co2_market_kg", "co2_biogenic_kg", "co2_low_kg", "co2_high_kg",
@@ -12,9 +13,9 @@ const LARGEST = 7;
 
 /** How a range can be split, and what to ask for it. */
 export const SPLITS = {
-  source: { name: "source", asked: { group_by: "none", fields: `source,source_name,scope,counts,${FIELDS}` } },
-  scope: { name: "scope", asked: { group_by: "scope", fields: `scope,${FIELDS}` } },
-  gas: { name: "gas", asked: null },
+  source: { name: t("source"), asked: { group_by: "none", fields: `source,source_name,scope,counts,${FIELDS}` } },
+  scope: { name: t("scope"), asked: { group_by: "scope", fields: `scope,${FIELDS}` } },
+  gas: { name: t("gas"), asked: null },
 };
 export const TOTAL = { group_by: "facility", fields: FIELDS };
 
@@ -32,7 +33,8 @@ export function seriesOf(split, rows, total, figure) {
   for (const row of rows) {
     if (row.counts === false) continue;
     const key = split === "scope" ? `scope ${row.scope}` : row.source;
-    if (!grouped.has(key)) grouped.set(key, { key, name: row.source_name ?? key, byTime: new Map() });
+    const name = split === "scope" ? t("scope {scope}", { scope: row.scope }) : row.source_name ?? key;
+    if (!grouped.has(key)) grouped.set(key, { key, name, byTime: new Map() });
     grouped.get(key).byTime.set(row.time, row);
   }
   const series = [...grouped.values()].map(({ key, name, byTime }) => {
@@ -48,7 +50,7 @@ function withOthers(series) {
   const bySize = [...series].sort((a, b) => sum(b.values) - sum(a.values));
   const largest = new Set(bySize.slice(0, LARGEST));
   const others = series.filter((one) => !largest.has(one));
-  const name = `${others.length} others`;
+  const name = plural("{n} other", "{n} others", others.length);
   return [...series.filter((one) => largest.has(one)), {
     key: "others", name,
     rows: others[0].rows.map((_, i) => joined(others.map(({ rows }) => rows[i]))),

@@ -4,6 +4,7 @@ import { labelled, node } from "./dom.js";
 import { massText, percent } from "./format.js";
 import { barText } from "./history-chart.js";
 import { FIGURES } from "./figures.js";
+import { t } from "./words.js";
 
 /** The address of the API's own answer behind the chart. */
 export function csvAddress(common, asked) {
@@ -12,7 +13,7 @@ export function csvAddress(common, asked) {
 
 /** Draw a row for each bar; hours of a source lead to their explanation. */
 export function drawTable(head, body, { series, total, bars, figure, facility, step, by }) {
-  const names = ["Time", ...series.map(({ name }) => name), ...(by === "gas" ? [] : ["All"]), "Known"];
+  const names = [t("Time"), ...series.map(({ name }) => name), ...(by === "gas" ? [] : [t("All")]), t("Known")];
   head.replaceChildren(node("tr", {}, ...names.map((name) => node("th", { scope: "col", textContent: name }))));
   body.replaceChildren(...bars.map((bar, i) => {
     const cells = series.map((one) => {
@@ -24,8 +25,8 @@ export function drawTable(head, body, { series, total, bars, figure, facility, s
     return node("tr", {},
       node("th", { scope: "row", textContent: bar.label }),
       ...cells,
-      ...(by === "gas" ? [] : [labelled("All", massText(whole))]),
-      labelled("Known", percent(1 - total[i].share_missing)));
+      ...(by === "gas" ? [] : [labelled(t("All"), massText(whole))]),
+      labelled(t("Known"), percent(1 - total[i].share_missing)));
   }));
 }
 

@@ -3,6 +3,7 @@
 import { FIGURES } from "./figures.js";
 import { massText, percent } from "./format.js";
 import { BARS, nextBar } from "./range.js";
+import { plural, t } from "./words.js";
 import { clock, day, instantOf, wallOf, wallWords } from "./zones.js";
 
 const shortDay = wallWords({ day: "numeric", month: "short" });
@@ -11,7 +12,7 @@ const year = wallWords({ year: "numeric" });
 
 const label = {
   "5m": spanned, "15m": spanned, "1h": spanned,
-  "1d": (from) => day(from), "1w": (from) => `week from ${day(from)}`,
+  "1d": (from) => day(from), "1w": (from) => t("week from {day}", { day: day(from) }),
   "1mo": (from) => month(from), "1y": (from) => year(from),
 };
 /** A smaller change is told as none. */
@@ -53,17 +54,17 @@ export const said = {
   /** How a total came about. */
   methods({ kg, substituted, estimated, missing, isProvisional }) {
     return [
-      `${percent(1 - missing)} of the time known`,
-      ...(substituted > 0 ? [`${percent(substituted)} substituted`] : []),
-      ...(estimated > 0 ? [`${percent(estimated)} estimated`] : []),
-      ...(kg !== null && isProvisional ? ["not final: newest hours may still change"] : []),
+      t("{share} of the time known", { share: percent(1 - missing) }),
+      ...(substituted > 0 ? [t("{share} substituted", { share: percent(substituted) })] : []),
+      ...(estimated > 0 ? [t("{share} estimated", { share: percent(estimated) })] : []),
+      ...(kg !== null && isProvisional ? [t("not final: newest hours may still change")] : []),
     ];
   },
 
   /** A range beside another one, by the bars that are over: the running one has no end to compare. */
   comparison({ total, compared, bars, figure, name }) {
     const complete = bars.map((bar, i) => i).filter((i) => bars[i].end <= Date.now() && i < compared.length);
-    if (complete.length === 0) return `${name}: no bar of this time is over yet`;
+    if (complete.length === 0) return t("{name}: no bar of this time is over yet", { name });
     const of = (rows) => {
       const known = complete.map((i) => rows[i]).filter((row) => row.share_missing < 1 && row[FIGURES[figure].kg] !== null);
       const missing = complete.reduce((sum, i) => sum + rows[i].share_missing, 0) / complete.length;
@@ -71,15 +72,18 @@ export const said = {
     };
     const [now, then] = [of(total), of(compared)];
     if (now.kg === null || then.kg === null) return `${name}: ${massText(then.kg)}`;
-    const part = complete.length < bars.length ? `, over the first ${complete.length} bars, which are over` : "";
-    const beside = `${name} ${massText(then.kg)}${part}`;
+    const mass = `${name} ${massText(then.kg)}`;
+    const beside = complete.length === bars.length ? mass : plural(
+      "{mass}, over the first bar, which is over", "{mass}, over the first {n} bars, which are over", complete.length, { mass });
     // masses of which different parts are known say nothing by their difference
     if (Math.abs(now.known - then.known) > 0.01) {
-      return `${beside}: not comparable, ${percent(then.known)} of that time is known and ${percent(now.known)} of this`;
+      return t("{beside}: not comparable, {then} of that time is known and {now} of this", {
+        beside, then: percent(then.known), now: percent(now.known),
+      });
     }
     if (then.kg === 0) return beside;
     const change = (now.kg - then.kg) / Math.abs(then.kg);
-    if (Math.abs(change) < ALIKE) return `within ${percent(ALIKE)} of ${beside}`;
-    return `${change < 0 ? "−" : "+"}${percent(Math.abs(change))} against ${beside}`;
+    if (Math.abs(change) < ALIKE) return t("within {share} of {beside}", { share: percent(ALIKE), beside });
+    return t("{change} against {beside}", { change: `${change < 0 ? "−" : "+"}${percent(Math.abs(change))}`, beside });
   },
 };

@@ -4,16 +4,18 @@ import { get } from "./api.js";
 import { drawBudgets } from "./burn-down.js";
 import { listedFacilities, named, offer } from "./facility-list.js";
 import { FIGURES, chosenFigure } from "./figures.js";
-import { mass, NO_DATA } from "./format.js";
+import { NO_DATA, mass, massText } from "./format.js";
 import { drawHistory } from "./history-chart.js";
 import { readMarks } from "./history-marks.js";
 import { SPLITS, TOTAL, seriesOf, wholeOf } from "./history-series.js";
 import { csvAddress, drawTable } from "./history-table.js";
 import { barsOf, said } from "./history-words.js";
 import { node } from "./dom.js";
+import { METHODS } from "./methods.js";
 import { say, sayUnread } from "./notice.js";
 import { BARS, COMPARED, PRESETS, moved, resolve, scaled } from "./range.js";
 import { colour } from "./sources.js";
+import { plural, t } from "./words.js";
 import { instantOf } from "./zones.js";
 
 const $ = (id) => document.getElementById(id);
@@ -52,16 +54,16 @@ function drawChoices() {
   fill($("figure"), Object.entries(FIGURES).map(([id, { name }]) => [id, name]), figure, (id) => { figure = id; });
   fill($("by"), Object.entries(SPLITS).map(([id, { name }]) => [id, name]), by, (id) => { by = id; });
   const times = Object.entries(COMPARED).map(([id, { name }]) => [id, name]);
-  fill($("compare"), [["", "nothing"], ...times], compare, (id) => { compare = id; });
+  fill($("compare"), [["", t("nothing")], ...times], compare, (id) => { compare = id; });
   const presets = Object.entries(PRESETS).map(([id, { name }]) => [id, name]);
-  fill($("range"), [...presets, ["", "from … to"]], "", (id) => {
+  fill($("range"), [...presets, ["", t("from … to")]], "", (id) => {
     if (id) Object.assign(asked, { range: id, from: "", to: "", bars: "" });
   });
   for (const end of ["from", "to"]) {
     $(end).onchange = () => {
       const [from, to] = [$("from").value, $("to").value];
       if (!from || !to) return;
-      if (from >= to) return say("The range ends before it begins: choose a later end or an earlier begin.");
+      if (from >= to) return say(t("The range ends before it begins: choose a later end or an earlier begin."));
       look({ from, to });
     };
   }
@@ -125,11 +127,11 @@ async function show() {
       readMarks(facility, span(range)),
     ]);
     if (turn !== reading) return;
-    say(total.length ? "" : "This time lies in the future: choose an earlier one.");
+    say(total.length ? "" : t("This time lies in the future: choose an earlier one."));
     await draw({ total, rows, compared, marked, common });
   } catch (error) {
     if (turn !== reading) return;
-    sayUnread(error, "The API cannot be reached; choose again to try again.");
+    sayUnread(error, t("The API cannot be reached; choose again to try again."));
   } finally {
     if (turn === reading) $("whole").setAttribute("aria-busy", "false");
   }
@@ -142,8 +144,8 @@ function drawRange() {
   const names = range.possible.map((bars) => [bars, BARS[bars].name]);
   fill($("bars"), names, range.bars, (bars) => { asked.bars = bars; });
   $("timezone").textContent = facility.timezone;
-  $("masses").textContent = `Masses are ${FIGURES[figure].name}.`;
-  document.title = `History · ${facility.name} · tonne`;
+  $("masses").textContent = t("Masses are {figure}.", { figure: FIGURES[figure].name });
+  document.title = `${t("History")} · ${facility.name} · tonne`;
 }
 
 async function draw({ total, rows, compared, marked, common }) {
@@ -160,14 +162,16 @@ async function draw({ total, rows, compared, marked, common }) {
   });
   const words = [...said.methods(whole), ...(beside ? [beside] : [])];
   $("said").replaceChildren(...words.map((text) => node("li", { textContent: text })));
-  const { per } = BARS[range.bars];
-  $("chart-title").textContent = by === "gas" ? `Masses per ${per}, beside each other` : `${FIGURES[figure].name} per ${per}`;
+  const title = BARS[range.bars].title(by === "gas" ? t("Gases beside each other") : FIGURES[figure].name);
+  $("chart-title").textContent = title;
   drawLegend(series, compared && COMPARED[compare].name, total);
   drawMarks(marked);
   drawRows = () => drawTable($("table-head"), $("table-body"), { series, total, bars, figure, facility, step: range.bars, by });
   if ($("table-details").open) drawRows();
   $("csv").href = csvAddress(common, SPLITS[by].asked ?? TOTAL);
-  $("bars-chart").setAttribute("aria-label", `${$("chart-title").textContent}: ${value === null ? NO_DATA : `${value} ${unit}`} in ${bars.length} bars`);
+  $("bars-chart").setAttribute("aria-label", plural("{title}: {mass} in {n} bar", "{title}: {mass} in {n} bars", bars.length, {
+    title, mass: massText(whole.kg),
+  }));
   const stack = by === "gas" ? series.flatMap(({ values }) => values) : bars.map((_, i) => series.reduce((sum, { values }) => sum + (values[i] ?? 0), 0));
   const earlier = compared && {
     name: COMPARED[compare].name, values: compared.map((row) => (row.share_missing >= 1 ? null : row[FIGURES[figure].kg])),
@@ -205,8 +209,8 @@ function drawLegend(series, comparedName, total) {
   });
   const has = (key, least = 0) => total.some((row) => row[key] > least);
   const patterns = [
-    ["substituted", "substituted", has("share_substituted")], ["estimated", "estimated", has("share_estimated")],
-    ["gap", "without data", has("share_missing", 0.01)], ["dotted", comparedName, Boolean(comparedName)],
+    ...METHODS.map(({ mark, word, share }) => [mark, word, has(share)]),
+    ["gap", t("without data"), has("share_missing", 0.01)], ["dotted", comparedName, Boolean(comparedName)],
   ];
   for (const [mark, words, isShown] of patterns) {
     if (isShown) items.push(node("li", {}, node("span", { className: `swatch ${mark}` }), words));
@@ -227,7 +231,7 @@ async function showBudgets() {
 
 function drawMarks({ marks, hasMore }) {
   $("marks-card").hidden = marks.length === 0;
-  const more = hasMore ? [{ when: "", words: "More happened than is listed: choose a shorter time." }] : [];
+  const more = hasMore ? [{ when: "", words: t("More happened than is listed: choose a shorter time.") }] : [];
   $("marks").replaceChildren(...[...marks, ...more].map(({ when, words }) =>
     node("li", {}, node("span", { className: "quiet when", textContent: when }), node("span", { textContent: words }))));
 }

@@ -1,10 +1,18 @@
-// How a bar came about, where it was not measured: its share, word and pattern.
+// How a bar came about, where it was not measured: its share, its mark and word in
+// legends, its pattern, and its share in words.
 
 import { percent } from "./format.js";
+import { t } from "./words.js";
 
 export const METHODS = [
-  { share: "share_substituted", word: "substituted", shape: "." },
-  { share: "share_estimated", word: "estimated", shape: "x" },
+  {
+    share: "share_substituted", mark: "substituted", word: t("substituted"), shape: ".",
+    said: (share) => t("{share} substituted", { share }),
+  },
+  {
+    share: "share_estimated", mark: "estimated", word: t("estimated"), shape: "x",
+    said: (share) => t("{share} estimated", { share }),
+  },
 ];
 
 /** A smaller part of an interval without data is the space between two readings. */
@@ -15,8 +23,8 @@ export const methodOf = (row) => METHODS.find(({ share }) => row?.[share] > 0);
 
 /** In words, what of an interval was not measured. */
 export function notMeasured(row) {
-  const said = METHODS.filter(({ share }) => row?.[share] > 0).map(({ share, word }) => `${percent(row[share])} ${word}`);
-  if (row?.share_missing > GAP) said.push(`${percent(row.share_missing)} without data`);
+  const said = METHODS.filter(({ share }) => row?.[share] > 0).map(({ share, said: inWords }) => inWords(percent(row[share])));
+  if (row?.share_missing > GAP) said.push(t("{share} without data", { share: percent(row.share_missing) }));
   return said;
 }
 

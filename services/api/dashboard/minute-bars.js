@@ -1,6 +1,7 @@
 // The minutes of an hour as small bars: as measured, and on top what the rule added when it closed.
 
 import { massText, percent } from "./format.js";
+import { t } from "./words.js";
 import { clockWords } from "./zones.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -12,7 +13,7 @@ export function minuteBars(minutes, zone) {
   const first = Date.parse(minutes[0].time);
   const svg = shape("svg", { class: "minutes", viewBox: `0 0 ${60 * WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" });
   const unknown = minutes.filter(({ co2_kg: kg }) => kg === null).length;
-  svg.setAttribute("aria-label", `CO₂ of each minute, at most ${massText(highest)}; ${unknown} without data`);
+  svg.setAttribute("aria-label", t("CO₂ of each minute, at most {mass}; {n} without data", { mass: massText(highest), n: unknown }));
   for (const minute of minutes) {
     const { time, co2_kg: kg, closing_kg: closing, coverage } = minute;
     const x = ((Date.parse(time) - Math.floor(first / 3_600_000) * 3_600_000) / 60_000) * WIDTH;
@@ -20,8 +21,11 @@ export function minuteBars(minutes, zone) {
     const added = (Math.max(0, closing) / highest) * HEIGHT;
     const group = shape("g");
     const title = shape("title");
-    const rest = closing ? `, ${massText(closing)} added when the hour was closed` : "";
-    title.textContent = `${clockWords(Date.parse(time), zone)}: ${massText(kg)}${rest}, ${percent(coverage)} known`;
+    const said = [
+      massText(kg), closing ? t("{mass} added when the hour was closed", { mass: massText(closing) }) : "",
+      t("{share} known", { share: percent(coverage) }),
+    ];
+    title.textContent = `${clockWords(Date.parse(time), zone)}: ${said.filter(Boolean).join(", ")}`;
     group.append(title);
     if (kg === null && closing === 0) group.append(shape("rect", { x, y: 0, width: WIDTH, height: HEIGHT, class: "none" }));
     group.append(

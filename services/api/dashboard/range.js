@@ -1,28 +1,32 @@
 // What a page of history shows: from when to when, by which bars, and beside which other time.
 
+import { t } from "./words.js";
 import { wallAfter, wallBegin, wallMinutes, wallOf } from "./zones.js";
 
 /** Ranges that end now or with the running period, by the name that addresses have for them. */
 export const PRESETS = {
-  "24h": { name: "Last 24 hours", from: (now) => wallAfter(now, -24, "h") },
-  "7days": { name: "Last 7 days", from: (now) => wallAfter(wallBegin(now, "d"), -6, "d") },
-  "30days": { name: "Last 30 days", from: (now) => wallAfter(wallBegin(now, "d"), -29, "d") },
-  month: { name: "This month", from: (now) => wallBegin(now, "mo") },
-  "12mo": { name: "Last 12 months", from: (now) => wallAfter(wallBegin(now, "mo"), -11, "mo") },
-  year: { name: "This year", from: (now) => wallBegin(now, "y") },
-  "5y": { name: "Last 5 years", from: (now) => wallAfter(wallBegin(now, "y"), -4, "y") },
+  "24h": { name: t("Last 24 hours"), from: (now) => wallAfter(now, -24, "h") },
+  "7days": { name: t("Last 7 days"), from: (now) => wallAfter(wallBegin(now, "d"), -6, "d") },
+  "30days": { name: t("Last 30 days"), from: (now) => wallAfter(wallBegin(now, "d"), -29, "d") },
+  month: { name: t("This month"), from: (now) => wallBegin(now, "mo") },
+  "12mo": { name: t("Last 12 months"), from: (now) => wallAfter(wallBegin(now, "mo"), -11, "mo") },
+  year: { name: t("This year"), from: (now) => wallBegin(now, "y") },
+  "5y": { name: t("Last 5 years"), from: (now) => wallAfter(wallBegin(now, "y"), -4, "y") },
 };
 export const DEFAULT_PRESET = "7days";
 
-/** The bars that a range can have: how many minutes one has about, and the unit it begins with. */
+/**
+ * The bars that a range can have: what a chart of them is called, how many minutes one has
+ * about, and the unit it begins with.
+ */
 export const BARS = {
-  "5m": { name: "5 minutes", per: "5 minutes", minutes: 5 },
-  "15m": { name: "15 minutes", per: "15 minutes", minutes: 15 },
-  "1h": { name: "hours", per: "hour", minutes: 60 },
-  "1d": { name: "days", per: "day", minutes: 1440, unit: "d" },
-  "1w": { name: "weeks", per: "week", minutes: 10_080, unit: "w" },
-  "1mo": { name: "months", per: "month", minutes: 43_830, unit: "mo" },
-  "1y": { name: "years", per: "year", minutes: 525_960, unit: "y" },
+  "5m": { name: t("5 minutes"), title: (figure) => t("{figure} per 5 minutes", { figure }), minutes: 5 },
+  "15m": { name: t("15 minutes"), title: (figure) => t("{figure} per 15 minutes", { figure }), minutes: 15 },
+  "1h": { name: t("hours"), title: (figure) => t("{figure} per hour", { figure }), minutes: 60 },
+  "1d": { name: t("days"), title: (figure) => t("{figure} per day", { figure }), minutes: 1440, unit: "d" },
+  "1w": { name: t("weeks"), title: (figure) => t("{figure} per week", { figure }), minutes: 10_080, unit: "w" },
+  "1mo": { name: t("months"), title: (figure) => t("{figure} per month", { figure }), minutes: 43_830, unit: "mo" },
+  "1y": { name: t("years"), title: (figure) => t("{figure} per year", { figure }), minutes: 525_960, unit: "y" },
 };
 /** So many bars are chosen at most by themselves, and can be asked for. */
 const COMFORTABLE = 200;
@@ -111,7 +115,7 @@ export function scaled({ from, to }, by) {
 /** Other times to compare a range with: its name, and where it then lies. */
 export const COMPARED = {
   before: {
-    name: "the time before",
+    name: t("the time before"),
     // a month that runs is compared with as much of the month before
     of: (range) => {
       const unit = periodOf(range);
@@ -119,7 +123,7 @@ export const COMPARED = {
     },
   },
   year: {
-    name: "a year before",
+    name: t("a year before"),
     of: ({ from, to }) => ({ from: wallAfter(from, -1, "y"), to: wallAfter(to, -1, "y") }),
   },
 };

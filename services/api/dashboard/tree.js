@@ -1,6 +1,7 @@
 // Whatever the API says of something, as nested lists and tables: nothing is left out.
 
 import { labelled, node } from "./dom.js";
+import { t } from "./words.js";
 
 const words = (key) => key.replaceAll("_", " ");
 
@@ -9,7 +10,7 @@ export function tree(value) {
   if (value === null || value === undefined || value === "") return node("span", { className: "unknown", textContent: "–" });
   if (typeof value !== "object") return node("span", { textContent: String(value) });
   const entries = Array.isArray(value) ? value.map((item, i) => [String(i + 1), item]) : Object.entries(value);
-  if (entries.length === 0) return node("span", { className: "unknown", textContent: "none" });
+  if (entries.length === 0) return node("span", { className: "unknown", textContent: t("none") });
   return node("dl", { className: "tree" }, ...entries.map(([key, item]) =>
     node("div", {}, node("dt", { textContent: words(key) }), node("dd", {}, tree(item)))));
 }

@@ -2,6 +2,7 @@
 // a clock there shows. It is what addresses and date fields hold, and sorts as it reads.
 
 import { wallTime } from "./format.js";
+import { locale } from "./words.js";
 
 const MINUTE_MS = 60_000;
 
@@ -55,7 +56,7 @@ export const wallMinutes = (from, to) => (asIfUtc(to) - asIfUtc(from)) / MINUTE_
 
 /** Wall times as text, by options of `Intl.DateTimeFormat`. */
 export function wallWords(options) {
-  const format = new Intl.DateTimeFormat(undefined, { timeZone: "UTC", ...options });
+  const format = new Intl.DateTimeFormat(locale, { timeZone: "UTC", ...options });
   return (wall) => format.format(asIfUtc(wall));
 }
 
