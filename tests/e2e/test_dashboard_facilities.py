@@ -10,6 +10,7 @@ import httpx
 import psycopg
 import pytest
 from playwright.async_api import Page, expect
+from psycopg.types.json import Jsonb
 
 from deploy.site.pictures import CHROMIUM
 from tests.e2e.test_dashboard import address, browser, connection, emit, page, this_minute, wait_for
@@ -43,6 +44,12 @@ def _facilities(connection: Connection) -> None:
     fire(connection, wels, budget, this_minute())
     announce(connection, wels)
     found(connection, "graz")
+    for slug, latitude, longitude in (("linz", 48.3, 14.3), ("wels", 48.16, 14.03)):
+        place = {"facility": {"location": {"latitude": latitude, "longitude": longitude}}}
+        connection.execute(
+            "UPDATE facility SET document = document || %s WHERE slug = %s", (Jsonb(place), slug)
+        )
+    connection.execute("UPDATE registry_revision SET revision = revision + 1")
 
 
 async def test_facilities_are_listed_added_up_ordered_and_searched(
@@ -68,6 +75,15 @@ async def test_facilities_are_listed_added_up_ordered_and_searched(
     wels = page.locator("#rows tr[data-facility='wels']")
     await expect(wels).to_contain_text("of budget 1.00 t")
     await expect(wels).to_contain_text("1 critical")
+    marks = page.locator(".map a")
+    assert [await mark.get_attribute("aria-label") for mark in await marks.all()] == [
+        "Linz works, 1,200 kg/h",
+        "Wels works, 60.0 kg/h, critical alert",
+    ]
+    await wait_for(page, "#map-card .rest", "one facility does not say where it is")
+    assert [(row["latitude"], row["longitude"]) for row in rows] == [
+        (None, None), (48.3, 14.3), (48.16, 14.03)
+    ]  # fmt: skip
     # the most first; what is unknown stays last whichever way
     await page.click("#heads button:text('Now')")
     await _names(page, ["Linz works", "Wels works", "Graz works"])

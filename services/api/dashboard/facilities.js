@@ -1,6 +1,7 @@
 // The page of all facilities: reads them at a glance, adds up those that are shown, and lists them.
 
 import { get } from "./api.js";
+import { showMap } from "./facility-map.js";
 import { drawHeads, drawRows, drawSum, inOrder } from "./facility-table.js";
 import { FIGURES, chosenFigure } from "./figures.js";
 import { say, sayUnread } from "./notice.js";
@@ -71,6 +72,7 @@ function draw() {
   });
   drawSum($("sum"), shown, rows.length);
   drawRows($("rows"), inOrder(shown, order, beside), beside, figure);
+  showMap($("map-card"), shown);
   drawState();
 }
 

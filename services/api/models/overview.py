@@ -46,3 +46,7 @@ class Overview(Answer):
     alerts_critical: int = Field(examples=[0], description="alerts that stand, by severity")
     alerts_warning: int = Field(examples=[1])
     alerts_info: int = Field(examples=[0])
+    latitude: float | None = Field(
+        examples=[48.27], description="degrees north; `null`: the facility file names no location"
+    )
+    longitude: float | None = Field(examples=[14.33], description="degrees east")

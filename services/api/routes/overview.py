@@ -68,6 +68,8 @@ async def get_overview(
                 "timezone": facility.timezone,
                 "figure": query.figure,
                 **overview_row(live.summary, query.figure),
+                "latitude": facility.latitude,
+                "longitude": facility.longitude,
             }
         )
     return rows_answer(rows, _ROWS, accept=accept, name=query.format)

@@ -30,6 +30,7 @@ from services.core.facility.fields import (
     SecretVariable,
     Slug,
     WebAddress,
+    Within,
     Zone,
     at_most,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "Factor",
     "InvalidMarker",
     "Load",
+    "Location",
     "Notify",
     "Operating",
     "Product",
@@ -89,6 +91,17 @@ __all__ = [
 ]
 
 
+class Location(Part):
+    """Where the site is, for a map."""
+
+    latitude: Annotated[float, Within(lowest=-90, highest=90)] = Field(
+        examples=[48.27], description="Degrees north of the equator, WGS 84; south is negative."
+    )
+    longitude: Annotated[float, Within(lowest=-180, highest=180)] = Field(
+        examples=[14.33], description="Degrees east of Greenwich, WGS 84; west is negative."
+    )
+
+
 class Facility(Part):
     """The site itself."""
 
@@ -103,6 +116,11 @@ class Facility(Part):
         description=(
             "IANA time zone, such as Europe/Vienna: days, months and factor versions begin by it."
         ),
+    )
+    location: Location | None = Field(
+        None,
+        examples=[{"latitude": 48.27, "longitude": 14.33}],
+        description="Where it is, for the map of all facilities. Default: on no map.",
     )
     reporting_zone: ReportingZone | None = Field(
         None,

@@ -56,6 +56,9 @@ class FacilityRow:
     has_retired_sources: bool = False
     #: bands follow from its newest readings, and not from the registry alone
     bands_follow_readings: bool = False
+    #: degrees north and east, WGS 84; None: its file does not say where it is
+    latitude: float | None = None
+    longitude: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,7 +112,14 @@ async def devices(
 
 _FACILITIES: Final = f"""
 SELECT f.id, f.slug, f.name, f.timezone, f.retired_at, {BY_READINGS} AS bands_follow_readings,
+<<<<<<< HEAD
        retired.has_sources AS has_retired_sources,
+=======
+       EXISTS (SELECT FROM source x WHERE x.facility_id = f.id AND x.scope > 0 AND NOT x.active)
+           AS has_retired_sources,
+       CAST(f.document#>>'{{facility,location,latitude}}' AS float8) AS latitude,
+       CAST(f.document#>>'{{facility,location,longitude}}' AS float8) AS longitude,
+>>>>>>> 7e6084a5 (Show on a map where facilities are)
        s.id AS source_id, s.slug AS source, coalesce(s.spec->>'name', s.slug) AS source_name,
        s.scope, s.method, s.activity_unit,
        coalesce(s.spec->>'direction' IN ('export', 'both'), false) AS has_export
@@ -147,6 +157,8 @@ async def facilities(
                 retired_at=row.retired_at,
                 has_retired_sources=row.has_retired_sources,
                 bands_follow_readings=row.bands_follow_readings,
+                latitude=row.latitude,
+                longitude=row.longitude,
             ),
         )
         sources_of_facility = sources.setdefault(row.id, [])
