@@ -74,7 +74,7 @@ TOO_WIDE = """
   const isLarger = (e) => e.clientWidth > 0 && e.scrollWidth > e.clientWidth + 1
     && getComputedStyle(e).overflowX === "visible" && getComputedStyle(e).display !== "inline";
   return [...document.querySelectorAll("body *")]
-    .filter((e) => !e.closest("#chart, .charts, .plot, [hidden], select, .sr, .skip, thead"))
+    .filter((e) => !e.closest("#chart, .charts, .plot, .map, [hidden], select, .sr, .skip, thead"))
     .filter((e) => e.getClientRects().length > 0 && scrolls(e) !== "auto")
     .filter((e) => isLarger(e) || e.getBoundingClientRect().right > page + 1)
     .map((e) => `${e.tagName}.${e.className}#${e.id}: ${e.textContent.trim().slice(0, 60)}`);

@@ -112,14 +112,8 @@ async def devices(
 
 _FACILITIES: Final = f"""
 SELECT f.id, f.slug, f.name, f.timezone, f.retired_at, {BY_READINGS} AS bands_follow_readings,
-<<<<<<< HEAD
        retired.has_sources AS has_retired_sources,
-=======
-       EXISTS (SELECT FROM source x WHERE x.facility_id = f.id AND x.scope > 0 AND NOT x.active)
-           AS has_retired_sources,
-       CAST(f.document#>>'{{facility,location,latitude}}' AS float8) AS latitude,
-       CAST(f.document#>>'{{facility,location,longitude}}' AS float8) AS longitude,
->>>>>>> 7e6084a5 (Show on a map where facilities are)
+       place.latitude, place.longitude,
        s.id AS source_id, s.slug AS source, coalesce(s.spec->>'name', s.slug) AS source_name,
        s.scope, s.method, s.activity_unit,
        coalesce(s.spec->>'direction' IN ('export', 'both'), false) AS has_export
@@ -127,7 +121,12 @@ FROM facility f CROSS JOIN LATERAL (
     -- counted, for whether there is one would be looked up among the sources of all facilities
     SELECT count(*) > 0 AS has_sources FROM source x
     WHERE x.facility_id = f.id AND x.scope > 0 AND NOT x.active
-) retired LEFT JOIN source s
+) retired CROSS JOIN LATERAL (
+    -- once for each facility, not for each source: documents are long
+    SELECT CAST(f.document#>>'{{facility,location,latitude}}' AS float8) AS latitude,
+           CAST(f.document#>>'{{facility,location,longitude}}' AS float8) AS longitude
+    OFFSET 0
+) place LEFT JOIN source s
      ON s.facility_id = f.id AND s.scope > 0 AND (s.active OR s.retired_at = f.retired_at)
 WHERE {{named}}
 ORDER BY f.slug, s.id
