@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import Any
 
 import httpx
@@ -16,7 +15,7 @@ from services.api.languages.catalogues import TRANSLATED, Texts
 from services.api.languages.extraction import keys
 from services.api.routes.dashboard import _PAGES
 from tests.e2e.test_dashboard import address, browser, connection, page, wait_for
-from tests.e2e.test_dashboard_widths import LONG, TOO_WIDE, plant_everything
+from tests.e2e.test_dashboard_widths import TOO_WIDE, plant_everything
 
 __all__ = ["address", "browser", "connection", "page"]
 
@@ -95,15 +94,12 @@ SEEN = """
 }
 """
 
-#: Three English words: no unit, id or abbreviation looks so.
-_ENGLISH = re.compile(r"[A-Za-z]{2,} [a-z]{2,} [a-z]{2,}")
-
 #: Answered, as far as a page says so.
 ANSWERED = """
 ({ loading, connecting }) => document.readyState === "complete"
   && !document.querySelector("main [aria-busy=true]")
   && ![...document.querySelectorAll("main, header")].some((part) =>
-    part.textContent.includes(loading) || part.textContent.includes(connecting))
+    part.innerText.includes(loading) || part.innerText.includes(connecting))
 """
 
 
@@ -125,9 +121,6 @@ async def test_every_page_is_in_german_and_chinese_and_fits_a_phone(
                 await page.screenshot(path=f"{directory}/{name}-{language}.png", full_page=True)
             seen = set(await page.evaluate(SEEN))
             assert english & seen == set(), (path, language)
-            if language == "zh":
-                sentences = {text for text in seen if _ENGLISH.search(text) and LONG not in text}
-                assert sentences == set(), path
             assert await page.evaluate("document.documentElement.scrollWidth") == 390, (
                 path, language,
             )  # fmt: skip
