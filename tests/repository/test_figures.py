@@ -103,4 +103,4 @@ def test_windows_are_listed_once() -> None:
 
 def test_the_screen_has_words_for_every_window() -> None:
     screen = (SERVICES / "api" / "dashboard" / "totals.js").read_text(encoding="utf-8")
-    assert set(re.findall(r'\["(\w+)", "', screen)) == set(TOTALS)
+    assert set(re.findall(r'\["(\w+)", t\("', screen)) == set(TOTALS)

@@ -9,6 +9,7 @@ import pytest
 
 from services.api.languages.catalogues import TRANSLATED, catalogue
 from services.api.languages.extraction import keys, renewed, untranslated
+from services.core.facility.alert_codes import AlertCodes
 
 _PLACEHOLDER = re.compile(r"\{\w+\}|<[^>]*>")
 
@@ -36,3 +37,8 @@ def test_translations_have_the_places_of_their_keys(language: str) -> None:
 
 def test_a_text_within_another_ones_values_is_collected() -> None:
     assert {"Stale: {why}", "a newer release should be there"} <= keys()
+
+
+def test_codes_that_are_shipped_are_texts_of_the_catalogues() -> None:
+    shipped = {code.text for codes in AlertCodes().by_kind.values() for code in codes}
+    assert shipped <= keys()

@@ -1,5 +1,6 @@
 // Alerts of the past as a table: what, since when and for how long, how far, who knew.
 
+import { KINDS } from "./alert-codes.js";
 import { headline, inUnit, what } from "./alerts.js";
 import { severityWords } from "./codes.js";
 import { node } from "./dom.js";
@@ -9,9 +10,9 @@ import { t } from "./words.js";
 
 const NAMES = [
   t("Alert"), t("Facility"), t("Severity"), t("Watched"), t("Fired"), t("Ended"), t("Value then"), t("Limit"), t("Known by"),
-  t("Comment")];
+  ...Object.values(KINDS), t("Comment")];
 
-export function pastTable(alerts, facilities) {
+export function pastTable(alerts, facilities, codes) {
   return table(NAMES, alerts.map((alert) => {
     const facility = facilities.get(alert.facility);
     const zone = facility?.timezone ?? "UTC";
@@ -19,7 +20,8 @@ export function pastTable(alerts, facilities) {
     const link = node("a", { href: `/alerts?${new URLSearchParams({ alert: alert.id })}`, textContent: alert.threshold });
     return [
       link, facility?.name ?? alert.facility, severityWords(alert.severity), what(alert), at(alert.fired_at), ended(alert, at),
-      inUnit(alert.unit, alert.value, alert.figure), headline(alert), alert.acked_by ?? "–", alert.comment ?? "–",
+      inUnit(alert.unit, alert.value, alert.figure), headline(alert), alert.acked_by ?? "–",
+      ...Object.keys(KINDS).map((kind) => codes.text(alert.facility, kind, alert) ?? "–"), alert.comment ?? "–",
     ];
   }));
 }

@@ -1,5 +1,6 @@
 // The page of alerts: what stands in all facilities, beside its limit, and what is over; or one alert.
 
+import { AlertCodes, KINDS } from "./alert-codes.js";
 import { Alerts } from "./alerts.js";
 import { get, page, post } from "./api.js";
 import { alertParts } from "./alert-parts.js";
@@ -18,8 +19,9 @@ const address = new URLSearchParams(location.search);
 const one = address.get("alert");
 let chosen = address.get("facility") ?? "";
 let facilities = new Map();
+let codes = new AlertCodes();
 let next = null;
-const list = new Alerts($("open"), $("open-list"), $("open-summary"), acknowledge);
+const list = new Alerts($("open"), $("open-list"), $("open-summary"), (id, comment) => acknowledge(id, comment ? { comment } : {}));
 
 start();
 setInterval(() => facilities.size && document.visibilityState === "visible" && refresh(), REFRESH_MS);
@@ -29,9 +31,12 @@ async function start() {
   if (listed.length === 0) return;
   facilities = new Map(listed.map((facility) => [facility.id, facility]));
   if (!facilities.has(chosen)) chosen = "";
+  codes = await AlertCodes.read();
+  offerCodes();
   offer($("facility"), [["", t("all")], ...named(listed)], chosen, (id) => {
     if (one !== null) return location.assign(`/alerts?${new URLSearchParams(id ? { facility: id } : {})}`);
     chosen = id;
+    offerCodes();
     startPast();
     refresh();
   });
@@ -47,6 +52,17 @@ async function start() {
   refresh();
 }
 
+/** The codes of the facilities that are shown, to filter by; one that was chosen stays if it is among them. */
+function offerCodes() {
+  const shown = chosen ? [chosen] : [...facilities.keys()];
+  for (const kind of Object.keys(KINDS)) {
+    const select = $("filters").elements[kind];
+    const { value } = select;
+    const offered = codes.offered(shown, kind);
+    select.replaceChildren(select.options[0], ...offered.map(([code, text]) => new Option(text, code, false, code === value)));
+  }
+}
+
 const refresh = () => (one === null ? showOpen() : showOne());
 
 async function showOpen() {
@@ -58,6 +74,7 @@ async function showOpen() {
       zone: facilities.get(alert.facility)?.timezone ?? "UTC",
       place: facilities.get(alert.facility)?.name ?? alert.facility,
       present: presentWords(alert, lives.get(alert.facility)),
+      said: codes.texts(alert.facility, alert),
       href: `/alerts?${new URLSearchParams({ alert: alert.id })}`,
     }));
     readAgain();
@@ -76,15 +93,18 @@ async function showOne() {
     const facility = facilities.get(alert.facility) ?? { id: alert.facility, name: alert.facility, timezone: "UTC" };
     document.title = `${alert.threshold}, ${facility.name} · tonne`;
     $("title").textContent = t("Alert {threshold}", alert);
-    // a comment that is being typed stays
-    if ($("one").contains(document.activeElement) && document.activeElement.value) return;
+    if (isBeingFilled()) return;
     $("one").hidden = false;
-    $("one").replaceChildren(...alertParts(alert, { facility, present: presentWords(alert, live), maintenance, acknowledge, changed: showOne }));
+    $("one").replaceChildren(...alertParts(alert, { facility, codes, present: presentWords(alert, live), maintenance, acknowledge, changed: showOne }));
     readAgain();
   } catch (error) {
     sayUnread(error);
   }
 }
+
+/** Whether somebody has begun to say something of the alert, which drawing it again would take away. */
+const isBeingFilled = () => [...$("one").querySelectorAll("input, select")].some((field) =>
+  field.matches("select") ? field === document.activeElement || field.selectedIndex > 0 : field.value !== "");
 
 function startPast() {
   const filters = new URLSearchParams([...new FormData($("filters"))].filter(([, value]) => value.trim()));
@@ -101,7 +121,7 @@ async function readPast(from) {
     const read = await page(from);
     next = read.next;
     $("older").hidden = next === null;
-    if (read.rows.length) $("past-rows").append(pastTable(read.rows, facilities));
+    if (read.rows.length) $("past-rows").append(pastTable(read.rows, facilities, codes));
     $("empty").hidden = $("past-rows").childElementCount > 0;
     readAgain();
   } catch (error) {
@@ -109,9 +129,10 @@ async function readPast(from) {
   }
 }
 
-async function acknowledge(id, comment) {
+/** `remark` is what is said with it: a `comment`, a `reason` and an `action`, or less. */
+async function acknowledge(id, remark) {
   try {
-    await post(`/v1/alerts/${id}/ack`, comment ? { comment } : {});
+    await post(`/v1/alerts/${id}/ack`, remark);
     await refresh();
   } catch (error) {
     sayWhy(error);

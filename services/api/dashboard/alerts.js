@@ -78,7 +78,8 @@ export class Alerts {
 
   /**
    * Draw alerts of any facilities; a comment that is being typed stays. `about(alert)` has the `zone`
-   * of its facility, and if they are to be shown its `place`, the `present` value, a page's `href`.
+   * of its facility, and if they are to be shown its `place`, the `present` value, the texts of its codes as `said`, a
+   * page's `href`.
    */
   drawAll(alerts, about) {
     const open = alerts.filter((alert) => !alert.resolved_at && !alert.undone_at);
@@ -123,7 +124,7 @@ export class Alerts {
     return item;
   }
 
-  fill(item, alert, { zone, place, present, href }) {
+  fill(item, alert, { zone, place, present, said = [], href }) {
     const put = (selector, text) => {
       const element = item.querySelector(selector);
       if (element.textContent !== text) element.textContent = text;
@@ -140,7 +141,7 @@ export class Alerts {
     if (href) item.querySelector(".title").replaceChildren(node("a", { href, textContent: item.querySelector(".title").textContent }));
     put(".words", alert.message ?? "");
     const by = alert.acked_by ? t("Acknowledged by {name}", { name: alert.acked_by }) : "";
-    put(".known-by", [by, alert.comment && `“${alert.comment}”`].filter(Boolean).join(": "));
+    put(".known-by", [by, [...said, alert.comment && `“${alert.comment}”`].filter(Boolean).join(" · ")].filter(Boolean).join(": "));
     put("label", t("Comment on {threshold}", alert));
     put("button", alert.acked_at ? t("Comment") : t("Acknowledge"));
     item.querySelector("form").hidden = over;

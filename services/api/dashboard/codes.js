@@ -41,7 +41,7 @@ export const originWords = said({ measured: t("measured"), stated: t("stated"), 
 export const measureWords = said({
   rate: t("rate"), total: t("total"), coverage: t("coverage"), budget: t("budget"), pathway: t("path"),
   value: t("value"), average: t("average"), silence: t("silence"), quarantine: t("quarantine"),
-  allowance: t("allowances"), intensity: t("intensity"),
+  allowance: t("allowance"), intensity: t("intensity"),
 });
 
 /** The time that a total covers. */
