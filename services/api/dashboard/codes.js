@@ -34,9 +34,6 @@ export const reasonWords = said({
   recomputation: t("recomputation"),
 });
 
-/** Where the emission of a year of a path is known from. */
-export const originWords = said({ measured: t("measured"), stated: t("stated"), both: t("measured and stated") });
-
 /** What a threshold watches. */
 export const measureWords = said({
   rate: t("rate"), total: t("total"), coverage: t("coverage"), budget: t("budget"), pathway: t("path"),

@@ -1,6 +1,7 @@
 // What is configured of a facility, as tables: recipients, thresholds and budgets, factors.
 
 import { inUnit, what } from "./alerts.js";
+import { alertStateWords } from "./codes.js";
 import { get, post } from "./api.js";
 import { node } from "./dom.js";
 import { ago, massText, percent } from "./format.js";
@@ -65,7 +66,7 @@ export async function showThresholds(facility) {
   $("thresholds-summary").textContent = thresholds.length ? "" : t("Nothing is watched.");
   $("threshold-rows").replaceChildren(...(thresholds.length ? [table([t("Threshold"), t("Watches"), t("Limit"), t("Now"), t("State"), t("Set in")],
     thresholds.map((threshold) => [
-      threshold.id, what(threshold), limitWords(threshold), nowWords(threshold, live), threshold.state,
+      threshold.id, what(threshold), limitWords(threshold), nowWords(threshold, live), alertStateWords(threshold.state),
       threshold.origin === "file" ? t("facility file") : "API",
     ]))] : []));
 }
