@@ -324,4 +324,4 @@ def test_the_page_has_a_sentence_for_each_refusal() -> None:
     page = Path(group_roles.__file__).parents[1] / "dashboard" / "login.js"
     sentences = page.read_text(encoding="utf-8")
     for reason in REASONS:
-        assert f'  "{reason}": "' in sentences or f"  {reason}: " in sentences, reason
+        assert f'  "{reason}": t("' in sentences or f'  {reason}: t("' in sentences, reason

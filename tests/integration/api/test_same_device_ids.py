@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -165,7 +166,9 @@ async def test_a_limited_key_neither_takes_nor_finds_the_ids_of_others(
         back = await made.put("graz", site("graz", 3.0))
         said = [(row["reason"], row["detail"]) for row in seen]
         told = [(each.status_code, each.text) for each in (asked, put, again, back)]
-        answers.append(json.dumps([said, told]).replace(device, "DEVICE"))
+        # the digest is of the file that the caller sent, which names the device
+        without_digests = re.sub("[0-9a-f]{64}", "SHA256", json.dumps([said, told]))
+        answers.append(without_digests.replace(device, "DEVICE"))
         assert put.status_code == again.status_code == back.status_code == 200
     assert answers[0] == answers[1]
     assert "linz" not in answers[0]
