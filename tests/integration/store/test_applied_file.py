@@ -15,7 +15,7 @@ from services.core.store.registry import applied_file
 from services.core.store.registry.apply import apply
 from tests.command import tonne
 from tests.integration.aggregator.plant import FILE
-from tests.integration.api.conftest import client, clock, settings  # noqa: F401 - fixtures
+from tests.integration.api.conftest import app, client, clock, settings  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = sorted(
