@@ -24,6 +24,7 @@ from tests.e2e.test_dashboard import (
 )
 from tests.e2e.test_dashboard_alerts import fire, limit
 from tests.integration.api.plant import MINUTE, Plant, announce, found, minutes, roll
+from tests.patience import PATIENCE_S
 
 __all__ = ["address", "browser", "connection", "page"]
 
@@ -83,7 +84,7 @@ TOO_WIDE = """
 
 
 async def plant_everything(address: str, connection: Connection) -> Plant:
-    async with httpx.AsyncClient(base_url=address) as client:
+    async with httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as client:
         put = await client.put("/v1/facilities/everything", content=_FILE.encode())
     assert put.status_code == 200, put.text
     (facility_id,) = connection.execute("SELECT id FROM facility").fetchone() or ()
