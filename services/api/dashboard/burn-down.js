@@ -2,7 +2,7 @@
 // expected of the rest is the API's forecast, drawn apart from what is known.
 
 import { get } from "./api.js";
-import { loadLibrary } from "./chart.js";
+import { ground, loadLibrary } from "./chart.js";
 import { node } from "./dom.js";
 import { FIGURES } from "./figures.js";
 import { massText, percent } from "./format.js";
@@ -23,15 +23,14 @@ export async function drawBudgets(list, facility) {
   const forecasts = budgets.some(isOfAll) ? await get("/v1/forecast", { facility: facility.id }).catch(() => []) : [];
   const drawn = await Promise.all(budgets.map(async (budget) => {
     const period = periodOf(budget.window, facility.timezone);
-    const days = await get("/v1/emissions", { facility: facility.id, interval: "1d", from: iso(period.begin), to: "now", ...part(budget) });
+    const days = await get("/v1/emissions", { facility: facility.id, interval: "1d", from: new Date(period.begin).toISOString(), to: "now", ...part(budget) });
     return { budget, period, steps: stepsOf(days, budget, period), forecast: isOfAll(budget) ? forecastOf(forecasts, budget) : undefined };
   }));
   list.replaceChildren(...drawn.map((one) => card(one, facility)));
-  await Promise.all(drawn.map((one, i) => plot(list.children[i].querySelector(".plot"), one)));
+  await Promise.all(drawn.map((one, i) => plot(list.children[i].querySelector(".plot"), one, facility.timezone)));
   return drawn.length;
 }
 
-const iso = (instant) => new Date(instant).toISOString();
 const isOfAll = ({ source, scope }) => source === null && scope === null;
 const part = ({ source, scope }) => (source !== null ? { source } : { group_by: scope === null ? "facility" : "scope" });
 const forecastOf = (forecasts, { window, figure }) =>
@@ -40,7 +39,7 @@ const forecastOf = (forecasts, { window, figure }) =>
 function periodOf(window, zone) {
   const from = wallBegin(wallOf(Date.now(), zone), UNITS[window]);
   const to = wallAfter(from, 1, UNITS[window]);
-  return { from, to, begin: instantOf(from, zone), end: instantOf(to, zone) };
+  return { from, to, begin: instantOf(from, zone) };
 }
 
 /** After each day: what is left, and how much of the time up to then is unknown. */
@@ -76,25 +75,25 @@ function card({ budget, steps, forecast }, facility) {
   const title = `${of}, ${window}, ${FIGURES[budget.figure ?? "co2"].name} (${budget.id})`;
   return node("figure", {},
     node("figcaption", { textContent: title }),
-    Object.assign(node("div", { className: "plot", role: "img", ariaLabel: `${title}: ${lines.join("; ")}` })),
+    node("div", { className: "plot", role: "img", ariaLabel: `${title}: ${lines.join("; ")}` }),
     node("ul", { className: "said" }, ...lines.map((text) => node("li", { textContent: text }))));
 }
 
-async function plot(element, { budget, period, steps, forecast }) {
+async function plot(element, { budget, period, steps, forecast }, zone) {
   const Plotly = await loadLibrary();
   const shown = unitFor(budget.budget);
   const style = getComputedStyle(document.documentElement);
   const ink = (name) => style.getPropertyValue(name).trim();
   const narrow = element.clientWidth < NARROW_PX;
-  const ends = [iso(period.begin), iso(period.end)];
+  const ends = [period.from, period.to];
   const line = (name, x, y, how) => ({ type: "scatter", name, x, y: y.map((kg) => kg / shown.kg), hovertemplate: `%{x|%d %b}: <b>%{y:,.4~r} ${shown.unit}</b> ${name}<extra></extra>`, ...how });
   const last = steps.at(-1);
   const traces = [
     line(t("even pace"), ends, [budget.budget, 0], { mode: "lines", line: { color: ink("--quiet"), width: 1.5, dash: "dot" } }),
-    line(t("left"), steps.map(({ time }) => iso(time)), steps.map(({ left }) => left), { mode: "lines", line: { color: ink("--accent"), width: 2 } }),
+    line(t("left"), steps.map(({ time }) => wallOf(time, zone)), steps.map(({ left }) => left), { mode: "lines", line: { color: ink("--accent"), width: 2 } }),
   ];
   if (forecast) {
-    traces.push(line(t("expected"), [iso(last.time), ends[1]], [last.left, budget.budget - forecast.total_kg], {
+    traces.push(line(t("expected"), [wallOf(last.time, zone), ends[1]], [last.left, budget.budget - forecast.total_kg], {
       mode: "lines", line: { color: ink("--accent"), width: 1.5, dash: "dash" },
       error_y: {
         type: "data", symmetric: false, color: ink("--ink"), thickness: 1, width: 4,
@@ -104,9 +103,7 @@ async function plot(element, { budget, period, steps, forecast }) {
   }
   await Plotly.react(element, traces, {
     margin: { l: narrow ? 44 : 58, r: 10, t: 10, b: 34 }, dragmode: false, hovermode: "closest",
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family: style.fontFamily, size: narrow ? 11 : 13, color: ink("--quiet") },
-    hoverlabel: { bgcolor: ink("--card"), bordercolor: ink("--line"), font: { color: ink("--ink") } },
+    ...ground(ink, style.fontFamily, narrow),
     showlegend: true, legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
     xaxis: { type: "date", range: ends, fixedrange: true, showgrid: false, nticks: narrow ? 4 : 7, linecolor: ink("--line"), tickformat: budget.window === "year" ? "%b" : "%d" },
     yaxis: { automargin: true, fixedrange: true, gridcolor: ink("--line"), zeroline: true, zerolinecolor: ink("--ink"), tickformat: ",.3~r", ticksuffix: ` ${shown.unit}`, nticks: 6 },

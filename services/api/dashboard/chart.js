@@ -41,6 +41,13 @@ export function loadLibrary() {
   return library;
 }
 
+/** What all charts have in common; `ink` gives a colour of the page by its name. */
+export const ground = (ink, family, isNarrow) => ({
+  paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+  font: { family, size: isNarrow ? 11 : 13, color: ink("--quiet") },
+  hoverlabel: { bgcolor: ink("--card"), bordercolor: ink("--line"), font: { color: ink("--ink") }, align: "left" },
+});
+
 export class Chart {
   constructor(element, legend) {
     this.element = element;
@@ -144,9 +151,7 @@ export class Chart {
     await Plotly.react(this.element, traces, {
       barmode: "stack", bargap: 0, showlegend: false, dragmode: false, hovermode: "closest",
       margin: { l: narrow ? 44 : 58, r: 10, t: 10, b: 34 },
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      font: { family: style.fontFamily, size: narrow ? 11 : 13, color: ink("--quiet") },
-      hoverlabel: { bgcolor: ink("--card"), bordercolor: ink("--line"), font: { color: ink("--ink") } },
+      ...ground(ink, style.fontFamily, narrow),
       xaxis: {
         type: "date", range: [axis(now - SPAN_MS), axis(now)], fixedrange: true,
         showgrid: false, tickformat: "%H:%M", ticks: "outside", ticklen: 5, tickcolor: ink("--line"),

@@ -4,11 +4,11 @@ import { inUnit, what } from "./alerts.js";
 import { alertStateWords } from "./codes.js";
 import { get, post } from "./api.js";
 import { node } from "./dom.js";
-import { ago, massText, percent } from "./format.js";
+import { ago, massText, oneDecimal, percent } from "./format.js";
 import { sayWhy } from "./notice.js";
 import { presentWords } from "./present-value.js";
 import { table } from "./tree.js";
-import { t } from "./words.js";
+import { locale, t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -46,7 +46,7 @@ function testButton(address, { kind, recipient }, outcomes) {
       for (const tested of await post(`${address}/recipients/test`, { kinds: [kind] })) {
         const said = outcomes.get(tested.recipient);
         said.textContent = tested.delivered
-          ? t("Delivered in {seconds} s.", { seconds: tested.took_s.toFixed(1) })
+          ? t("Delivered in {seconds} s.", { seconds: oneDecimal.format(tested.took_s) })
           : t("Not delivered: {reason}", tested);
         said.className = tested.delivered ? "good" : "doubt";
       }
@@ -95,7 +95,8 @@ export async function showFactors(address) {
     ]))] : []));
 }
 
-const perUnit = (kg, unit) => (kg === null ? t("by the hour") : `${Number(kg.toPrecision(6))} kg/${unit}`);
+const sixFigures = new Intl.NumberFormat(locale, { maximumSignificantDigits: 6 });
+const perUnit = (kg, unit) => (kg === null ? t("by the hour") : `${sixFigures.format(kg)} kg/${unit}`);
 
 function validity(from, to) {
   if (from === null && to === null) return t("always");

@@ -13,6 +13,8 @@ const number = (digits) =>
 const whole = number(0);
 const byDigits = [whole, number(1), number(2)];
 
+export const oneDecimal = byDigits[1];
+
 /** A value with about `figures` significant figures, never less than a whole number. */
 function significant(value, figures) {
   const before = Math.max(1, Math.floor(Math.log10(Math.max(Math.abs(value), 1e-9))) + 1);
@@ -60,8 +62,8 @@ export function rateText(kgPerHour) {
 /** A coverage of 0 to 1 as a percentage that says 100 only where it is. */
 export function percent(part) {
   const value = part * 100;
-  if (value > 99.9 && value < 100) return "> 99.9 %";
-  if (value > 0 && value < 0.1) return "< 0.1 %";
+  if (value > 99.9 && value < 100) return `> ${byDigits[1].format(99.9)} %`;
+  if (value > 0 && value < 0.1) return `< ${byDigits[1].format(0.1)} %`;
   return `${byDigits[Number.isInteger(value) ? 0 : 1].format(value)} %`;
 }
 

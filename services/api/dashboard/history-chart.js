@@ -1,6 +1,6 @@
 // A range as bars, stacked by source or scope, or gases beside each other; dragging over it zooms in.
 
-import { loadLibrary } from "./chart.js";
+import { ground, loadLibrary } from "./chart.js";
 import { NO_DATA, massText, percent } from "./format.js";
 import { LARGE, SMALL } from "./masses.js";
 import { GAP, hatching, notMeasured, patterns } from "./methods.js";
@@ -46,9 +46,7 @@ export async function drawHistory(element, shown, { onZoom, onBar }) {
     dragmode: "select", selectdirection: "h", hovermode: "closest",
     newselection: { line: { color: ink("--accent"), width: 1 } },
     margin: { l: narrow ? 44 : 62, r: 10, t: 14, b: 40 },
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family: style.fontFamily, size: narrow ? 11 : 13, color: ink("--quiet") },
-    hoverlabel: { bgcolor: ink("--card"), bordercolor: ink("--line"), font: { color: ink("--ink") }, align: "left" },
+    ...ground(ink, style.fontFamily, narrow),
     xaxis: {
       fixedrange: true, range: [-0.5, bars.length - 0.5], showgrid: false, zeroline: false,
       tickmode: "array", ...ticks(bars, narrow ? 4 : 9), tickangle: 0,

@@ -11,16 +11,13 @@ import { SMALL } from "./masses.js";
 import { signIn } from "./sign-in.js";
 import { rateLimits, totalLimits } from "./limits.js";
 import { drawAges, drawChecks, drawMix, drawSources, rateOf } from "./sources.js";
+import { STATES, silenceWords } from "./state-words.js";
 import { drawTotals } from "./totals.js";
 import { plural, t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const alerts = new Alerts($("alerts-card"), $("alerts"), $("alerts-summary"), acknowledge);
 const chart = new Chart($("chart"), $("legend"));
-const STATES = {
-  connecting: t("connecting"), live: t("live"), reconnecting: t("reconnecting"), offline: t("not connected"),
-  silent: t("no word"),
-};
 /** Later than this, the newest data is worth a word. */
 const STALE_MS = 5 * 60_000;
 /** How often limits are read: they change by hand. */
@@ -263,7 +260,7 @@ function setState(state) {
 /** Of a server that hangs nobody knows what is emitted now, and the screen says since when. */
 function drawSilence() {
   if (document.body.dataset.state !== "silent") return;
-  $("state-text").textContent = t("no word for {n} s", { n: Math.round((Date.now() - heardAt) / 1000) });
+  $("state-text").textContent = silenceWords(heardAt);
 }
 
 function say(text) {

@@ -1,7 +1,8 @@
 // The years of a path as two charts: each by itself, and all since the base year.
 
-import { loadLibrary } from "./chart.js";
+import { ground, loadLibrary } from "./chart.js";
 import { massText } from "./format.js";
+import { LARGE } from "./masses.js";
 import { t } from "./words.js";
 
 const NARROW_PX = 420;
@@ -48,13 +49,13 @@ function summary({ year, actual_kg: actual, allowed_kg: allowed }, forecast) {
   return t("{mass} of {allowed} emitted in {year}, {expected} expected", { ...masses, expected: massText(forecast.total_kg) });
 }
 
-const tonnes = (kg) => (kg === null ? null : kg / 1000);
+const large = (kg) => (kg === null ? null : kg / LARGE.kg);
 
 function line(years, key, name, colour, dash) {
   return {
-    type: "scatter", mode: "lines+markers", name, x: years.map(({ year }) => year), y: years.map((year) => tonnes(year[key])),
+    type: "scatter", mode: "lines+markers", name, x: years.map(({ year }) => year), y: years.map((year) => large(year[key])),
     line: { color: colour, width: 2, dash }, marker: { size: 4 }, connectgaps: false,
-    hovertemplate: `%{x}: <b>%{y:,.4~r} t</b> ${name}<extra></extra>`,
+    hovertemplate: `%{x}: <b>%{y:,.4~r} ${LARGE.unit}</b> ${name}<extra></extra>`,
   };
 }
 
@@ -62,8 +63,8 @@ function byYear(years, standing, forecast, ink) {
   const bars = (origins, name, colour) => {
     const some = years.filter(({ origin }) => origins.includes(origin));
     return {
-      type: "bar", name, x: some.map(({ year }) => year), y: some.map(({ actual_kg: kg }) => tonnes(kg)),
-      marker: { color: colour }, hovertemplate: `%{x}: <b>%{y:,.4~r} t</b> ${name}<extra></extra>`,
+      type: "bar", name, x: some.map(({ year }) => year), y: some.map(({ actual_kg: kg }) => large(kg)),
+      marker: { color: colour }, hovertemplate: `%{x}: <b>%{y:,.4~r} ${LARGE.unit}</b> ${name}<extra></extra>`,
     };
   };
   const traces = [
@@ -72,16 +73,16 @@ function byYear(years, standing, forecast, ink) {
   ];
   if (forecast?.total_kg) {
     traces.push({
-      type: "bar", name: t("expected"), x: [standing.year], y: [tonnes(forecast.rest_kg)],
+      type: "bar", name: t("expected"), x: [standing.year], y: [large(forecast.rest_kg)],
       marker: {
         color: "rgba(0,0,0,0)", line: { color: ink("--accent"), width: 1 },
         pattern: { shape: "/", size: 6, solidity: 0.3, fgcolor: ink("--accent"), fillmode: "overlay" },
       },
       error_y: {
         type: "data", symmetric: false, color: ink("--ink"), thickness: 1, width: 4,
-        array: [tonnes(forecast.total_high_kg - forecast.total_kg)], arrayminus: [tonnes(forecast.total_kg - forecast.total_low_kg)],
+        array: [large(forecast.total_high_kg - forecast.total_kg)], arrayminus: [large(forecast.total_kg - forecast.total_low_kg)],
       },
-      hovertemplate: `%{x}: <b>%{y:,.4~r} t</b> ${t("expected of the rest, not measured")}<extra></extra>`,
+      hovertemplate: `%{x}: <b>%{y:,.4~r} ${LARGE.unit}</b> ${t("expected of the rest, not measured")}<extra></extra>`,
     });
   }
   traces.push(line(years, "allowed_kg", t("allowed"), ink("--warn"), "solid"));
@@ -93,9 +94,9 @@ const summed = (years, standing, ink) => [
   line(years.filter(({ year }) => year <= standing.year), "cumulative_actual_kg", t("emitted"), ink("--accent"), "solid"),
 ];
 
-/** Whether all masses of the years are below a tonne, which "k t" and the like cannot tell. */
+/** Whether all masses of the years are below one of the unit, which "k t" and the like cannot tell. */
 function isSmall(years) {
-  return years.every((year) => ["cumulative_allowed_kg", "cumulative_actual_kg", "actual_kg"].every((key) => (year[key] ?? 0) < 1000));
+  return years.every((year) => ["cumulative_allowed_kg", "cumulative_actual_kg", "actual_kg"].every((key) => (year[key] ?? 0) < LARGE.kg));
 }
 
 function layout(plot, ink, family, years) {
@@ -103,11 +104,9 @@ function layout(plot, ink, family, years) {
   return {
     barmode: "stack", bargap: 0.25, dragmode: false, hovermode: "closest",
     margin: { l: narrow ? 44 : 58, r: 10, t: 10, b: 34 },
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family, size: narrow ? 11 : 13, color: ink("--quiet") },
-    hoverlabel: { bgcolor: ink("--card"), bordercolor: ink("--line"), font: { color: ink("--ink") } },
+    ...ground(ink, family, narrow),
     showlegend: true, legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
     xaxis: { fixedrange: true, showgrid: false, tickformat: "d", tickangle: 0, nticks: narrow ? 4 : 8, linecolor: ink("--line") },
-    yaxis: { automargin: true, fixedrange: true, rangemode: "tozero", gridcolor: ink("--line"), zeroline: false, tickformat: isSmall(years) ? ",.3~r" : "~s", ticksuffix: " t", nticks: 6 },
+    yaxis: { automargin: true, fixedrange: true, rangemode: "tozero", gridcolor: ink("--line"), zeroline: false, tickformat: isSmall(years) ? ",.3~r" : "~s", ticksuffix: ` ${LARGE.unit}`, nticks: 6 },
   };
 }

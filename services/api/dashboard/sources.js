@@ -1,8 +1,8 @@
 // The table of sources and the bar of their shares.
 
 import { FIGURES, apart, leftOut } from "./figures.js";
-import { NO_DATA, RATE_UNIT, ago, band, clock, mass, massText, percent, rate, rateText, substituted } from "./format.js";
-import { locale, t } from "./words.js";
+import { NO_DATA, RATE_UNIT, ago, band, clock, mass, massText, oneDecimal, percent, rate, rateText, substituted } from "./format.js";
+import { t } from "./words.js";
 
 export const colour = (index) => `var(--source-${index % 8})`;
 
@@ -108,7 +108,6 @@ function row(source, index, figure, zone) {
   return line;
 }
 
-const percents = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
 /** How far each source is from the one that measures the same emission another way. */
 export function drawChecks(list, checks, sources) {
@@ -123,7 +122,7 @@ export function drawChecks(list, checks, sources) {
 }
 
 function differenceText({ difference_kg: kg, difference_percent: share }) {
-  return kg === null || share === null ? massText(kg) : `${massText(kg)} (${percents.format(share)} %)`;
+  return kg === null || share === null ? massText(kg) : `${massText(kg)} (${oneDecimal.format(share)} %)`;
 }
 
 export function drawMix(element, all, figure) {

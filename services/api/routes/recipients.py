@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final
 
 import psycopg
 from fastapi import APIRouter
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import Field
-from sqlalchemy import Connection
 
 from services.api.auth import Engineer, in_force
 from services.api.context import InContext
@@ -31,6 +30,7 @@ from services.api.models.recipients import RecipientKind, RecipientRow, TestedRe
 from services.core.facility.recipients import kind_of, shown
 from services.core.store.alerts import outbox
 from services.core.store.alerts.outbox import Entry, SentTest
+from services.core.store.database.connect import driver_connection
 
 router = APIRouter(tags=["alerts"])
 
@@ -101,7 +101,7 @@ async def post_test(
     await in_force(context, who, facility)
     kinds = [] if body is None else body.kinds
     message = await context.database.write(
-        lambda connection: _send(_driver(connection), facility, kinds, who.name),
+        lambda connection: _send(driver_connection(connection), facility, kinds, who.name),
         address=who.address,
     )
     if message is None or not message.targets:
@@ -110,7 +110,7 @@ async def post_test(
     while any(entry.delivered_at is None for entry in await _entries(context, message)):
         if time.monotonic() >= until:
             await context.database.write(
-                lambda connection: outbox.abandon_test(_driver(connection), message),
+                lambda connection: outbox.abandon_test(driver_connection(connection), message),
                 address=who.address,
             )
             break
@@ -141,7 +141,3 @@ def _outcome(entry: Entry) -> dict[str, Any]:
         else None,
         reason=None if delivered else entry.reason or "no answer",
     )
-
-
-def _driver(connection: Connection) -> psycopg.Connection[Any]:
-    return cast("psycopg.Connection[Any]", connection.connection.driver_connection)

@@ -11,12 +11,12 @@ import re
 import select
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import InvalidatePoolError
 
 from services.core.runtime.credentials import ADVICE, unclear
@@ -207,6 +207,11 @@ def async_engine(
             raise InvalidatePoolError
 
     return created
+
+
+def driver_connection(connection: Connection) -> psycopg.Connection[Any]:
+    """Return what psycopg opened under a connection of SQLAlchemy, in its transaction."""
+    return cast("psycopg.Connection[Any]", connection.connection.driver_connection)
 
 
 def has_ended(connection: psycopg.BaseConnection[Any]) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, text
 
+from services.core.store.database.connect import driver_connection
 from services.core.store.schema.ddl import LOGINS
 
 #: What a role may do that none of ours needs.
@@ -66,8 +67,7 @@ def let_in(connection: Connection, directory: Path) -> None:
 
     :raises LoginError: as :func:`password_of`.
     """
-    raw = connection.connection.driver_connection
-    assert raw is not None  # noqa: S101 - the transaction is open
+    raw = driver_connection(connection)
     for role in LOGINS:
         # hashed here, so that the password is in no statement and in no log of the server
         verifier = raw.pgconn.encrypt_password(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
 
 import psycopg
 from alembic import command
@@ -15,7 +14,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from services.core.store.database import schema_version, unreadable_chunks
-from services.core.store.database.connect import engine
+from services.core.store.database.connect import driver_connection, engine
 from services.core.store.database.schema_version import MIGRATIONS
 from services.core.store.schema import ddl, logins
 
@@ -81,9 +80,7 @@ def _clear_refusals() -> Iterator[None]:
 
 
 def _refuse_unreadable(connection: Connection) -> None:
-    # what psycopg itself opened, under SQLAlchemy's
-    opened = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
-    if (reason := unreadable_chunks.objection(opened)) is not None:
+    if (reason := unreadable_chunks.objection(driver_connection(connection))) is not None:
         raise MigrationError(reason)
 
 
