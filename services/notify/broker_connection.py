@@ -63,6 +63,7 @@ class BrokerConnection:
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
         client.on_subscribe = self._on_subscribe
+        client.on_unsubscribe = self._on_unsubscribe
         if on_message is not None:
             client.on_message = lambda _client, _data, message: self._soon(on_message, message)
 
@@ -99,13 +100,15 @@ class BrokerConnection:
         sent = self._client.publish(topic, payload, qos=1, retain=retain)
         await self._acknowledgement(sent.rc, sent.mid)
 
-    async def subscribe(self, topic: str) -> None:
-        """Subscribe at QoS 0: retained messages come first.
+    async def tell_retained(self, topic: str) -> None:
+        """Have what is retained at ``topic`` told; return after ``on_message`` was told all of it.
+
+        A broker sends it before it acknowledges that the subscription, at QoS 0, has ended.
 
         :raises DeliveryError: the broker refused, is away, or did not answer in time.
         """
-        result, mid = self._client.subscribe(topic, qos=0)
-        await self._acknowledgement(result, mid)
+        await self._acknowledgement(*self._client.subscribe(topic, qos=0))
+        await self._acknowledgement(*self._client.unsubscribe(topic))
 
     async def _acknowledgement(self, result: int, mid: int | None) -> None:
         if result != paho.MQTT_ERR_SUCCESS or mid is None:
@@ -158,6 +161,11 @@ class BrokerConnection:
         refused = any(reason.is_failure for reason in reasons)
         problem = "the broker refuses a subscription" if refused else None
         self._soon(self._acknowledged, mid, problem)
+
+    def _on_unsubscribe(
+        self, _client: paho.Client, _data: Any, mid: int, _reasons: Any, _properties: Any
+    ) -> None:
+        self._soon(self._acknowledged, mid, None)
 
     def _soon(self, call: Any, *arguments: Any) -> None:
         if not self._loop.is_closed():

@@ -39,8 +39,6 @@ _LOOK_S = 1.0
 #: A broker may end the connection for what it does not allow: alerts need it too.
 _FIRST_RETRY_S = 5.0
 _LONGEST_RETRY_S = 900.0
-#: For so long a broker may tell what is retained.
-_TELLS_S = 5.0
 
 
 class Announcer:
@@ -62,9 +60,8 @@ class Announcer:
         self._announced: dict[str, Announced] = {}
         #: where the broker says, or was told, that a facility is announced
         self._standing: dict[str, str] = {}
-        #: the connection that has told, or tells, what is retained; and since when
+        #: the connection that has told what is retained
         self._told_by: BrokerConnection | None = None
-        self._told_since_s = math.inf
         self._revision = -1
         self._is_registry_new = True
         self._problem: str | None = None
@@ -73,10 +70,7 @@ class Announcer:
     @property
     def is_at_work(self) -> bool:
         """Whether there is, or may be, something to publish or to retract."""
-        return (
-            bool(self._announced or self._standing)
-            or time.monotonic() < self._told_since_s + _TELLS_S
-        )
+        return self._told_by is None or bool(self._announced or self._standing)
 
     def notices(self) -> list[dict[str, str]]:
         """Return the notices of readiness."""
@@ -86,9 +80,8 @@ class Announcer:
         return [{"code": "totals-not-published", "detail": detail}]
 
     def take_note(self, message: paho.MQTTMessage) -> None:
-        """Take note of what the broker has retained; what this one publishes comes back too."""
-        payload = bytes(message.payload)
-        if message.retain and (standing := topics.standing(message.topic, payload)):
+        """Take note of what the broker has retained."""
+        if standing := topics.standing(message.topic, bytes(message.payload)):
             facility, announced_at = standing
             self._standing[facility] = announced_at
 
@@ -108,7 +101,6 @@ class Announcer:
                     self._tell(error, delay_s)
                     await asyncio.sleep(delay_s)
         finally:
-            self._told_by = None
             if self._reader is not None:
                 await self._reader.close()
                 self._reader = None
@@ -142,12 +134,15 @@ class Announcer:
                 await self._hear(connection)
 
     async def _begin(self, broker: BrokerConnection) -> None:
-        """Have all that is retained told; publish everything anew, for that may be nothing."""
+        """Have all that is retained told; publish everything anew, for that may be nothing.
+
+        Nothing is published before all is told: it would replace what says where to retract.
+        """
         self._standing.clear()
         for facility in self._announced.values():
             facility.discovery, facility.read_s = None, -math.inf
-        await broker.subscribe(topics.ALL_TOTALS)
-        self._told_by, self._told_since_s = broker, time.monotonic()
+        await broker.tell_retained(topics.ALL_TOTALS)
+        self._told_by = broker
 
     # -- what there is to publish -------------------------------------------------------------
 
