@@ -37,7 +37,8 @@ def _index(paths: list[Path]) -> str:
         "A device whose payload cannot be changed has a `topic` and a `format` in its facility"
         " file, and each channel says `from` where in the payload its value stands. Every key is"
         " in the [facility file's reference](../../reference/facility-file.md); what holds for"
-        " times, lists and missing keys is in [what holds for a mapping](mapping.md).",
+        " times, lists and missing keys is in [what holds for a mapping](mapping.md). What one"
+        " value may look like, with a key for each way, is in [recipes](recipes.md).",
         "A complete file for each of these, tested with the payloads that the makers document:",
         "\n".join(rows),
     )

@@ -31,6 +31,9 @@ PARTS: Final = {
         "print_schema",
         "Print the JSON Schema of facility files, for editors that complete and validate them.",
     ),
+    "map": Part(
+        "services.cli.mapping", "app", "Show what the mapping of a device makes of a message."
+    ),
     "import": Part(
         "services.cli.import_readings",
         "import_readings",

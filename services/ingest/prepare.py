@@ -123,7 +123,7 @@ def prepare(
     ``arrivals``: the times given to the batches before; None: there were none. ``facility``: of a
     topic that several share, only what is this one's; None: everybody's.
     """
-    preparation = _Preparation(directory, bounds, arrivals or Arrivals(), facility)
+    preparation = Preparation(directory, bounds, arrivals or Arrivals(), facility)
     for message in messages:
         preparation.take(message)
     return Prepared(
@@ -136,7 +136,9 @@ def prepare(
     )
 
 
-class _Preparation:
+class Preparation:
+    """Takes messages through steps 2 to 5, one after the other."""
+
     def __init__(
         self,
         directory: Directory,

@@ -38,6 +38,7 @@ _PROGRAMS = {
 _TRUSTED = {
     "curl",
     "mosquitto_pub",
+    "mosquitto_sub",
     "psql",
     "pg_dump",
     "pg_restore",

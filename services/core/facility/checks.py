@@ -41,12 +41,7 @@ def problems(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterato
     """
     yield from _repeated(file)
     yield from _checks(file)
-    yield from payload_mapping.problems(file)
-    for i, device in enumerate(file.devices):
-        for j, channel in enumerate(device.channels):
-            yield from _channel(("devices", i, "channels", j), device, channel)
-            if channel.kind == "derived":
-                yield from _derived(("devices", i, "channels", j), file, device, channel)
+    yield from problems_of_devices(file)
     factors = [factor_record(factor) for factor in file.factors]
     for i, factor in enumerate(factors):
         yield from _factor(("factors", i), factor, factors[:i])
@@ -61,6 +56,16 @@ def problems(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterato
     )
     yield from removal_checks.problems(file)
     yield from recipients.problems(file)
+
+
+def problems_of_devices(file: model.FacilityFile) -> Iterator[Finding]:
+    """Return those of the reasons that are about what devices send."""
+    yield from payload_mapping.problems(file)
+    for i, device in enumerate(file.devices):
+        for j, channel in enumerate(device.channels):
+            yield from _channel(("devices", i, "channels", j), device, channel)
+            if channel.kind == "derived":
+                yield from _derived(("devices", i, "channels", j), file, device, channel)
 
 
 def warnings(file: model.FacilityFile, shared: Sequence[Factor] = ()) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from services.core.accounting.factors import Factor
 from services.core.facility import local_times, places, plain_words
 from services.core.facility.bounded_yaml import TooMuchError, load_yaml
+from services.core.facility.checks import Finding, problems_of_devices, warnings
 from services.core.facility.checks import problems as computability_problems
-from services.core.facility.checks import warnings
 from services.core.facility.errors import FacilityFileError, Problem
 from services.core.facility.model import FacilityFile
 
@@ -28,6 +28,7 @@ __all__ = [
     "load",
     "mistakes",
     "parse",
+    "parse_devices",
     "plain",
 ]
 
@@ -40,16 +41,34 @@ def parse(text: str, shared: Sequence[Factor] = (), *, max_bytes: int = MAX_BYTE
 
     :raises FacilityFileError: with every problem found, each with its line.
     """
-    document = load(text, max_bytes)
-    try:
-        model = FacilityFile.stated(plain(document))
-    except ValidationError as error:
-        raise FacilityFileError(mistakes(error, document, FacilityFile)) from None
-    problems = [_problem(document, *problem) for problem in computability_problems(model, shared)]
-    if problems:
-        raise FacilityFileError(problems)
+    document, model = _stated(text, max_bytes)
+    _refuse(document, computability_problems(model, shared))
     model.written_locally(local_times.warnings(document, model.facility.timezone))
     return model
+
+
+def parse_devices(text: str, *, max_bytes: int = MAX_BYTES) -> FacilityFile:
+    """Read a facility file for what its devices send; the registry's factors are not needed.
+
+    :raises FacilityFileError: with every problem of the text and of its devices.
+    """
+    document, model = _stated(text, max_bytes)
+    _refuse(document, problems_of_devices(model))
+    return model
+
+
+def _stated(text: str, max_bytes: int) -> tuple[CommentedMap, FacilityFile]:
+    document = load(text, max_bytes)
+    try:
+        return document, FacilityFile.stated(plain(document))
+    except ValidationError as error:
+        raise FacilityFileError(mistakes(error, document, FacilityFile)) from None
+
+
+def _refuse(document: CommentedMap, findings: Iterable[Finding]) -> None:
+    problems = [_problem(document, *finding) for finding in findings]
+    if problems:
+        raise FacilityFileError(problems)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

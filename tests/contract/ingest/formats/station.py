@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 from services.core.facility import model
 from services.core.facility.file import parse
 from services.core.store.readings.quarantine import QuarantineEntry
-from services.core.store.registry import read
+from services.core.store.registry import unapplied
 from services.core.timeline.instants import from_us
 from services.ingest.prepare import TimeBounds, prepare
 from services.ingest.resolve import Directory
@@ -104,42 +103,4 @@ def station_of(text: str) -> Station:
 
 def directory(*files: model.FacilityFile) -> Directory:
     """What ingest reads from the registry after ``tonne apply``."""
-    devices: dict[tuple[str, str], read.Device] = {}
-    for file in files:
-        for device in file.devices:
-            slug = file.facility.id
-            devices[slug, device.id] = _device(slug, device, 100 * len(devices))
-    return Directory(
-        read.Devices(
-            revision=1,
-            facilities=frozenset(file.facility.id for file in files),
-            by_name=devices,
-        )
-    )
-
-
-def _device(facility: str, device: model.Device, number: int) -> read.Device:
-    channels: Mapping[str, read.Channel] = {
-        channel.id: read.Channel(
-            id=number + i,
-            facility_id=1,
-            facility=facility,
-            device=device.id,
-            slug=channel.id,
-            quantity=channel.quantity,
-            unit=channel.unit,
-            kind=channel.kind,
-            spec=model.spec(channel),
-        )
-        for i, channel in enumerate(device.channels)
-    }
-    return read.Device(
-        id=number,
-        facility_id=1,
-        facility=facility,
-        slug=device.id,
-        topic=device.topic,
-        format=device.format,
-        spec={key: part for key, part in model.spec(device).items() if key != "channels"},
-        channels=channels,
-    )
+    return Directory(unapplied.devices(*files))

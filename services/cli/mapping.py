@@ -1,0 +1,199 @@
+"""``tonne map``: what the mapping of a device makes of a message, before it is applied."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from services.cli import process, source_hours
+from services.cli.errors import clear_errors, failure
+from services.cli.files import read_file
+from services.cli.listing import AsJson, show, show_json
+from services.cli.say import say
+from services.core.facility.file import parse_devices
+from services.core.runtime.settings import Settings
+from services.core.store.registry import read, unapplied
+from services.ingest import stated_bounds, trial
+from services.ingest.decode.observation import TOO_LARGE_BYTES
+from services.ingest.sources.source import Message
+from services.ingest.stated_bounds import UnusableSettingError
+from services.ingest.trial import Absent, Refused, Taken, Verdict
+
+app = typer.Typer(
+    no_args_is_help=True, help="Show what the mapping of a device makes of a message."
+)
+
+_COLUMNS = ("channel", "value", "unit", "kind", "quality", "time", "timed by", "from")
+
+
+@app.callback()
+def _group() -> None:
+    """Show what the mapping of a device makes of a message."""
+
+
+@app.command("try")
+def try_mapping(
+    file: Annotated[Path, typer.Argument(help="facility file, YAML or JSON; need not be applied")],
+    payload: Annotated[
+        Path, typer.Argument(help="file with the payload of one message; - is standard input")
+    ] = Path("-"),
+    *,
+    topic: Annotated[
+        str | None,
+        typer.Option(help="topic of the message; default: each topic of the file is tried"),
+    ] = None,
+    arrival: Annotated[
+        str | None, typer.Option("--at", help="when the message arrives; default: now")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a facility file makes of a message, before it is applied: no database is asked.
+
+    Each channel has its value with unit, time and where it stood, or why it would go to
+    quarantine. Exit code 1: something would be refused, or nothing is taken.
+    """
+    with clear_errors(UnusableSettingError):
+        settings = process.settings("ingest")
+        parsed = read_file(
+            file,
+            lambda text: parse_devices(text, max_bytes=settings.file_bytes),
+            max_bytes=settings.file_bytes,
+        )
+        if parsed is None:
+            raise failure("the file cannot be tried; correct the lines above")
+        devices = unapplied.devices(parsed)
+        arrived_at = source_hours.instant("--at", arrival) or datetime.now(UTC)
+        by_topic = _tried(devices, _payload(payload), _topics(devices, topic), arrived_at, settings)
+    verdicts = [(name, verdict) for name, listed in by_topic.items() for verdict in listed]
+    if as_json:
+        show_json([_flat(devices, name, verdict) for name, verdict in verdicts])
+    else:
+        _show(devices, [verdict for _, verdict in verdicts])
+    if not any(isinstance(verdict, Taken) for _, verdict in verdicts) or any(
+        isinstance(verdict, Refused) for _, verdict in verdicts
+    ):
+        raise typer.Exit(1)
+
+
+def _payload(path: Path) -> bytes:
+    try:
+        if str(path) == "-":
+            return sys.stdin.buffer.read(TOO_LARGE_BYTES)
+        with path.open("rb") as opened:
+            return opened.read(TOO_LARGE_BYTES)
+    except OSError as error:
+        raise failure(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def _topics(devices: read.Devices, stated: str | None) -> Sequence[str]:
+    known = trial.topics(devices)
+    if stated is None:
+        return known
+    if stated not in known:
+        raise failure(
+            f"no device of the file takes messages at {stated}; its topics are {', '.join(known)}"
+        )
+    return (stated,)
+
+
+def _tried(
+    devices: read.Devices,
+    payload: bytes,
+    topics: Sequence[str],
+    arrived_at: datetime,
+    settings: Settings,
+) -> dict[str, list[Verdict]]:
+    """Try a message at each topic; where it is of use at one, the others are left out."""
+    bounds = stated_bounds.bounds(settings)
+    by_topic = {
+        topic: trial.verdicts(
+            devices,
+            Message(topic=topic, payload=payload, received_at=arrived_at, token=None),
+            bounds,
+            max_steps=settings.mapping_steps,
+        )
+        for topic in topics
+    }
+    useful = {
+        topic: listed
+        for topic, listed in by_topic.items()
+        if any(isinstance(verdict, Taken) for verdict in listed)
+    }
+    return useful or by_topic
+
+
+def _show(devices: read.Devices, verdicts: Sequence[Verdict]) -> None:
+    rows = [_row(devices, verdict) for verdict in verdicts if isinstance(verdict, Taken)]
+    if rows:
+        show(_COLUMNS, rows, as_json=False)
+    for verdict in verdicts:
+        if isinstance(verdict, Refused):
+            name = ".".join(part for part in (verdict.device, verdict.channel) if part)
+            say(f"refused: {name}: {verdict.reason}: {verdict.detail}")
+        elif isinstance(verdict, Absent):
+            place = trial.place(devices, verdict.channel)
+            say(f"nothing for {_name(verdict.channel)} stands at {place}")
+    if not verdicts:
+        say("nothing would be stored, and nothing refused")
+
+
+def _row(devices: read.Devices, taken: Taken) -> tuple[Any, ...]:
+    return (
+        _name(taken.channel),
+        "no value" if taken.value is None else _figure(taken.value),
+        taken.channel.unit,
+        taken.channel.kind,
+        taken.quality,
+        taken.ts,
+        trial.clock(devices, taken),
+        trial.place(devices, taken.channel),
+    )
+
+
+def _flat(devices: read.Devices, topic: str, verdict: Verdict) -> dict[str, Any]:
+    """Return a verdict for programs; all have the same keys."""
+    row = dict.fromkeys(
+        ("device", "channel", "value", "unit", "stored", "kind", "quality", "time", "timed_by",
+         "from", "reason", "detail")
+    )  # fmt: skip
+    if isinstance(verdict, Refused):
+        refusal = {
+            "device": verdict.device,
+            "channel": verdict.channel,
+            "time": verdict.ts,
+            "reason": verdict.reason,
+            "detail": verdict.detail,
+        }
+        return {"topic": topic, "verdict": "refused", **row, **refusal}
+    channel = verdict.channel
+    row |= {
+        "device": channel.device,
+        "channel": channel.slug,
+        "unit": channel.unit,
+        "kind": channel.kind,
+        "from": trial.place(devices, channel),
+    }
+    if isinstance(verdict, Absent):
+        return {"topic": topic, "verdict": "absent", **row}
+    reading = {
+        "value": verdict.value,
+        "stored": verdict.stored,
+        "quality": verdict.quality,
+        "time": verdict.ts,
+        "timed_by": trial.clock(devices, verdict),
+    }
+    return {"topic": topic, "verdict": "taken", **row, **reading}
+
+
+def _name(channel: read.Channel) -> str:
+    return f"{channel.device}.{channel.slug}"
+
+
+def _figure(value: float) -> str:
+    # what arithmetic adds behind the fifteenth digit is no part of the value
+    return f"{value:.15g}"

@@ -1,0 +1,170 @@
+"""What a facility file makes of one message before it is applied: ingest's own steps, no database.
+
+A verdict is what ingest would do: :class:`Taken` is a row that it would store, :class:`Refused` an
+entry in quarantine, :class:`Absent` a channel of which the message says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from services.core.facility.in_force import in_force_at
+from services.core.facility.mapping_expression import MAX_STEPS
+from services.core.facility.model import own_topic
+from services.core.store.registry import read
+from services.core.timeline.instants import from_us
+from services.ingest import route
+from services.ingest.arrivals import Arrivals
+from services.ingest.decode.instant import NEWEST_US, OLDEST_US
+from services.ingest.decode.observation import QUALITY, TIME_FROM_DEVICE, Problem
+from services.ingest.prepare import Candidate, Preparation, TimeBounds
+from services.ingest.quarantine.reasons import Reason, explain
+from services.ingest.resolve import Destination, Directory, Publisher
+from services.ingest.sources.source import Message
+
+_QUALITIES: Final = {stored: name for name, stored in QUALITY.items()}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Taken:
+    """A value that would be stored."""
+
+    channel: read.Channel
+    #: in the channel's unit, after scale, offset and calibration function; None: a gap
+    value: float | None
+    #: in the channel's unit, as it would be stored
+    stored: float | None
+    quality: str
+    ts: datetime
+    #: the message says the time; else its arrival is the time
+    is_timed: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refused:
+    """What would go to quarantine, with the words that it would have there."""
+
+    device: str | None
+    #: None: it is said of all that the message holds
+    channel: str | None
+    reason: Reason
+    detail: str
+    ts: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Absent:
+    """A channel at the message's topic that the message says nothing of."""
+
+    channel: read.Channel
+
+
+Verdict = Taken | Refused | Absent
+
+
+class _Trial(Preparation):
+    """Keeps each problem by itself; quarantine puts those of one reason together."""
+
+    def __init__(self, directory: Directory, bounds: TimeBounds) -> None:
+        super().__init__(directory, bounds, Arrivals(), None)
+        self.problems: list[tuple[Publisher | Destination, Problem]] = []
+
+    def _quarantine(
+        self, _message: Message, problems: Sequence[tuple[Publisher | Destination, Problem]]
+    ) -> None:
+        self.problems += problems
+
+
+def verdicts(
+    devices: read.Devices, message: Message, bounds: TimeBounds, *, max_steps: int = MAX_STEPS
+) -> list[Verdict]:
+    """Return what would become of a message, and of each channel at its topic.
+
+    ``max_steps``: what the expressions of a mapping may cost for it.
+    """
+    directory = Directory(devices, max_steps=max_steps)
+    trial = _Trial(directory, bounds)
+    trial.take(message)
+    channels = {
+        channel.id: channel
+        for device in devices.by_name.values()
+        for channel in device.channels.values()
+    }
+    taken = [_taken(channels[row.channel_id], row) for row in trial.rows if not row.for_refused]
+    refused = [_refused(owner, problem) for owner, problem in trial.problems]
+    answered: set[tuple[str | None, str | None]] = {
+        (verdict.channel.device, verdict.channel.slug) for verdict in taken
+    }
+    answered |= {(verdict.device, verdict.channel) for verdict in refused}
+    # a message that is refused whole says of no channel that it leaves it out
+    whole = {verdict.device for verdict in refused if verdict.channel is None}
+    absent = [
+        Absent(channel=channel)
+        for channel in channels.values()
+        if _topic(devices, channel) == message.topic
+        and channel.device not in whole
+        and (channel.device, channel.slug) not in answered
+    ]
+    return [*taken, *refused, *absent]
+
+
+def topics(devices: read.Devices) -> tuple[str, ...]:
+    """Return the topics at which the devices' messages come, in the order of the file."""
+    listed = (
+        _topic(devices, channel)
+        for device in devices.by_name.values()
+        for channel in device.channels.values()
+    )
+    return tuple(dict.fromkeys(listed))
+
+
+def _topic(devices: read.Devices, channel: read.Channel) -> str:
+    device = devices.by_name[channel.facility, channel.device]
+    stated = own_topic(device.topic, channel.spec.get("topic"))
+    return stated or f"{route.ROOT}/{device.facility}/{device.slug}/readings"
+
+
+def _taken(channel: read.Channel, row: Candidate) -> Taken:
+    counted = in_force_at(channel.in_force, row.ts_us).as_sent
+    return Taken(
+        channel=channel,
+        value=row.value if row.value is None or counted is None else counted(row.value),
+        stored=row.value,
+        quality=_QUALITIES[row.quality],
+        ts=from_us(row.ts_us),
+        is_timed=row.time_source == TIME_FROM_DEVICE,
+    )
+
+
+def _refused(owner: Publisher | Destination, problem: Problem) -> Refused:
+    ts_us = problem.ts_us
+    return Refused(
+        device=owner.device,
+        channel=problem.channel,
+        reason=problem.reason,
+        detail=explain(problem.reason, problem.detail),
+        ts=from_us(ts_us) if ts_us is not None and OLDEST_US <= ts_us <= NEWEST_US else None,
+    )
+
+
+def place(devices: read.Devices, channel: read.Channel) -> str:
+    """Say where in a payload a channel's value stands."""
+    device = devices.by_name[channel.facility, channel.device]
+    stated = channel.spec.get("from")
+    if device.format == "json":
+        return str(stated or "the payload")
+    return f"values.{channel.slug}" if device.format == "native" else str(stated or channel.slug)
+
+
+def clock(devices: read.Devices, taken: Taken) -> str:
+    """Say where in the payload a reading's time stood, or that it is the message's arrival."""
+    if not taken.is_timed:
+        return "arrival"
+    device = devices.by_name[taken.channel.facility, taken.channel.device]
+    stated = taken.channel.spec.get("timestamp") or device.spec.get("timestamp")
+    if stated is not None:
+        return str(stated["from"])
+    return "ts" if device.format == "native" else "bt + t"

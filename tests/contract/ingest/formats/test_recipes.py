@@ -1,0 +1,57 @@
+"""Every recipe for payloads: its file makes of its message what the page says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.command import tonne
+from tests.examples import ROOT, Example, examples_of
+
+_PAGE = ROOT / "deploy" / "docs" / "howto" / "devices" / "recipes.md"
+_MESSAGE = "a message at "
+_RESULT = "what becomes of it"
+#: When the messages of the page arrive.
+_ARRIVAL = "2026-06-02T00:00:00Z"
+#: Nobody listens there: a mapping is tried without a database.
+_NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
+
+
+class Recipe(NamedTuple):
+    file: Example
+    message: Example
+    result: str
+
+
+def recipes() -> list[Recipe]:
+    found: list[Recipe] = []
+    file = message = None
+    for example in examples_of(_PAGE):
+        if example.is_facility_file:
+            assert file is None or any(recipe.file is file for recipe in found), file.name
+            file = example
+        elif example.mark.startswith(_MESSAGE):
+            assert message is None, f"{example.name}: say what becomes of the one before"
+            message = example
+        elif example.mark == _RESULT:
+            assert file is not None, example.name
+            assert message is not None, example.name
+            found.append(Recipe(file, message, example.text))
+            message = None
+    assert message is None, "say what becomes of the last one"
+    return found
+
+
+@pytest.mark.parametrize("recipe", recipes(), ids=lambda recipe: recipe.message.name)
+def test_what_becomes_of_a_message(recipe: Recipe, tmp_path: Path) -> None:
+    path = tmp_path / "facility.yaml"
+    path.write_text(recipe.file.text)
+    topic = recipe.message.mark.removeprefix(_MESSAGE)
+    tried = tonne(
+        _NOWHERE, "map", "try", path, "-", "--topic", topic, "--at", _ARRIVAL,
+        asked=recipe.message.text,
+    )  # fmt: skip
+    lines = [line.rstrip() for line in tried.said.splitlines()]
+    assert lines == recipe.result.splitlines()
