@@ -27,10 +27,11 @@ class Recipe(NamedTuple):
 
 def recipes() -> list[Recipe]:
     found: list[Recipe] = []
-    file = message = None
+    file: Example | None = None
+    message: Example | None = None
     for example in examples_of(_PAGE):
         if example.is_facility_file:
-            assert file is None or any(recipe.file is file for recipe in found), file.name
+            assert file is None or found[-1].file is file, f"{example.name}: the file before it"
             file = example
         elif example.mark.startswith(_MESSAGE):
             assert message is None, f"{example.name}: say what becomes of the one before"
