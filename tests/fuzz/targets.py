@@ -63,6 +63,23 @@ devices:
         kind: interval
         length: 15m
         stamp: end
+  - id: columns
+    topic: columns
+    format: json
+    records: r
+    columns: {n: a, v: "l[].v", t: t}
+    where: {n: [1, "true", x], "v": 2}
+    timestamp: {from: t, stands_in: message, step: 5m, order: newest-first, place: last, invalid: [0, ""]}
+    channels:
+      - {id: a, from: v, quantity: energy, unit: kWh, kind: gauge}
+      - {id: b, from: n, where: {"length(n)": 3}, quantity: energy, unit: kWh, kind: interval, length: 15m, stamp: end}
+  - id: titles
+    topic: titles
+    format: json
+    records: l
+    columns: "values(m)"
+    channels:
+      - {id: a, from: x, timestamp: {from: t, step: 1h}, quantity: energy, unit: kWh, kind: gauge}
 """  # noqa: E501 - one line a channel
 
 

@@ -35,7 +35,14 @@ from services.core.facility.fields import (
     is_stated,
 )
 from services.core.facility.in_force import DATED, InForce, in_force
-from services.core.facility.mapping_model import NumberKind, Quality, Timestamp, UnitFrom
+from services.core.facility.mapping_model import (
+    ColumnsOf,
+    Conditions,
+    NumberKind,
+    Quality,
+    Timestamp,
+    UnitFrom,
+)
 from services.core.facility.monitors import Audit, Calibration
 
 
@@ -113,6 +120,13 @@ class Channel(Part):
             "Where the value stands in a mapped payload. json: JMESPath; without it the payload"
             " is the value. senml: the record's name or its last part, #s behind it for the "
             "sum; without it the channel's id."
+        ),
+    )
+    where: Conditions | None = Field(
+        None,
+        description=(
+            "json: the records that this channel is read from, by JMESPath the words that one of"
+            " stands there, such as {id: Stack.CO2} or {type: [IDM, SCM]}. Default: all of them."
         ),
     )
     topic: Topic | None = Field(
@@ -508,6 +522,21 @@ class Device(Part):
         description=(
             "json: JMESPath to the readings of a message that contains several, each with its "
             "own values and time. Default: a message is one reading."
+        ),
+    )
+    columns: ColumnsOf | None = Field(
+        None,
+        description=(
+            "json: arrays side by side that are records, by the name that each has in a record"
+            " the JMESPath to it, such as {id: names, v: values}. Of records that are arrays, the"
+            " JMESPath to the names of their places. Default: records are objects."
+        ),
+    )
+    where: Conditions | None = Field(
+        None,
+        description=(
+            "json: the records that are this device's, by JMESPath the words that one of stands"
+            " there, such as {meter: 26332170}. Default: all of them."
         ),
     )
     timestamp: Timestamp | None = Field(

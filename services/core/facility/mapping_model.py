@@ -8,9 +8,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
-from services.core.facility.fields import Expression, Part, Zone
+from services.core.facility.fields import DurationS, Expression, Part, Zone
 
 #: As the contract has them.
 QualityName = Literal["good", "uncertain", "bad", "calibration", "maintenance"]
@@ -51,7 +51,29 @@ def _date_format(text: str) -> str:
     return text
 
 
+def _words_of_list(value: object) -> object:
+    return [word(item) for item in (value if isinstance(value, list | tuple) else [value])]
+
+
+def _each_as_words(value: object) -> object:
+    return {k: _words_of_list(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
 Word = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+#: The same as a payload may have it: empty, too.
+_AnyWord = Annotated[str, StringConstraints(max_length=100)]
+#: Words of a payload, one of which is meant; a single one needs no list.
+Words = Annotated[
+    tuple[_AnyWord, ...], BeforeValidator(_words_of_list), Field(min_length=1, max_length=1000)
+]
+#: What a record must hold: by expression, the words that one of must stand there.
+Conditions = Annotated[
+    dict[Expression, Annotated[tuple[_AnyWord, ...], Field(min_length=1, max_length=1000)]],
+    BeforeValidator(_each_as_words),
+    Field(min_length=1, max_length=20),
+]
+#: Arrays side by side, by the name that each has in a record; or where the names stand.
+ColumnsOf = Annotated[dict[Word, Expression], Field(min_length=1, max_length=100)] | Expression
 DateFormat = Annotated[
     str, StringConstraints(min_length=2, max_length=100), AfterValidator(_date_format)
 ]
@@ -93,6 +115,46 @@ class Timestamp(Part):
             "what can be read in one way."
         ),
     )
+    invalid: Words | None = Field(
+        None,
+        description=(
+            "Times that the device sends while it knows none, such as [0, 1970-01-01T00:00:00Z]:"
+            " what comes with them is timed by its arrival. Default: every time is believed."
+        ),
+    )
+    stands_in: Literal["record", "message"] = Field(
+        "record",
+        description=(
+            "Where from looks for the time. record: in each of records. message: beside them, in"
+            " the message that they are taken from."
+        ),
+    )
+    step: DurationS | None = Field(
+        None,
+        description=(
+            "How far apart the values of a list are whose times follow from their places, such as"
+            " 5m; where from selects no list, how far apart records are. Default: each has its own"
+            " time."
+        ),
+    )
+    order: Literal["oldest-first", "newest-first"] | None = Field(
+        None,
+        description="With step: which value comes first in the list. Default: oldest-first.",
+    )
+    place: Literal["first", "last"] | None = Field(
+        None,
+        description="With step: the value of the list that from is the time of. Default: first.",
+    )
+
+    @model_validator(mode="after")
+    def _places_need_a_step(self) -> Timestamp:
+        for key in ("order", "place"):
+            if self.step is None and getattr(self, key) is not None:
+                raise ValueError(
+                    f"{key} says how values follow each other by their places, which needs step:"
+                    " how far apart they are, such as step: 5m"
+                )
+        return self
 
 
 class Quality(Part):

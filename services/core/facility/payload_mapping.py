@@ -18,7 +18,9 @@ Finding = tuple[Path, str]
 _SENML_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:./_-]*(?:#[vs])?\Z")
 
 #: Keys of a channel that map JSON.
-_OF_JSON: Final = ("timestamp", "quality", "number", "unit_from")
+_OF_JSON: Final = ("timestamp", "where", "quality", "number", "unit_from")
+#: Keys of a device that do.
+_OF_JSON_DEVICE: Final = ("timestamp", "records", "columns", "where", "quality")
 
 #: Topics with a meaning of their own.
 _RESERVED: Final = re.compile(
@@ -30,7 +32,7 @@ _RESERVED: Final = re.compile(
 _LONGEST_TOPIC_BYTES: Final = 256
 
 #: A topic, the format of its messages, and what is selected of them.
-_Taken = tuple[str, str, str | None, str]
+_Taken = tuple[str, str, str | None, str, str]
 
 
 def problems(file: model.FacilityFile) -> Iterator[Finding]:
@@ -77,15 +79,16 @@ def _topics(
 def _taken(topic: str, device: model.Device, channel: model.Channel) -> _Taken:
     """Return what a channel takes of the messages at a topic."""
     if device.format == "json":
-        return topic, device.format, device.records, channel.from_ or "@"
+        chosen = repr((device.columns, device.where, channel.where))
+        return topic, device.format, device.records, channel.from_ or "@", chosen
     if device.format == "senml":
-        return topic, device.format, None, (channel.from_ or channel.id).removesuffix("#v")
-    return topic, device.format, None, channel.id
+        return topic, device.format, None, (channel.from_ or channel.id).removesuffix("#v"), ""
+    return topic, device.format, None, channel.id, ""
 
 
 def _native(path: Path, device: model.Device) -> Iterator[Finding]:
     advice = "maps a foreign payload; the native one tells it itself: remove it, or give a format"
-    for key in ("timestamp", "records", "quality"):
+    for key in _OF_JSON_DEVICE:
         if getattr(device, key) is not None:
             yield (*path, key), f"{key} {advice}"
     for j, channel in device.numbered:
@@ -97,6 +100,7 @@ def _native(path: Path, device: model.Device) -> Iterator[Finding]:
 def _json(path: Path, device: model.Device) -> Iterator[Finding]:
     if device.records is not None:
         yield from _expression((*path, "records"), device.records)
+    yield from _columns((*path, "columns"), device)
     yield from _expressions(path, device)
     sharing = Counter(model.own_topic(device.topic, channel.topic) for channel in device.measured)
     for j, channel in device.numbered:
@@ -118,7 +122,7 @@ def _json(path: Path, device: model.Device) -> Iterator[Finding]:
 
 
 def _senml(path: Path, device: model.Device) -> Iterator[Finding]:
-    for key in ("timestamp", "records", "quality"):
+    for key in _OF_JSON_DEVICE:
         if getattr(device, key) is not None:
             yield (*path, key), f"{key} maps JSON; SenML tells it itself: remove it"
     taken: dict[tuple[str | None, str], str] = {}
@@ -140,6 +144,8 @@ def _senml(path: Path, device: model.Device) -> Iterator[Finding]:
 
 
 def _expressions(path: Path, part: model.Device | model.Channel) -> Iterator[Finding]:
+    for text in part.where or ():
+        yield from _expression((*path, "where"), text)
     if part.timestamp is not None:
         yield from _expression((*path, "timestamp", "from"), part.timestamp.from_)
     if part.quality is not None:
@@ -151,6 +157,16 @@ def _expressions(path: Path, part: model.Device | model.Channel) -> Iterator[Fin
                 conversion(unit, part.unit)
             except UnitError as error:
                 yield (*path, "unit", "map"), str(error)
+
+
+def _columns(path: Path, device: model.Device) -> Iterator[Finding]:
+    if isinstance(device.columns, str):
+        yield from _expression(path, device.columns)
+        if device.records is None:
+            yield path, "columns names the places of records: say records: where the rows stand"
+    else:
+        for text in (device.columns or {}).values():
+            yield from _expression(path, text)
 
 
 def _expression(place: Path, text: str) -> Iterator[Finding]:

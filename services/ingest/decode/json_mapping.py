@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from services.core.facility.mapping_expression import MAX_STEPS, Budget, OverBudgetError
+from services.core.facility.mapping_expression import MAX_STEPS, Budget
 from services.ingest.decode import json_document
 from services.ingest.decode.json_record import Channel, Columns, Taker
 from services.ingest.decode.observation import Decoded, Decoder, Part, UndecodableError
+from services.ingest.decode.record_source import RecordSource, Where, chosen, record_source
 from services.ingest.decode.selection import (
-    MISSING,
     Selection,
     SelectionCostError,
-    SelectionError,
     is_path,
     selection,
 )
@@ -32,9 +31,6 @@ from services.ingest.quarantine.reasons import Reason
 #: Longer texts are not looked through for numbers.
 _LONGEST_LIST_BYTES: Final = 64 * 1024
 
-#: So many looks for a channel in a record cost as much as one step of an expression.
-_LOOKS_A_STEP: Final = 4
-
 _CONTAINERS: Final = (dict, list)
 
 #: Ways of reading a number that JSON has not.
@@ -45,7 +41,7 @@ _NOT_OF_JSON: Final = frozenset({"comma", "hex"})
 class _Mapping:
     """What is known of the messages at one topic."""
 
-    records: Selection | None
+    records: RecordSource | None
     channels: tuple[Channel, ...]
     #: whether any message can be of use that is neither an object nor an array
     takes_scalars: bool
@@ -67,11 +63,11 @@ def decoder(device: Part, channels: Sequence[Part], *, max_steps: int = MAX_STEP
     device_time = time_rule(device["timestamp"], budget) if "timestamp" in device else ARRIVAL
     device_quality = quality_rule(device["quality"], budget) if "quality" in device else None
     whole = [channel.get("from", "@") == "@" for channel in channels]
-    records = selection(device["records"], budget, lists=False) if "records" in device else None
+    records = record_source(device, budget)
     taken = tuple(
         Channel(
             id=channel["id"],
-            select=selection(channel.get("from"), budget),
+            select=_selected(channel, budget),
             no_value=frozenset(t for t in channel.get("invalid", ()) if isinstance(t, str)),
             time=(
                 time_rule(channel["timestamp"], budget) if "timestamp" in channel else device_time
@@ -93,9 +89,14 @@ def decoder(device: Part, channels: Sequence[Part], *, max_steps: int = MAX_STEP
         and all(whole)
         and all(channel.get("number") in _NOT_OF_JSON for channel in channels),
         budget=budget,
-        costs=records is not None or not all(map(is_path, _selections(taken))),
+        costs=(records is not None and records.costs) or not all(map(is_path, _selections(taken))),
     )
     return partial(_decode, mapping)
+
+
+def _selected(channel: Part, budget: Budget) -> Selection:
+    select = selection(channel.get("from"), budget)
+    return chosen(select, Where(channel["where"], budget)) if "where" in channel else select
 
 
 def _selections(channels: Sequence[Channel]) -> Iterator[Selection]:
@@ -118,10 +119,14 @@ def _decode(mapping: _Mapping, payload: bytes, received_us: int) -> Decoded:
     if mapping.costs:
         mapping.budget.renew(len(payload))
     try:
-        records = _records(mapping, document)
-        taker = Taker(mapping.channels, received_us, several=len(records) > 1)
-        for record in records:
-            taker.take(record)
+        if mapping.records is None:
+            taker = Taker(mapping.channels, received_us, document)
+            taker.take(document)
+        else:
+            records = mapping.records.records(document, len(mapping.channels))
+            taker = Taker(mapping.channels, received_us, document, number=len(records))
+            for position, record in enumerate(records):
+                taker.take(record, position)
     except SelectionCostError as error:
         raise UndecodableError(Reason.TOO_COSTLY, str(error)) from None
     return taker.finish()
@@ -156,23 +161,3 @@ def _numbers(payload: bytes) -> str | Columns | None:
         return None
     # several side by side are plainly decimal
     return texts[0] if len(texts) == 1 else Columns(map(decimal, texts))
-
-
-def _records(mapping: _Mapping, document: Any) -> list[Any]:
-    if mapping.records is None:
-        return [document]
-    try:
-        selected = mapping.records(document)
-    except SelectionError as error:
-        raise UndecodableError(Reason.BAD_MAPPING, f"records: {error}") from None
-    if selected is MISSING or selected is None:
-        return []
-    if not isinstance(selected, list):
-        return [selected]
-    records = [record for record in selected if record is not MISSING]
-    try:
-        mapping.budget.pay(len(records) * len(mapping.channels) // _LOOKS_A_STEP)
-    except OverBudgetError as error:
-        counts = f"{len(records)} records for {len(mapping.channels)} channels"
-        raise SelectionCostError(f"{counts}: {error}") from None
-    return records

@@ -73,21 +73,23 @@ class Taker:
     """Takes the records of one message in order; what they hold is added to ``decoded``."""
 
     def __init__(
-        self, channels: Sequence[Channel], received_us: int, *, several: bool = False
+        self, channels: Sequence[Channel], received_us: int, document: Any, *, number: int = 1
     ) -> None:
-        """``several``: there are several records, whose times tell more together."""
+        """Begin; ``number``: of the records, for the times of several tell more together."""
         self.decoded = Decoded(observations=[])
         self._channels = channels
         self._received_us = received_us
+        self._document = document
+        self._number = number
         #: of the record in hand, by rule, which most channels share; None: it is no time
         self._times: dict[int, Timed | None] = {}
         self._record: Any = None
-        self._several = several
+        self._several = number > 1
         #: by channel
         self._local: dict[str, _Place] = {}
 
-    def take(self, record: Any) -> None:
-        """Take each channel's value, if the record has it.
+    def take(self, record: Any, position: int = 0) -> None:
+        """Take each channel's value, if the record has it; ``position``: among the others.
 
         :raises UndecodableError: the message has more values than one may.
         """
@@ -103,6 +105,10 @@ class Taker:
                 else:
                     timed = self._timed(channel)
                     if timed is not None:
+                        places = channel.time.places
+                        if places is not None:
+                            ts_us = places.time_us(timed[0], position, self._number)
+                            timed = ts_us, timed[1]
                         self._value(channel, selected, timed, channel.quality, channel.unit)
             except SelectionError as error:
                 self._problem(Reason.BAD_MAPPING, str(error), channel)
@@ -129,10 +135,12 @@ class Taker:
     def _timed(self, channel: Channel) -> Timed | None:
         if channel.time is ARRIVAL and not channel.needs_time:
             return self._received_us, TIME_FROM_BROKER
-        key = id(channel.time)
+        rule = channel.time
+        key = id(rule)
         if key not in self._times:
+            told_by = self._document if rule.of_message else self._record
             try:
-                self._times[key] = channel.time.time(self._record, self._received_us)
+                self._times[key] = rule.time(told_by, self._received_us)
             except ValueError as error:
                 self._times[key] = None
                 self._problem(Reason.BAD_TIME, str(error))
@@ -146,7 +154,10 @@ class Taker:
         """Take each value of a list with its own time, or refuse the list."""
         self._several = True
         number = len(values)
-        times = channel.time.select(self._record)
+        if channel.time.places is not None:
+            self._by_place(channel, values)
+            return
+        times = channel.time.select(self._document if channel.time.of_message else self._record)
         if not isinstance(times, list):
             self._without_times(channel, values)
             return
@@ -170,6 +181,19 @@ class Taker:
                 continue
             self._value(channel, value, timed, quality, unit)
 
+    def _by_place(self, channel: Channel, values: list[Any]) -> None:
+        """Take each value of a list; its time follows from its place."""
+        places, timed = channel.time.places, self._timed(channel)
+        if places is None or timed is None:
+            return
+        number = len(values)
+        qualities = self._beside(channel.quality, number)
+        units = self._beside(channel.unit, number)
+        for place, value in enumerate(values):
+            if value is not MISSING:
+                ts_us = places.time_us(timed[0], place, number)
+                self._value(channel, value, (ts_us, timed[1]), qualities[place], units[place])
+
     def _beside(self, rule: Any, number: int) -> list[Any]:
         """Build a rule for each value of a list: of the words that stand at its place."""
         raw = MISSING if rule is None else rule.select(self._record)
@@ -186,8 +210,8 @@ class Taker:
         elif present:
             mistake = (
                 f"it selects a list of {len(present)} values, and there is no list of as many times"
-                " beside it; let records split the message, let timestamp select a list too, or"
-                " select one of them"
+                " beside it; let records split the message, let timestamp select a list too, say"
+                " step if their places tell the times, or select one of them"
             )
             if isinstance(values, Columns):
                 mistake += "; if the comma is the decimal point, say number: comma for the channel"
@@ -203,7 +227,7 @@ class Taker:
     ) -> None:
         ts_us, time_source = timed
         place = None
-        if self._several and channel.time.zone is not None:
+        if self._several and channel.time.zone is not None and channel.time.places is None:
             place = self._local.setdefault(channel.id, _Place(channel.time))
             place.times_us.append(ts_us)
             place.positions.append(None)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from services.core.facility.mapping_expression import Budget
+from services.core.facility.mapping_model import word
 from services.core.timeline.instants import from_us, to_us
 from services.ingest.decode.instant import parse_date_time, parse_epoch
 from services.ingest.decode.observation import TIME_FROM_BROKER, TIME_FROM_DEVICE
@@ -18,6 +19,20 @@ from services.ingest.decode.text_number import READERS, Reader, number
 
 #: (microseconds since the epoch, whose clock told them: a time_source)
 Timed = tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Places:
+    """How the times of values follow from their places in a list."""
+
+    #: from one value to the next, below zero where the newest comes first
+    step_us: int
+    #: whether the time that is told is that of the last value; else it is that of the first
+    of_last: bool
+
+    def time_us(self, told_us: int, place: int, number: int) -> int:
+        """Return the time of the value at ``place`` of ``number``, counted from 0."""
+        return told_us + self.step_us * (place - (number - 1 if self.of_last else 0))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +46,11 @@ class TimeRule:
     #: of dates written otherwise than RFC 3339, as strptime has it
     format: str | None = None
     read: Reader = number
+    #: times, as words, that say that the device knows none
+    invalid: frozenset[str] = frozenset()
+    #: whether the time stands beside the records
+    of_message: bool = False
+    places: Places | None = None
 
     def time(self, record: Any, received_us: int) -> Timed:
         """Return the time of a record; its arrival where it tells none.
@@ -44,7 +64,7 @@ class TimeRule:
 
         :raises ValueError: it is no time.
         """
-        if raw is MISSING or raw is None:
+        if raw is MISSING or raw is None or (self.invalid and word(raw) in self.invalid):
             return received_us, TIME_FROM_BROKER
         try:
             return self._instant_us(raw, received_us), TIME_FROM_DEVICE
@@ -87,6 +107,19 @@ def time_rule(part: Mapping[str, Any], budget: Budget | None = None) -> TimeRule
         unit=part.get("unit"),
         format=part.get("format"),
         read=READERS[part.get("number")],
+        invalid=frozenset(part.get("invalid") or ()),
+        of_message=part.get("stands_in") == "message",
+        places=_places(part),
+    )
+
+
+def _places(part: Mapping[str, Any]) -> Places | None:
+    if part.get("step") is None:
+        return None
+    step_us = round(part["step"] * 1e6)
+    return Places(
+        step_us=-step_us if part.get("order") == "newest-first" else step_us,
+        of_last=part.get("place") == "last",
     )
 
 
