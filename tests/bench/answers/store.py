@@ -146,6 +146,9 @@ class Shape:
     facilities: int = 100
     sources: int = 20
     days: int = 365
+    #: of minutes before the last hour; the aggregator keeps more of them
+    minutes: timedelta = timedelta(hours=6)
+    has_readings: bool = True
 
     def scaled(self, scale: float) -> Shape:
         """Return fewer facilities, of as many sources and days each."""
@@ -153,6 +156,8 @@ class Shape:
             facilities=max(2, round(self.facilities * scale)),
             sources=self.sources,
             days=self.days,
+            minutes=self.minutes,
+            has_readings=self.has_readings,
         )
 
 
@@ -205,12 +210,12 @@ def build(url: str, shape: Shape, now: datetime) -> dict[str, Any]:
     with connect(url, process="test", autocommit=True) as connection:
         _copy_registry(connection, shape.facilities)
         hours = _store_hours(connection, first, last)
-        _store_windows(connection, last)
+        _store_windows(connection, last, shape.minutes)
         summing = Summing()
         while summing.step(connection, now):
             pass
         packed = _pack_hours(connection, last)
-        readings = _store_readings(connection, first, last)
+        readings = _store_readings(connection, first, last) if shape.has_readings else 0
         connection.execute("VACUUM ANALYZE")
         connection.execute("CHECKPOINT")
     return {"hours": hours, "packed_hours": packed, "readings_of_a_channel": readings}
@@ -255,9 +260,11 @@ def _pack_hours(connection: psycopg.Connection[Any], last: datetime) -> int:
     return packed
 
 
-def _store_windows(connection: psycopg.Connection[Any], last: datetime) -> None:
+def _store_windows(
+    connection: psycopg.Connection[Any], last: datetime, length: timedelta
+) -> None:
     lengths = [timedelta(minutes=ROLLING_MINUTES.get(span, 600)) for span in TOTALS]
-    connection.execute(_MINUTES, {"first": last - timedelta(hours=6), "last": last})
+    connection.execute(_MINUTES, {"first": last - length, "last": last})
     connection.execute(_WINDOWS, {"last": last, "spans": list(TOTALS), "lengths": lengths})
     connection.execute("ANALYZE emission_hour, rolling_total")
     connection.execute(_TOTALS)
