@@ -68,7 +68,7 @@ async def take_screen(page: Page, address: str, path: Path) -> None:
     """Photograph the dashboard from its top to the end of its chart."""
     await page.set_viewport_size({"width": 1120, "height": 1400})
     await page.goto(f"{address}/?facility={FACILITY}")
-    await page.wait_for_selector("#chart .plot-container")
+    await page.wait_for_selector("#chart .picture")
     await page.wait_for_selector("body[data-state='live']")
     await page.evaluate(_WITHOUT, "#alerts-card")
     box = await page.locator(".chart").bounding_box()

@@ -36,7 +36,7 @@ from tests.integration.api.server import serving
 from tests.services import server_directory
 
 SHAPE = Shape(facilities=2, minutes=timedelta(hours=25), has_readings=False)
-DRAWN = "document.querySelector('{0} canvas, {0} .bars path')"
+DRAWN = "document.querySelector('{0} .bars')"
 PAGES = {
     "facility": (
         "/?facility=f0",

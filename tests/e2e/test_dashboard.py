@@ -161,9 +161,10 @@ async def test_the_chart_shows_a_gap_as_a_gap_and_moves_by_itself(
     await page.goto(address)
     await page.wait_for_function(
         """() => {
-            const bars = document.getElementById("chart").data?.find((t) => t.name === "stack-1");
+            const { series } = document.getElementById("chart").plot?.shown ?? {};
+            const bars = series?.find((s) => s.name === "stack-1");
             if (!bars) return false;
-            const lately = bars.y.slice(-30, -1);  // the running interval is not over
+            const lately = bars.values.slice(-30, -1);  // the running interval is not over
             const known = lately.filter((v) => v !== null);
             const whole = known.filter((v) => Math.abs(v - 1200) < 1e-6);
             // where the gap begins and ends, a bar is what is known of its interval
@@ -174,8 +175,9 @@ async def test_the_chart_shows_a_gap_as_a_gap_and_moves_by_itself(
     emit(connection, plant, 30.0)
     await page.wait_for_function(
         """() => {
-            const bars = document.getElementById("chart").data.find((t) => t.name === "stack-1");
-            return bars.y.slice(-4).some((v) => Math.abs(v - 1800) < 1e-6);
+            const { series } = document.getElementById("chart").plot.shown;
+            const bars = series.find((s) => s.name === "stack-1");
+            return bars.values.slice(-4).some((v) => Math.abs(v - 1800) < 1e-6);
         }"""
     )
 
@@ -201,11 +203,12 @@ async def test_a_bar_is_what_is_known_of_its_interval_and_never_more(
     words = await (
         await page.wait_for_function(
             """(at) => {
-                const [gap, bars] = document.getElementById("chart").data ?? [];
-                const index = bars?.customdata.findIndex(([label]) => label === at) ?? -1;
+                const { series: [bars], gaps } = document.getElementById("chart").plot?.shown
+                    ?? { series: [] };
+                const index = bars?.texts.findIndex(([label]) => label === at) ?? -1;
                 return index >= 0 && [
-                    bars.y[index], bars.customdata[index][1], gap.customdata[index][1],
-                    bars.customdata[index + 2][1], bars.marker.pattern.shape[index + 2],
+                    bars.values[index], bars.texts[index][1], gaps[index][1],
+                    bars.texts[index + 2][1], bars.patterns[index + 2],
                 ];
             }""",
             arg=at,
@@ -213,10 +216,10 @@ async def test_a_bar_is_what_is_known_of_its_interval_and_never_more(
     ).json_value()
     assert words == [
         pytest.approx(240.0),
-        "240 kg/h, 80 % without data",
-        "stack-1 (80 % of the time)",
-        "1,200 kg/h, 50 % estimated",
-        "x",
+        "stack-1: 240 kg/h, 80 % without data",
+        "no data: stack-1 (80 % of the time)",
+        "stack-1: 1,200 kg/h, 50 % estimated",
+        "estimated",
     ]
     await expect(page.locator("#legend")).to_contain_text("estimated")
 
@@ -298,11 +301,12 @@ async def test_a_total_that_a_rule_filled_in_says_so_beside_its_figure(
     # the chart draws what was filled in at its rate, and says what it is
     await page.wait_for_function(
         """() => {
-            const bars = document.getElementById("chart").data?.find((t) => t.name === "stack-1");
+            const { series } = document.getElementById("chart").plot?.shown ?? {};
+            const bars = series?.find((s) => s.name === "stack-1");
             const isFull = (v) => v !== null && Math.abs(v - 1200) < 1e-6;
-            return bars && bars.y.slice(-20, -1).every(isFull)
-              && bars.customdata.some(([, words]) => words.endsWith("kg/h, 100 % substituted"))
-              && bars.marker.pattern.shape.includes(".");
+            return bars && bars.values.slice(-20, -1).every(isFull)
+              && bars.texts.some(([, words]) => words.endsWith("kg/h, 100 % substituted"))
+              && bars.patterns.includes("substituted");
         }"""
     )
     overflow = await page.evaluate(
@@ -348,7 +352,7 @@ async def test_nothing_is_wider_than_the_screen(
     await page.set_viewport_size({"width": width, "height": 844})
     await page.goto(address)
     await wait_for(page, "#state-text", "live")
-    await page.wait_for_selector("#chart .plot-container")
+    await page.wait_for_selector("#chart .picture")
     assert await page.evaluate("document.documentElement.scrollWidth") == width
 
 

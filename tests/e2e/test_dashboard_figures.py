@@ -87,8 +87,9 @@ async def test_another_mass_can_be_chosen_and_linked_to(
     assert page.url.endswith("?facility=linz&figure=co2e")
     await page.wait_for_function(
         """() => {
-            const bars = document.getElementById("chart").data?.find((t) => t.name === "chillers");
-            return bars && bars.y.some((v) => Math.abs(v - 60) < 1e-6);
+            const { series } = document.getElementById("chart").plot?.shown ?? {};
+            const bars = series?.find((s) => s.name === "chillers");
+            return bars?.values.some((v) => Math.abs(v - 60) < 1e-6);
         }"""
     )
     await page.goto(f"{address}/?facility=linz&figure=co2_biogenic")
@@ -144,7 +145,7 @@ async def test_masses_beside_each_other_fit_the_screen(
     await page.set_viewport_size({"width": width, "height": 844})
     await page.goto(address)
     await wait_for(page, "#state-text", "live")
-    await page.wait_for_selector("#chart .plot-container")
+    await page.wait_for_selector("#chart .picture")
     assert await page.evaluate("document.documentElement.scrollWidth") == width
 
 

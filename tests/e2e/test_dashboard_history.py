@@ -149,7 +149,7 @@ async def test_one_goes_from_a_week_to_a_day_to_an_hour_and_its_versions(
     await expect(page.locator("#bars-chart .bars").first).to_be_attached()
     restated = "1 hour was restated by +14.0 kg (late readings)"
     await expect(page.locator("#marks")).to_contain_text(restated)
-    box = await page.locator("#bars-chart .nsewdrag").first.bounding_box()
+    box = await page.locator("#bars-chart .ground").bounding_box()
     assert box is not None
     # the first bar of seven
     await page.mouse.click(box["x"] + box["width"] / 14, box["y"] + box["height"] * 0.9)
@@ -237,11 +237,11 @@ async def test_budgets_that_run_burn_down(
         rows = (await client.get("/v1/emissions", params=asked)).json()
     # in the first hour of a year the hour before is last year's
     used = rows[-1]["co2_kg"] or 0
-    said = figures.nth(0).locator("li")
+    said = figures.nth(0).locator(".said li")
     assert used in {0, 1500}
     await expect(said.nth(0)).to_contain_text("1.50 t of 1.00 t used, 150 %" if used else "0 kg of")
     await expect(said.nth(1)).to_have_text("500 kg over the budget" if used else "1.00 t left")
     await expect(said.nth(2)).to_contain_text("of the time so far is unknown, so more may be used")
     await expect(figures.nth(1).locator("figcaption")).to_contain_text("s1, budget of the month")
-    await expect(figures.nth(1).locator(".plot .main-svg").first).to_be_visible()
+    await expect(figures.nth(1).locator(".plot .picture")).to_be_visible()
     await _fits(page, 390, 1440)

@@ -96,9 +96,9 @@ async def test_a_path_says_what_is_left_how_long_it_lasts_and_what_is_expected(
     await expect(expected.locator("li").first).to_contain_text("is known")
     await page.wait_for_function(
         """() => [...document.querySelectorAll(".charts .plot")].length === 2
-            && document.querySelector(".charts .plot").data?.some((t) => t.name === "allowed")"""
+            && document.querySelector(".charts .plot").plot?.shown.lines[0].name === 'allowed'"""
     )
-    names = "e => e.data.map(t => t.name).join()"
+    names = "({ plot: { shown } }) => [...shown.series, ...shown.lines].map(s => s.name).join()"
     by_year = page.locator(".charts .plot").first
     assert await by_year.evaluate(names) == "emitted,stated,expected,allowed"
     await page.click("summary")
@@ -148,12 +148,12 @@ async def test_a_path_fits_every_screen(
     works(connection, database_url, LONG)
     await page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     await page.goto(f"{address}/pathway?facility=works")
-    await page.wait_for_selector(".charts .plot-container")
+    await page.wait_for_selector(".charts .picture")
     await page.click("summary")
     for width in WIDTHS:
         await page.set_viewport_size({"width": width, "height": 1080})
         await page.wait_for_function(
-            "() => [...document.querySelectorAll('.main-svg')].every(s => "
+            "() => [...document.querySelectorAll('.picture')].every(s => "
             "s.getBoundingClientRect().right <= s.closest('.path').getBoundingClientRect().right)"
         )
         if directory := os.environ.get("SCREENSHOTS"):

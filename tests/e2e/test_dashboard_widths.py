@@ -119,12 +119,12 @@ async def test_a_facility_with_everything_fits_every_screen(
     for figure in ("co2", "market", "co2_biogenic"):
         await page.goto(f"{address}/?facility=everything&figure={figure}")
         await wait_for(page, "#state-text", "live")
-        await page.wait_for_selector("#chart .plot-container")
+        await page.wait_for_selector("#chart .picture")
         await page.wait_for_selector("#alerts li")
         for width in WIDTHS:
             await page.set_viewport_size({"width": width, "height": 1080})
             await page.wait_for_function(
-                "width => document.querySelector('#chart .main-svg').clientWidth <= width",
+                "width => document.querySelector('#chart .picture').clientWidth <= width",
                 arg=width,
             )
             if directory := os.environ.get("SCREENSHOTS"):

@@ -2,19 +2,25 @@
 // expected of the rest is the API's forecast, drawn apart from what is known.
 
 import { get } from "./api.js";
-import { ground, loadLibrary } from "./chart.js";
 import { node } from "./dom.js";
 import { FIGURES } from "./figures.js";
 import { massText, percent } from "./format.js";
+import { drawLegend } from "./legend.js";
 import { unitFor } from "./masses.js";
+import { drawPlot } from "./plot.js";
 import { t } from "./words.js";
-import { instantOf, wallAfter, wallBegin, wallOf } from "./zones.js";
+import { instantOf, wallAfter, wallBegin, wallOf, wallWords } from "./zones.js";
 
-const NARROW_PX = 420;
-const CONFIG = { displayModeBar: false, responsive: true };
 const UNITS = { month: "mo", year: "y" };
 /** Less than this share of time without data is the space between two readings. */
 const GAP = 0.001;
+const LINES = {
+  pace: { name: t("even pace"), colour: "var(--quiet)", dash: "dotted", mark: "line quiet dotted" },
+  left: { name: t("left"), colour: "var(--accent)", mark: "line" },
+  expected: { name: t("expected"), colour: "var(--accent)", dash: "dashed", mark: "line dashed" },
+};
+const TICKS = { month: wallWords({ day: "numeric" }), year: wallWords({ month: "short" }) };
+const dayWords = wallWords({ day: "numeric", month: "short" });
 
 /** Read and draw the budgets of a facility into `list`; returns how many there are. */
 export async function drawBudgets(list, facility) {
@@ -27,7 +33,7 @@ export async function drawBudgets(list, facility) {
     return { budget, period, steps: stepsOf(days, budget, period), forecast: isOfAll(budget) ? forecastOf(forecasts, budget) : undefined };
   }));
   list.replaceChildren(...drawn.map((one) => card(one, facility)));
-  await Promise.all(drawn.map((one, i) => plot(list.children[i].querySelector(".plot"), one, facility.timezone)));
+  drawn.forEach((one, i) => plot(list.children[i].querySelector(".plot"), one));
   return drawn.length;
 }
 
@@ -39,7 +45,7 @@ const forecastOf = (forecasts, { window, figure }) =>
 function periodOf(window, zone) {
   const from = wallBegin(wallOf(Date.now(), zone), UNITS[window]);
   const to = wallAfter(from, 1, UNITS[window]);
-  return { from, to, begin: instantOf(from, zone) };
+  return { from, to, zone, begin: instantOf(from, zone), end: instantOf(to, zone) };
 }
 
 /** After each day: what is left, and how much of the time up to then is unknown. */
@@ -73,39 +79,41 @@ function card({ budget, steps, forecast }, facility) {
   ];
   const window = budget.window === "year" ? t("budget of the year") : t("budget of the month");
   const title = `${of}, ${window}, ${FIGURES[budget.figure ?? "co2"].name} (${budget.id})`;
+  const legend = node("ul", { className: "legend" });
+  drawLegend(legend, [LINES.pace, LINES.left, ...(forecast ? [LINES.expected] : [])].map(({ mark, name }) => ({ mark, name })));
   return node("figure", {},
     node("figcaption", { textContent: title }),
+    legend,
     node("div", { className: "plot", role: "img", ariaLabel: `${title}: ${lines.join("; ")}` }),
     node("ul", { className: "said" }, ...lines.map((text) => node("li", { textContent: text }))));
 }
 
-async function plot(element, { budget, period, steps, forecast }, zone) {
-  const Plotly = await loadLibrary();
-  const shown = unitFor(budget.budget);
-  const style = getComputedStyle(document.documentElement);
-  const ink = (name) => style.getPropertyValue(name).trim();
-  const narrow = element.clientWidth < NARROW_PX;
-  const ends = [period.from, period.to];
-  const line = (name, x, y, how) => ({ type: "scatter", name, x, y: y.map((kg) => kg / shown.kg), hovertemplate: `%{x|%d %b}: <b>%{y:,.4~r} ${shown.unit}</b> ${name}<extra></extra>`, ...how });
+function plot(element, { budget, period, steps, forecast }) {
+  const unit = unitFor(budget.budget);
+  const [from, to] = [period.begin, period.end];
+  const point = (x, kg, name) => ({ x, y: kg / unit.kg, text: [name, `${dayWords(wallOf(x, period.zone))}: ${massText(kg)}`] });
   const last = steps.at(-1);
-  const traces = [
-    line(t("even pace"), ends, [budget.budget, 0], { mode: "lines", line: { color: ink("--quiet"), width: 1.5, dash: "dot" } }),
-    line(t("left"), steps.map(({ time }) => wallOf(time, zone)), steps.map(({ left }) => left), { mode: "lines", line: { color: ink("--accent"), width: 2 } }),
-  ];
-  if (forecast) {
-    traces.push(line(t("expected"), [wallOf(last.time, zone), ends[1]], [last.left, budget.budget - forecast.total_kg], {
-      mode: "lines", line: { color: ink("--accent"), width: 1.5, dash: "dash" },
-      error_y: {
-        type: "data", symmetric: false, color: ink("--ink"), thickness: 1, width: 4,
-        array: [0, (forecast.total_kg - forecast.total_low_kg) / shown.kg], arrayminus: [0, (forecast.total_high_kg - forecast.total_kg) / shown.kg],
-      },
-    }));
-  }
-  await Plotly.react(element, traces, {
-    margin: { l: narrow ? 44 : 58, r: 10, t: 10, b: 34 }, dragmode: false, hovermode: "closest",
-    ...ground(ink, style.fontFamily, narrow),
-    showlegend: true, legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
-    xaxis: { type: "date", range: ends, fixedrange: true, showgrid: false, nticks: narrow ? 4 : 7, linecolor: ink("--line"), tickformat: budget.window === "year" ? "%b" : "%d" },
-    yaxis: { automargin: true, fixedrange: true, gridcolor: ink("--line"), zeroline: true, zerolinecolor: ink("--ink"), tickformat: ",.3~r", ticksuffix: ` ${shown.unit}`, nticks: 6 },
-  }, CONFIG);
+  const rest = forecast && budget.budget - forecast.total_kg;
+  drawPlot(element, {
+    x: { from, to, ticks: (isNarrow) => ticks(period, budget.window, isNarrow) },
+    y: { suffix: ` ${unit.unit}` },
+    series: [],
+    lines: [
+      { ...LINES.pace, points: [point(from, budget.budget, LINES.pace.name), point(to, 0, LINES.pace.name)] },
+      { ...LINES.left, points: steps.map(({ time, left }) => point(time, left, LINES.left.name)) },
+      ...(forecast ? [{ ...LINES.expected, points: [point(last.time, last.left, LINES.expected.name), point(to, rest, LINES.expected.name)] }] : []),
+    ],
+    whiskers: forecast ? [{
+      x: to, low: (budget.budget - forecast.total_high_kg) / unit.kg, high: (budget.budget - forecast.total_low_kg) / unit.kg,
+    }] : [],
+  });
+}
+
+/** Days of a month, or months of a year, as far apart as their words need. */
+function ticks({ from, to, zone }, window, isNarrow) {
+  const unit = window === "year" ? "mo" : "d";
+  const every = (window === "year" ? 1 : 2) * (isNarrow ? 2 : 1);
+  const walls = [];
+  for (let wall = from; wall < to; wall = wallAfter(wall, every, unit)) walls.push(wall);
+  return walls.map((wall) => ({ at: instantOf(wall, zone), text: TICKS[window](wall) }));
 }

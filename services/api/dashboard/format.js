@@ -2,7 +2,7 @@
 // data" for what is unknown.
 
 import { LARGE, SMALL, unitFor } from "./masses.js";
-import { language, locale, t } from "./words.js";
+import { locale, t } from "./words.js";
 
 export const NO_DATA = t("no data");
 /** The unit of rates. */
@@ -84,30 +84,21 @@ export function clock(instant, timeZone) {
   }).format(instant);
 }
 
-/** An instant as the local wall time of a zone, in a form that needs no further conversion. */
-export function wallTime(instant, timeZone) {
-  const parts = Object.fromEntries(
-    new Intl.DateTimeFormat("en-GB", {
+/** One for each zone: to make one takes longer than to use it a hundred times. */
+const wallFormats = new Map();
+
+function wallFormat(timeZone) {
+  if (!wallFormats.has(timeZone)) {
+    wallFormats.set(timeZone, new Intl.DateTimeFormat("en-GB", {
       year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit",
       second: "2-digit", hourCycle: "h23", timeZone,
-    }).formatToParts(instant).map(({ type, value }) => [type, value]),
-  );
-  return `${parts.year}-${parts.month}-${parts.day} ${parts.hour}:${parts.minute}:${parts.second}`;
+    }));
+  }
+  return wallFormats.get(timeZone);
 }
 
-/** The separators and names of the reader's language, for the chart library. */
-export function chartLocale() {
-  const parts = new Intl.NumberFormat(locale, { useGrouping: "always" }).formatToParts(12345.6);
-  const part = (name) => parts.find(({ type }) => type === name)?.value ?? "";
-  const months = (month) => {
-    const { format } = new Intl.DateTimeFormat(locale, { month, timeZone: "UTC" });
-    return Array.from({ length: 12 }, (_, i) => format(Date.UTC(2026, i)));
-  };
-  return {
-    moduleType: "locale", name: `tonne-${language}`, dictionary: {},
-    format: {
-      decimal: part("decimal"), thousands: part("group"), grouping: [3], currency: ["", ""],
-      months: months("long"), shortMonths: months("short"),
-    },
-  };
+/** An instant as the local wall time of a zone, in a form that needs no further conversion. */
+export function wallTime(instant, timeZone) {
+  const parts = Object.fromEntries(wallFormat(timeZone).formatToParts(instant).map(({ type, value }) => [type, value]));
+  return `${parts.year}-${parts.month}-${parts.day} ${parts.hour}:${parts.minute}:${parts.second}`;
 }

@@ -32,7 +32,7 @@ export function barsOf(rows, { bars }, zone) {
     const end = i + 1 < rows.length ? Date.parse(rows[i + 1].time) : endOf(begin, from, bars, zone);
     const to = wallOf(end, zone);
     const short = tick[bars] ?? (from.endsWith("T00:00") || bars === "1h" ? (wall) => `${shortDay(wall)}\n${clock(wall)}` : clock);
-    return { begin, end, from, to, label: label[bars](from, to), tick: short(from).replace("\n", "<br>") };
+    return { begin, end, from, to, label: label[bars](from, to), tick: short(from) };
   });
 }
 

@@ -11,7 +11,8 @@ import { SPLITS, TOTAL, seriesOf, wholeOf } from "./history-series.js";
 import { csvAddress, drawTable } from "./history-table.js";
 import { barsOf, said } from "./history-words.js";
 import { node } from "./dom.js";
-import { METHODS } from "./methods.js";
+import { drawLegend } from "./legend.js";
+import { GAP, METHODS } from "./methods.js";
 import { say, sayUnread } from "./notice.js";
 import { BARS, COMPARED, PRESETS, moved, resolve, scaled } from "./range.js";
 import { colour } from "./sources.js";
@@ -128,7 +129,7 @@ async function show() {
     ]);
     if (turn !== reading) return;
     say(total.length ? "" : t("This time lies in the future: choose an earlier one."));
-    await draw({ total, rows, compared, marked, common });
+    draw({ total, rows, compared, marked, common });
   } catch (error) {
     if (turn !== reading) return;
     sayUnread(error, t("The API cannot be reached; choose again to try again."));
@@ -148,7 +149,7 @@ function drawRange() {
   document.title = `${t("History")} · ${facility.name} · tonne`;
 }
 
-async function draw({ total, rows, compared, marked, common }) {
+function draw({ total, rows, compared, marked, common }) {
   const bars = barsOf(total, range, facility.timezone);
   const series = seriesOf(by, rows, total, figure);
   const whole = wholeOf(total, figure, bars.map(({ end }) => Math.min(end, Date.now())));
@@ -164,7 +165,7 @@ async function draw({ total, rows, compared, marked, common }) {
   $("said").replaceChildren(...words.map((text) => node("li", { textContent: text })));
   const title = BARS[range.bars].title(by === "gas" ? t("Gases beside each other") : FIGURES[figure].name);
   $("chart-title").textContent = title;
-  drawLegend(series, compared && COMPARED[compare].name, total);
+  drawLegends(series, compared && COMPARED[compare].name, total);
   drawMarks(marked);
   drawRows = () => drawTable($("table-head"), $("table-body"), { series, total, bars, figure, facility, step: range.bars, by });
   if ($("table-details").open) drawRows();
@@ -177,7 +178,7 @@ async function draw({ total, rows, compared, marked, common }) {
     name: COMPARED[compare].name, values: compared.map((row) => (row.share_missing >= 1 ? null : row[FIGURES[figure].kg])),
     labels: barsOf(compared, { ...range, ...COMPARED[compare].of(range) }, facility.timezone).map(({ label }) => label),
   };
-  await drawHistory($("bars-chart"), {
+  drawHistory($("bars-chart"), {
     series, total, bars, compared: earlier, isStacked: by !== "gas",
     highest: Math.max(0, ...stack, ...(earlier?.values ?? [])), marks: placed(marked.marks, bars),
   }, { onZoom: (from, to) => look({ from: bars[from].from, to: bars[to].to }), onBar: (i, key) => open(bars[i], key) });
@@ -201,21 +202,14 @@ function open(bar, key) {
   location.assign(`/explain?${new URLSearchParams({ facility: facility.id, source: key, hour })}`);
 }
 
-function drawLegend(series, comparedName, total) {
-  const items = series.map(({ name }, i) => {
-    const swatch = node("span", { className: "swatch" });
-    swatch.style.background = colour(i);
-    return node("li", {}, swatch, name);
-  });
+function drawLegends(series, comparedName, total) {
   const has = (key, least = 0) => total.some((row) => row[key] > least);
-  const patterns = [
-    ...METHODS.map(({ mark, word, share }) => [mark, word, has(share)]),
-    ["gap", t("without data"), has("share_missing", 0.01)], ["dotted", comparedName, Boolean(comparedName)],
-  ];
-  for (const [mark, words, isShown] of patterns) {
-    if (isShown) items.push(node("li", {}, node("span", { className: `swatch ${mark}` }), words));
-  }
-  $("legend").replaceChildren(...items);
+  drawLegend($("legend"), [
+    ...series.map(({ name }, i) => ({ name, colour: colour(i) })),
+    ...METHODS.filter(({ share }) => has(share)).map(({ mark, word }) => ({ mark, name: word })),
+    ...(has("share_missing", GAP) ? [{ mark: "gap", name: t("without data") }] : []),
+    ...(comparedName ? [{ mark: "dotted", name: comparedName }] : []),
+  ]);
 }
 
 /** The budgets that run now, whatever time is shown above. */

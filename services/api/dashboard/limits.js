@@ -32,20 +32,9 @@ export function totalLimits(thresholds, figure) {
   return found;
 }
 
-/** Shapes and annotations of a chart whose highest bar is `highest`, and how far its axis goes. */
-export function limitLines(limits, highest, ink) {
+/** The limits that fit into a chart whose highest bar is `highest`, and where its axis ends for them. */
+export function limitLines(limits, highest) {
   const near = limits.filter(({ value }) => value > 0 && value <= FARTHEST * highest);
-  const top = Math.max(highest, ...near.map(({ value }) => value)) * 1.08;
-  const colour = ({ severity }) => ink(severity === "critical" ? "--critical" : severity === "warning" ? "--warn" : "--quiet");
-  return {
-    range: near.length ? [0, top] : null,
-    shapes: near.map((limit) => ({
-      type: "line", xref: "paper", x0: 0, x1: 1, yref: "y", y0: limit.value, y1: limit.value,
-      name: limit.id, line: { color: colour(limit), width: 1.5, dash: "dash" },
-    })),
-    annotations: near.map((limit) => ({
-      xref: "paper", x: 0, xanchor: "left", yref: "y", y: limit.value, yanchor: "bottom",
-      showarrow: false, text: limit.id, font: { size: 11, color: colour(limit) },
-    })),
-  };
+  if (near.length === 0) return { limits: [] };
+  return { limits: near, top: Math.max(highest, ...near.map(({ value }) => value)) * 1.08 };
 }

@@ -1,16 +1,16 @@
-// How a bar came about, where it was not measured: its share, its mark and word in
-// legends, its pattern, and its share in words.
+// How a bar came about, where it was not measured: its share, its mark in charts and legends, its word,
+// and its share in words.
 
 import { percent } from "./format.js";
 import { t } from "./words.js";
 
 export const METHODS = [
   {
-    share: "share_substituted", mark: "substituted", word: t("substituted"), shape: ".",
+    share: "share_substituted", mark: "substituted", word: t("substituted"),
     said: (share) => t("{share} substituted", { share }),
   },
   {
-    share: "share_estimated", mark: "estimated", word: t("estimated"), shape: "x",
+    share: "share_estimated", mark: "estimated", word: t("estimated"),
     said: (share) => t("{share} estimated", { share }),
   },
 ];
@@ -27,14 +27,3 @@ export function notMeasured(row) {
   if (row?.share_missing > GAP) said.push(t("{share} without data", { share: percent(row.share_missing) }));
   return said;
 }
-
-/** The pattern of bars by their rows, for the chart library. */
-export const patterns = (rows, ink) => ({
-  shape: rows.map((row) => methodOf(row)?.shape ?? ""), size: 5, solidity: 0.4, fillmode: "overlay", fgcolor: ink("--card"),
-});
-
-/** The hatching of time without data, for the chart library. */
-export const hatching = (ink) => ({
-  color: "rgba(0,0,0,0)", line: { width: 0 },
-  pattern: { shape: "/", size: 6, solidity: 0.16, fgcolor: ink("--quiet"), fillmode: "overlay" },
-});

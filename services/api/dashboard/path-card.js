@@ -27,7 +27,7 @@ export function pathCard(standing, years, timezone) {
   );
   const draw = (forecasts) => {
     expected.replaceChildren(...forecastLines(forecasts));
-    drawYears(charts, years, standing, forecasts.find(({ horizon }) => horizon === "year")).catch(console.warn);
+    drawYears(charts, years, standing, forecasts.find(({ horizon }) => horizon === "year"));
   };
   return { element, standing, draw };
 }

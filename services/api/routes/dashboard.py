@@ -1,4 +1,4 @@
-"""The dashboard: pages in the reader's language, their modules, and the chart library.
+"""The dashboard: pages in the reader's language, and their modules.
 
 Pages are templates that know nothing but the language: what they show they fetch by public calls.
 """
@@ -9,7 +9,6 @@ import gzip
 import hashlib
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import version
 from importlib.resources import files
 
 from fastapi import APIRouter, Request
@@ -44,9 +43,6 @@ _MEDIA_TYPES = {
 }
 #: Asked for again on every visit, and mostly answered with 304.
 _REVALIDATE = "no-cache"
-#: The page names the library's version in its address.
-_FOREVER = "public, max-age=31536000, immutable"
-_CHART_LIBRARY = "plotly.min.js"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +51,6 @@ class _Asset:
     gzipped: bytes
     etag: str
     media_type: str
-    cache_control: str
 
 
 #: Addresses of the pages, and their files.
@@ -94,8 +89,6 @@ for _address in _PAGES:
 @router.get("/assets/{name}")
 async def asset(request: Request, name: str) -> Response:
     """Serve a file of the pages."""
-    if name == _CHART_LIBRARY:
-        return _answer(request, await run_in_threadpool(_chart_library))
     if name in _CATALOGUES:
         return _answer(request, await run_in_threadpool(_catalogue, name))
     if name not in _names():
@@ -106,7 +99,7 @@ async def asset(request: Request, name: str) -> Response:
 def _answer(request: Request, asset: _Asset, *, vary: str = "Accept-Encoding") -> Response:
     headers = {
         **_PAGE_HEADERS,
-        "Cache-Control": asset.cache_control,
+        "Cache-Control": _REVALIDATE,
         "ETag": asset.etag,
         "Vary": vary,
     }
@@ -131,13 +124,13 @@ def _names() -> frozenset[str]:
 @cache
 def _dashboard_file(name: str) -> _Asset:
     plain = (files("services.api") / "dashboard" / name).read_bytes()
-    return _asset(plain, name=name, cache_control=_REVALIDATE)
+    return _asset(plain, name=name)
 
 
 @cache
 def _page(name: str, language: str) -> _Asset:
     plain = _templates(language).get_template(name).render().encode()
-    return _asset(plain, name=name, cache_control=_REVALIDATE)
+    return _asset(plain, name=name)
 
 
 @cache
@@ -153,28 +146,19 @@ def _templates(language: str) -> Environment:
     environment.install_gettext_callables(  # type: ignore[attr-defined]
         texts.gettext, texts.ngettext, newstyle=False
     )
-    environment.globals.update(
-        language=language, languages=LANGUAGES, plotly_version=version("plotly")
-    )
+    environment.globals.update(language=language, languages=LANGUAGES)
     return environment
 
 
 @cache
 def _catalogue(name: str) -> _Asset:
-    return _asset(javascript(_CATALOGUES[name]), name=name, cache_control=_REVALIDATE)
+    return _asset(javascript(_CATALOGUES[name]), name=name)
 
 
-@cache
-def _chart_library() -> _Asset:
-    plain = (files("plotly") / "package_data" / _CHART_LIBRARY).read_bytes()
-    return _asset(plain, name=_CHART_LIBRARY, cache_control=_FOREVER)
-
-
-def _asset(plain: bytes, *, name: str, cache_control: str) -> _Asset:
+def _asset(plain: bytes, *, name: str) -> _Asset:
     return _Asset(
         plain=plain,
         gzipped=gzip.compress(plain, compresslevel=6, mtime=0),
         etag=f'"{hashlib.sha256(plain).hexdigest()[:24]}"',
         media_type=_MEDIA_TYPES[name[name.rindex(".") :]],
-        cache_control=cache_control,
     )

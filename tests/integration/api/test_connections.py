@@ -120,11 +120,11 @@ async def test_an_answer_that_nobody_reads_is_cut() -> None:
             slow.setblocking(False)
             loop = asyncio.get_running_loop()
             await loop.sock_connect(slow, place)
-            # 4.8 MB, which no buffer of the system holds
+            # of half a megabyte each, more than the buffers of the system hold
             await loop.sock_sendall(
                 slow,
-                b"GET /assets/plotly.min.js HTTP/1.1\r\nHost: localhost\r\n"
-                b"Accept-Encoding: identity\r\n\r\n",
+                b"GET /v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n"
+                b"Accept-Encoding: identity\r\n\r\n" * 20,
             )
             async with httpx.AsyncClient(base_url=f"http://{place[0]}:{place[1]}") as client:
                 text = ""
