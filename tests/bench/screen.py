@@ -1,11 +1,11 @@
-"""How soon pages show a facility of 20 sources with a year of hours, and what they cost after that.
+"""How soon pages show a facility of 20 sources with a year of hours, and what they cost later.
 
-Run by ``make bench``; writes ``.tonne/bench/screen.json``. A real Chromium with nothing cached opens
-the facility's page and a year of history. ``figures`` and ``chart`` are when figures and chart with
-data stood in a painted frame, since navigation began. A live figure changes by a commit as the
-aggregator makes it. Memory is that of the facility's page over an hour of such changes, one a
-second, on a clock that runs faster. ``main_thread_ms`` is processor time of the page, which a busy
-machine makes longer less than the rest.
+Run by ``make bench``; writes ``.tonne/bench/screen.json``. A real Chromium with nothing cached
+opens the facility's page and a year of history. ``figures`` and ``chart`` are when figures and
+chart with data stood in a painted frame, since navigation began. A live figure changes by a commit
+as the aggregator makes it. Memory is that of the facility's page over an hour of such changes, one
+a second, on a clock that runs faster. ``main_thread_ms`` is processor time of the page, which a
+busy machine makes longer less than the rest.
 """
 
 from __future__ import annotations
@@ -87,9 +87,7 @@ async def measure(port: int, url: str, arguments: argparse.Namespace) -> dict[st
         path, _ = PAGES["year of history"]
         tell("redraw", await redraw.redraws(browser, address + path, times=arguments.times))
         path, _ = PAGES["facility"]
-        tell(
-            "live", await live.latencies(browser, address + path, url, events=arguments.events)
-        )
+        tell("live", await live.latencies(browser, address + path, url, events=arguments.events))
         if arguments.updates:
             settings = Settings(database_url=SecretStr(url), api_auth="off")
             app = create_app(settings, pace=Pace(least_pause_s=0.0))
@@ -109,7 +107,9 @@ def main() -> None:
     parser.add_argument("--visits", type=int, default=7, help="of each page")
     parser.add_argument("--times", type=int, default=5, help="that each input is made")
     parser.add_argument("--events", type=int, default=40, help="that are timed")
-    parser.add_argument("--updates", type=int, default=3600, help="while memory is watched; 0: none")
+    parser.add_argument(
+        "--updates", type=int, default=3600, help="while memory is watched; 0: none"
+    )
     arguments = parser.parse_args()
     with ExitStack() as ending:
         url = arguments.database or ending.enter_context(database())

@@ -260,9 +260,7 @@ def _pack_hours(connection: psycopg.Connection[Any], last: datetime) -> int:
     return packed
 
 
-def _store_windows(
-    connection: psycopg.Connection[Any], last: datetime, length: timedelta
-) -> None:
+def _store_windows(connection: psycopg.Connection[Any], last: datetime, length: timedelta) -> None:
     lengths = [timedelta(minutes=ROLLING_MINUTES.get(span, 600)) for span in TOTALS]
     connection.execute(_MINUTES, {"first": last - length, "last": last})
     connection.execute(_WINDOWS, {"last": last, "spans": list(TOTALS), "lengths": lengths})

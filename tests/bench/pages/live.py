@@ -39,7 +39,8 @@ addEventListener("DOMContentLoaded", () => {
     const channel = new MessageChannel();
     channel.port1.onmessage = () => window.tonneEvents.push({ ...event, painted: now() });
     requestAnimationFrame(() => channel.port2.postMessage(null));
-  }).observe(document.getElementById("totals"), { subtree: true, childList: true, characterData: true });
+  }).observe(document.getElementById("totals"),
+    { subtree: true, childList: true, characterData: true });
 });
 """.replace("FIGURE", FIGURE)
 
@@ -68,7 +69,7 @@ class Changes:
 
 
 async def latencies(browser: Browser, address: str, url: str, *, events: int) -> dict[str, Any]:
-    """Return ms from the beginning of a commit to the event in the page, and to the painted frame."""
+    """Return ms from when a commit begins to its event in the page, and to the painted frame."""
     changes = Changes(url)
     committed: list[float] = []
     async with visit(browser, {}, script=_NOTE) as (page, _session, _wire):
@@ -131,9 +132,11 @@ async def memory(browser: Browser, address: str, url: str, *, updates: int) -> d
 async def _update(page: Page, changes: Changes) -> None:
     shown = await page.locator(FIGURE).text_content()
     await asyncio.to_thread(changes.make)
-    # evaluated from here, for the page's own clock stands still
-    while await page.locator(FIGURE).text_content() == shown:
-        await asyncio.sleep(0.002)
+    await page.wait_for_function(
+        "([figure, shown]) => document.querySelector(figure).textContent !== shown",
+        arg=[FIGURE, shown],
+        polling=5,
+    )
     await page.clock.run_for(1000)
 
 

@@ -25,10 +25,12 @@ _TIMED: Final = """
 })
 """
 _CHOOSE: Final = (
-    'const e = document.getElementById("{0}"); e.value = "{1}"; e.dispatchEvent(new Event("change"))'
+    'const e = document.getElementById("{0}"); e.value = "{1}";'
+    ' e.dispatchEvent(new Event("change"))'
 )
 _PRESS: Final = (
-    'document.getElementById("bars-chart").dispatchEvent(new KeyboardEvent("keydown", {{key: "{0}"}}))'
+    'document.getElementById("bars-chart")'
+    '.dispatchEvent(new KeyboardEvent("keydown", {{key: "{0}"}}))'
 )
 #: An input and the one that takes it back; each is timed.
 INPUTS: Final = {

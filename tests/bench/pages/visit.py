@@ -26,7 +26,8 @@ _WATCH: Final = """
     for (const entry of list.getEntries())
       if (entry.name === "first-contentful-paint") seen.first_contentful_paint = entry.startTime;
   }).observe({ type: "paint", buffered: true });
-  const left = new Map(Object.entries(conditions).map(([name, text]) => [name, new Function(`return ${text}`)]));
+  const left = new Map(
+    Object.entries(conditions).map(([name, text]) => [name, new Function(`return ${text}`)]));
   const look = () => {
     for (const [name, isMet] of left) {
       if (!document.body || !isMet()) continue;
@@ -72,9 +73,7 @@ async def visit(
     browser: Browser, conditions: dict[str, str], *, script: str = ""
 ) -> AsyncIterator[tuple[Page, CDPSession, Wire]]:
     """Open an empty page of a browser without cache or cookies that watches ``conditions``."""
-    context = await browser.new_context(
-        locale="en-GB", viewport={"width": WIDTH, "height": HEIGHT}
-    )
+    context = await browser.new_context(locale="en-GB", viewport={"width": WIDTH, "height": HEIGHT})
     page = await context.new_page()
     page.set_default_timeout(PATIENCE_MS)
     if conditions:
