@@ -37,6 +37,7 @@ from services.api.http.prometheus_errors import BadQuery, Unexecutable
 from services.api.prometheus.refusals import BadQueryError, ExecutionError
 from services.core.accounting.emission_report.period import NotBegunError
 from services.core.accounting.hj212.frames import FrameError
+from services.core.facility.editing.document import EditError
 from services.core.facility.errors import ApplyError, FacilityFileError
 from services.core.facility.value_plausibility import ImplausibleValueError
 from services.core.store.alerts.outbox import NotifierAwayError
@@ -61,6 +62,7 @@ _REFUSALS: Final[dict[type[Exception], type[Problem]]] = {
     NothingKnownError: NotFound,
     OwnedElsewhereError: Conflict,
     UnusableError: InvalidRequest,
+    EditError: InvalidRequest,
     NotGrantedError: Forbidden,
     ApplyError: Conflict,
     ArchivedDayError: Archived,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from pydantic import Field
 
@@ -38,6 +39,19 @@ class FileCheck(Answer):
     )
     warnings: list[str] = Field(
         examples=[[]], description="configuration that is valid but may be unintended"
+    )
+
+
+class EditedFile(Answer):
+    """A text with the edits that were asked for."""
+
+    text: str = Field(
+        examples=["facility:\n  id: linz  # in topics\n"],
+        description="as it was sent, but for what was edited: comments and layout stay",
+    )
+    document: dict[str, Any] = Field(
+        examples=[{"facility": {"id": "linz"}}],
+        description="what the text states, as JSON; days and instants as they are written",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from fastapi import APIRouter, Header, Request
 from fastapi import Query as FromQuery
@@ -31,6 +31,7 @@ from services.api.http.problems import (
 from services.api.http.shapes import Shape
 from services.api.models.facility_files import (
     Applied,
+    EditedFile,
     FileCheck,
     FileDifference,
     FileProblem,
@@ -39,6 +40,8 @@ from services.api.models.facility_files import (
 )
 from services.core.accounting.factors import Factor
 from services.core.facility.checks import warnings
+from services.core.facility.editing.edits import MAX_EDITS, edited
+from services.core.facility.editing.patch import Edit
 from services.core.facility.file import check, parse, refuse_other
 from services.core.store.audit.record import difference
 from services.core.store.operations.apply_facility import apply_facility
@@ -170,6 +173,49 @@ async def post_check(
             "warnings": checked.warnings,
         }
     )
+
+
+class FileEdit(Query):
+    """An operation of JSON Patch, of those that concern one place."""
+
+    op: Literal["add", "replace", "remove"] = Field(description="what to do, as in RFC 6902")
+    path: str = Field(
+        max_length=2000,
+        description="JSON pointer to the part; `-` is behind the end of a list",
+        examples=["/thresholds/0/above"],
+    )
+    value: Any = Field(None, description="what is stated there", examples=[1200])
+
+
+class EditBody(Query):
+    """Body of ``POST /v1/facilities/{facility}/edit``."""
+
+    text: str = Field(
+        description="facility file, YAML or JSON", examples=["facility:\n  id: linz  # in topics\n"]
+    )
+    edits: list[FileEdit] = Field(
+        [], max_length=MAX_EDITS, description="made one after another; none: the text is only read"
+    )
+
+
+@router.post(
+    "/v1/facilities/{facility}/edit",
+    summary="Edit the text of a facility file",
+    response_model=EditedFile,
+    responses=documented(Forbidden, NotFound, BodyTooLarge),
+)
+async def post_edit(context: InContext, who: Engineer, facility: str, body: EditBody) -> Response:
+    """Change values in a text and leave the rest of it as it is: comments, order and layout.
+
+    Nothing is applied. What cannot be edited without changing other parts, such as what an alias
+    stands for, is refused.
+    """
+    if not who.sees(facility):
+        raise no_facility(facility)
+    edits = [Edit(op=edit.op, path=edit.path, value=edit.value) for edit in body.edits]
+    max_bytes = context.settings.file_bytes
+    document = await run_in_threadpool(lambda: edited(body.text, edits, max_bytes=max_bytes))
+    return json_answer({"text": document.text, "document": document.value})
 
 
 class VersionsQuery(Query):

@@ -14,6 +14,7 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.composer import Composer
 from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor, SafeConstructor
 from ruamel.yaml.events import AliasEvent
+from ruamel.yaml.nodes import Node
 from ruamel.yaml.parser import Parser
 from ruamel.yaml.scanner import Scanner
 
@@ -33,12 +34,25 @@ class TooMuchError(ValueError):
 
 
 def load_yaml(text: str, *, max_bytes: int) -> Any:
-    """Read YAML with its comments and lines: ruamel's round-trip types.
+    """Read YAML with its lines: ruamel's round-trip types.
 
     :raises TooMuchError: it is longer than ``max_bytes``, or has more keys and values than belong
         to that length, aliases written out.
     :raises ruamel.yaml.error.YAMLError, ValueError, RecursionError: it is no YAML.
     """
+    return _reader(text, max_bytes, _Composer).load(text)
+
+
+def compose_yaml(text: str, *, max_bytes: int) -> Node | None:
+    """Read YAML as its nodes, each with where it stands in the text; None: there is nothing.
+
+    An alias is a node of its own, :class:`AliasNode`. Errors as :func:`load_yaml`.
+    """
+    root: Node | None = _reader(text, max_bytes, _AliasComposer).compose(text)
+    return root
+
+
+def _reader(text: str, max_bytes: int, composer: type[_Composer]) -> YAML:
     if len(text.encode(errors="replace")) > max_bytes:
         raise TooMuchError(1, f"it has more than {max_bytes} bytes")
     max_nodes = max_bytes // _BYTES_A_NODE
@@ -47,14 +61,14 @@ def load_yaml(text: str, *, max_bytes: int) -> Any:
         raise TooMuchError(1, _too_many(max_nodes))
     reader = YAML(typ="rt")
 
-    class Bounded(_Composer):
+    class Bounded(composer):  # type: ignore[misc, valid-type]
         limit = max_nodes
 
     reader.Composer = Bounded
     # comments are read by nobody, and cost a fifth of the time
     reader.Scanner, reader.Parser = Scanner, Parser
     reader.Constructor = _Constructor
-    return reader.load(text)
+    return reader
 
 
 def _too_many(max_nodes: int) -> str:
@@ -91,6 +105,23 @@ class _Composer(Composer):
         if self._nodes > self.limit:
             raise TooMuchError(line, _too_many(self.limit))
         return node
+
+
+class AliasNode(Node):
+    """Where an alias stands; ``value`` is the node that it stands for."""
+
+    __slots__ = ()
+    id = "alias"
+
+
+class _AliasComposer(_Composer):
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Compose a node; an alias keeps its own place."""
+        event = self.parser.peek_event()
+        node = super().compose_node(parent, index)
+        if not isinstance(event, AliasEvent):
+            return node
+        return AliasNode(node.ctag, node, event.start_mark, event.end_mark)
 
 
 class _Map(CommentedMap):

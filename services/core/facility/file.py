@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,8 +140,23 @@ def load(text: str, max_bytes: int) -> CommentedMap:
 
     :raises FacilityFileError: it is none.
     """
-    try:
+    with refuse_what_is_no_yaml():
         document = load_yaml(text, max_bytes=max_bytes)
+    if not isinstance(document, CommentedMap):
+        raise FacilityFileError(
+            [Problem(line=1, message="a facility file starts with facility: {id: ...}")]
+        )
+    return document
+
+
+@contextmanager
+def refuse_what_is_no_yaml() -> Iterator[None]:
+    """Tell what a text is refused for that is being read.
+
+    :raises FacilityFileError: it is no YAML, or too much.
+    """
+    try:
+        yield
     except TooMuchError as error:
         message = f"{error}; split the facility, or raise TONNE_FILE_BYTES"
         raise FacilityFileError([Problem(line=error.line, message=message)]) from None
@@ -152,16 +168,14 @@ def load(text: str, max_bytes: int) -> CommentedMap:
             wrong = "a line is indented with a tab; YAML takes spaces only"
         problem = Problem(line=line, message=f"not YAML: {wrong}", column=column)
         raise FacilityFileError([problem]) from None
+    except FacilityFileError:
+        raise
     except (YAMLError, ValueError, RecursionError) as error:
         raise FacilityFileError([Problem(line=0, message=f"not YAML: {error}")]) from None
-    if not isinstance(document, CommentedMap):
-        raise FacilityFileError(
-            [Problem(line=1, message="a facility file starts with facility: {id: ...}")]
-        )
-    return document
 
 
-def _key(key: Any) -> str:
+def key_text(key: Any) -> str:
+    """Return a key as the model knows it."""
     # true and false are words of devices too, as in quality: {map: {true: good}}
     return str(key).lower() if isinstance(key, bool) else str(key)
 
@@ -169,7 +183,7 @@ def _key(key: Any) -> str:
 def plain(node: Any) -> Any:
     """Strip the round-trip types, which carry comments and styles."""
     if isinstance(node, dict):
-        return {_key(key): plain(value) for key, value in node.items()}
+        return {key_text(key): plain(value) for key, value in node.items()}
     if isinstance(node, list):
         return [plain(value) for value in node]
     if isinstance(node, bool) or node is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 from services.core.facility.model import FacilityFile
@@ -61,3 +62,18 @@ def _as_written(node: Any) -> Any:
         for key, value in node.items()
         if not (key == "title" and isinstance(value, str))
     }
+
+
+@cache
+def keys_of_instants() -> frozenset[str]:
+    """Return the keys whose value is a day or an instant wherever they stand."""
+    formats: dict[str, set[bool]] = {}
+    for part in schema()["$defs"].values():
+        for key, value in part.get("properties", {}).items():
+            formats.setdefault(key, set()).add(_is_instant(value))
+    return frozenset(key for key, kinds in formats.items() if kinds == {True})
+
+
+def _is_instant(value: dict[str, Any]) -> bool:
+    parts = value.get("anyOf", [value])
+    return any(part.get("format") in {"date", "date-time"} for part in parts)

@@ -130,6 +130,25 @@ async def test_a_file_made_from_a_version_that_was_replaced_is_refused(
     assert (await client.put(ADDRESS, content=mine, headers={"If-Match": "x"})).status_code == 422
 
 
+async def test_a_text_is_edited_in_place_and_nothing_is_applied(client: httpx.AsyncClient) -> None:
+    edits = [
+        {"op": "replace", "path": "/facility/name", "value": "New works"},
+        {"op": "add", "path": "/thresholds", "value": [{"id": "hot", "measure": "rate"}]},
+    ]
+    after = (await client.post(f"{ADDRESS}/edit", json={"text": TEXT, "edits": edits})).json()
+    added = "thresholds:\n  - {id: hot, measure: rate}\n"
+    assert after["text"] == TEXT.replace("name: Works", "name: New works") + added
+    assert after["document"]["facility"]["name"] == "New works"
+    # a day is what is written
+    assert after["document"]["factors"][0]["valid_from"] == "2020-01-01"
+    assert (await client.get(ADDRESS)).status_code == 404
+    wrong = {"text": TEXT, "edits": [{"op": "remove", "path": "/sources/9"}]}
+    refused = await client.post(f"{ADDRESS}/edit", json=wrong)
+    assert (refused.status_code, "no entry" in refused.json()["detail"]) == (422, True)
+    refused = await client.post(f"{ADDRESS}/edit", json={"text": "a: ["})
+    assert refused.json()["errors"][0]["line"] == 1
+
+
 async def test_mistakes_are_told_with_their_places(client: httpx.AsyncClient) -> None:
     wrong = TEXT.replace(
         "quantity: power, unit: kW, kind: gauge", "quantity: power, unit: kW, knd: gauge"
