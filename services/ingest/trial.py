@@ -19,7 +19,7 @@ from services.core.timeline.instants import from_us
 from services.ingest import route
 from services.ingest.arrivals import Arrivals
 from services.ingest.decode.instant import NEWEST_US, OLDEST_US
-from services.ingest.decode.observation import QUALITY, TIME_FROM_DEVICE, Problem
+from services.ingest.decode.observation import QUALITY, TIME_FROM_DEVICE, Part, Problem
 from services.ingest.prepare import Candidate, Preparation, TimeBounds
 from services.ingest.quarantine.reasons import Reason, explain
 from services.ingest.resolve import Destination, Directory, Publisher
@@ -153,10 +153,14 @@ def _refused(owner: Publisher | Destination, problem: Problem) -> Refused:
 def place(devices: read.Devices, channel: read.Channel) -> str:
     """Say where in a payload a channel's value stands."""
     device = devices.by_name[channel.facility, channel.device]
-    stated = channel.spec.get("from")
-    if device.format == "json":
-        return str(stated or "the payload")
-    return f"values.{channel.slug}" if device.format == "native" else str(stated or channel.slug)
+    if device.format == "native":
+        return f"values.{channel.slug}"
+    if device.format == "senml":
+        return str(channel.spec.get("from") or channel.slug)
+    packed = channel.spec.get("bytes")
+    return _in_payload(channel.spec) + (
+        "" if packed is None else f", byte {packed.get('from_byte', 0)}"
+    )
 
 
 def clock(devices: read.Devices, taken: Taken) -> str:
@@ -166,5 +170,12 @@ def clock(devices: read.Devices, taken: Taken) -> str:
     device = devices.by_name[taken.channel.facility, taken.channel.device]
     stated = taken.channel.spec.get("timestamp") or device.spec.get("timestamp")
     if stated is not None:
-        return str(stated["from"])
+        return _in_payload(stated)
     return "ts" if device.format == "native" else "bt + t"
+
+
+def _in_payload(part: Part) -> str:
+    """Say what ``from`` and ``cell`` of a part of a mapping name."""
+    stated = part.get("from", "@")
+    cell = f", cell {part['cell']}" if "cell" in part else ""
+    return ("the payload" if stated == "@" else str(stated)) + cell

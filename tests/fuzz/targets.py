@@ -56,6 +56,11 @@ devices:
       - {id: k, from: "l[*].v", timestamp: {from: "l[].t", format: "%Y%m%d%H%M%S", number: hex}, quantity: energy, unit: {from: u, map: {MWH: MWh}, default: kWh}, kind: gauge, quality: {from: q, map: {true: good, a: bad}}}
       - {id: m, from: a, number: hex, quantity: energy, unit: kWh, kind: gauge}
       - {id: n, from: "max([l[?x].v | [0], a])", number: comma, quantity: energy, unit: kWh, kind: gauge}
+      - {id: o, from: a, number: point, unit: {suffix: true, default: kWh}, quantity: energy, kind: gauge}
+      - {id: p, from: b, bytes: {written: base64, type: float32, word_order: little}, quantity: energy, unit: kWh, kind: gauge}
+      - {id: q, from: c, bytes: {written: hex, type: uint64, byte_order: little}, quantity: energy, unit: kWh, kind: gauge}
+      - {id: r, from: l, bytes: {written: registers, type: int16, from_byte: 2}, quantity: energy, unit: kWh, kind: gauge}
+      - {id: s, from: a, cell: 2, number: comma, unit: {from: a, cell: 3, default: kWh}, quantity: energy, kind: gauge}
       - id: i
         from: "floor(t)"
         quantity: energy

@@ -36,8 +36,11 @@ from services.core.facility.fields import (
 )
 from services.core.facility.in_force import DATED, InForce, in_force
 from services.core.facility.mapping_model import (
+    Bytes,
+    Cell,
     ColumnsOf,
     Conditions,
+    Delimiter,
     NumberKind,
     Quality,
     Timestamp,
@@ -141,8 +144,24 @@ class Channel(Part):
     number: NumberKind | None = Field(
         None,
         description=(
-            "json: how text is read as a number: decimal, comma (1.234,5) or hex. Default: only"
-            " what can be read in one way."
+            "json: how text is read as a number: decimal, comma (1.234,5 and 1 234,5), point"
+            " (1,234.5) or hex. Default: only what can be read in one way."
+        ),
+    )
+    cell: Cell | None = Field(
+        None,
+        description=(
+            "json: cell of the text at from that is the value, such as 2 in 1780304400;12.5. Of a"
+            " text of several lines each is a reading, with the time in the same line. Default:"
+            " the whole text."
+        ),
+    )
+    bytes: Bytes | None = Field(
+        None,
+        examples=[{"written": "base64", "type": "float32", "word_order": "little"}],
+        description=(
+            "json: how the number is packed into bytes, such as {written: base64, type: float32}"
+            " for QUgAAA== (12.5). Default: it is written as a number."
         ),
     )
     quantity: str = Field(
@@ -153,15 +172,16 @@ class Channel(Part):
         examples=["kWh"],
         description=(
             "Unit of the values, any unit of the quantity; readings are stored in it. json: "
-            "also {from: JMESPath, default: kWh}, with map, where the payload carries the unit;"
-            " readings are stored in default."
+            "also {from: JMESPath, default: kWh} where the payload carries the unit, or {suffix:"
+            " true, default: kWh} where it stands behind the number as in 12.5 kWh; cell as of the"
+            " value, and map from the payload's words to units. Readings are stored in default."
         ),
     )
     unit_from: UnitFrom | None = Field(
         None,
         description=(
             "json: where the payload carries the unit, as stored; in a file write unit: {from: "
-            "..., default: ...}."
+            "..., default: ...} or unit: {suffix: true, default: ...}."
         ),
     )
     scale: ScaleOverTime | None = Field(
@@ -318,8 +338,8 @@ class Channel(Part):
     invalid: Annotated[tuple[InvalidMarker, ...], Field(max_length=20)] | None = Field(
         None,
         description=(
-            "What the device sends where it has no value, such as [9999.9, -1]: numbers as sent"
-            " and, with json, text. They are gaps."
+            "What the device sends where it has no value, such as [65535, -9999, unavailable]:"
+            " numbers as sent, before scale, and, with json, text. They are gaps."
         ),
     )
     calibration: Calibration | None = Field(
@@ -374,7 +394,8 @@ class Channel(Part):
             return data
         if "default" not in unit:
             raise ValueError(
-                "unit: {from: ...} needs default, the unit that readings are kept in, such as kWh"
+                "a unit that the payload tells needs default, the unit that readings are kept in,"
+                " such as kWh"
             )
         source = {key: value for key, value in unit.items() if key != "default"}
         return {**data, "unit": unit["default"], "unit_from": source}
@@ -547,6 +568,13 @@ class Device(Part):
         None,
         description=(
             "json: where the message says how good its values are. Default: every value is good."
+        ),
+    )
+    delimiter: Delimiter | None = Field(
+        None,
+        description=(
+            'json: what stands between the cells of a text, one character such as ";" or "\\t".'
+            " Default: a comma."
         ),
     )
     channels: Annotated[tuple[Channel, ...], at_most(2000)] = Field(

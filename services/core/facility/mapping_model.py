@@ -16,7 +16,10 @@ from services.core.facility.fields import DurationS, Expression, Part, Zone
 QualityName = Literal["good", "uncertain", "bad", "calibration", "maintenance"]
 
 #: How texts are read as numbers; without it, only those that can be read in one way.
-NumberKind = Literal["decimal", "comma", "hex"]
+NumberKind = Literal["decimal", "comma", "point", "hex"]
+
+#: A column of a text, the first is 1.
+Cell = Annotated[int, Field(strict=True, ge=1, le=1000)]
 
 
 def word(value: Any) -> str | None:
@@ -59,6 +62,16 @@ def _each_as_words(value: object) -> object:
     return {k: _words_of_list(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
+def _delimiter(text: str) -> str:
+    if len(text) != 1 or text.isalnum() or text in '"\r\n.-+':
+        raise ValueError(
+            f"{text[:20]!r} cannot part cells: it is one character that numbers and quotation do"
+            ' not have, such as ";" or "\\t"'
+        )
+    return text
+
+
+Delimiter = Annotated[str, AfterValidator(_delimiter)]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 #: The same as a payload may have it: empty, too.
 _AnyWord = Annotated[str, StringConstraints(max_length=100)]
@@ -111,8 +124,15 @@ class Timestamp(Part):
     number: NumberKind | None = Field(
         None,
         description=(
-            "How times that are text are read as numbers: decimal, comma or hex. Default: only "
-            "what can be read in one way."
+            "How times that are text are read as numbers: decimal, comma, point or hex. Default:"
+            " only what can be read in one way."
+        ),
+    )
+    cell: Cell | None = Field(
+        None,
+        description=(
+            "Cell of the text at from that is the time, such as 1 in 1780304400;12.5. Default: the"
+            " whole text."
         ),
     )
     invalid: Words | None = Field(
@@ -165,6 +185,13 @@ class Quality(Part):
         alias="from",
         description="JMESPath to the word that says how good the value is.",
     )
+    cell: Cell | None = Field(
+        None,
+        description=(
+            "Cell of the text at from that is the word, such as 3 in 12.5;kWh;ok. Default: the"
+            " whole text."
+        ),
+    )
     map: Annotated[
         dict[Word, QualityName], BeforeValidator(_words), Field(min_length=1, max_length=1000)
     ] = Field(
@@ -186,11 +213,84 @@ class Quality(Part):
 class UnitFrom(Part):
     """Where a foreign JSON payload tells the unit of a value, and in which words."""
 
-    from_: Expression = Field(examples=["unit"], alias="from", description="JMESPath to the unit.")
+    from_: Expression | None = Field(
+        None, examples=["unit"], alias="from", description="JMESPath to the unit."
+    )
+    cell: Cell | None = Field(
+        None, description="Cell of the text at from that is the unit. Default: the whole text."
+    )
+    suffix: Literal[True] | None = Field(
+        None,
+        description=(
+            "true: the unit stands behind the number, in one text such as 12.5 kWh. A number alone"
+            " is in the channel's unit."
+        ),
+    )
     map: Annotated[dict[Word, str], BeforeValidator(_words), Field(max_length=1000)] | None = Field(
         None,
         description=(
             "The payload's words, each with the unit it means. Default: the words are units "
             "already."
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _stands_in_one_place(self) -> UnitFrom:
+        if (self.from_ is None) == (self.suffix is None):
+            raise ValueError(
+                "unit says either from, where the unit stands in the payload, or suffix: true where"
+                " it stands behind the number, as in 12.5 kWh"
+            )
+        if self.cell is not None and self.from_ is None:
+            raise ValueError("cell is one of the text at from: say from, too")
+        return self
+
+
+class Bytes(Part):
+    """How a number is packed into bytes that a foreign JSON payload carries."""
+
+    written: Literal["base64", "hex", "registers"] = Field(
+        examples=["base64"],
+        description=(
+            "How the payload writes the bytes: base64, hex (two digits a byte), or registers, an"
+            " array of numbers from 0 to 65535 as Modbus gateways send them."
+        ),
+    )
+    type: Literal[
+        "int8",
+        "uint8",
+        "int16",
+        "uint16",
+        "int32",
+        "uint32",
+        "int64",
+        "uint64",
+        "float32",
+        "float64",
+    ] = Field(
+        examples=["float32"],
+        description=(
+            "What the bytes are: a whole number with (int) or without sign (uint), or a number of"
+            " IEEE 754 (float), of so many bits."
+        ),
+    )
+    from_byte: Annotated[int, Field(strict=True, ge=0, le=4096)] = Field(
+        0,
+        description=(
+            "Bytes before the first one of the number, such as 4 behind two registers of 16 bits."
+        ),
+    )
+    byte_order: Literal["big", "little"] = Field(
+        "big",
+        description=(
+            "Which byte of 16 bits comes first: big, the one that counts more, or little. With"
+            " word_order: big and big are ABCD, big and little CDAB, little and big BADC, little"
+            " and little DCBA."
+        ),
+    )
+    word_order: Literal["big", "little"] = Field(
+        "big",
+        description=(
+            "Which 16 bits of a longer number come first: big, those that count more, or little."
         ),
     )

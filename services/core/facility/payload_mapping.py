@@ -10,6 +10,7 @@ from typing import Final
 from services.core.accounting.units import UnitError, conversion
 from services.core.facility import mapping_expression, model
 from services.core.facility.devices import A_KIND
+from services.core.facility.mapping_model import Quality, Timestamp, UnitFrom
 
 Path = tuple[str | int, ...]
 Finding = tuple[Path, str]
@@ -18,9 +19,9 @@ Finding = tuple[Path, str]
 _SENML_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:./_-]*(?:#[vs])?\Z")
 
 #: Keys of a channel that map JSON.
-_OF_JSON: Final = ("timestamp", "where", "quality", "number", "unit_from")
+_OF_JSON: Final = ("timestamp", "where", "quality", "number", "cell", "bytes", "unit_from")
 #: Keys of a device that do.
-_OF_JSON_DEVICE: Final = ("timestamp", "records", "columns", "where", "quality")
+_OF_JSON_DEVICE: Final = ("timestamp", "records", "columns", "where", "quality", "delimiter")
 
 #: Topics with a meaning of their own.
 _RESERVED: Final = re.compile(
@@ -79,7 +80,8 @@ def _topics(
 def _taken(topic: str, device: model.Device, channel: model.Channel) -> _Taken:
     """Return what a channel takes of the messages at a topic."""
     if device.format == "json":
-        chosen = repr((device.columns, device.where, channel.where))
+        first_byte = None if channel.bytes is None else channel.bytes.from_byte
+        chosen = repr((device.columns, device.where, channel.where, channel.cell, first_byte))
         return topic, device.format, device.records, channel.from_ or "@", chosen
     if device.format == "senml":
         return topic, device.format, None, (channel.from_ or channel.id).removesuffix("#v"), ""
@@ -98,6 +100,8 @@ def _native(path: Path, device: model.Device) -> Iterator[Finding]:
 
 
 def _json(path: Path, device: model.Device) -> Iterator[Finding]:
+    if device.delimiter is not None and not any(part.cell for part in _with_cells(device)):
+        yield (*path, "delimiter"), "delimiter parts the cells of a text, and no cell is named"
     if device.records is not None:
         yield from _expression((*path, "records"), device.records)
     yield from _columns((*path, "columns"), device)
@@ -107,10 +111,15 @@ def _json(path: Path, device: model.Device) -> Iterator[Finding]:
         place = (*path, "channels", j)
         if channel.from_ is not None:
             yield from _expression((*place, "from"), channel.from_)
-        elif sharing[model.own_topic(device.topic, channel.topic)] > 1:
+        elif (
+            sharing[model.own_topic(device.topic, channel.topic)] > 1
+            and channel.cell is None
+            and channel.bytes is None
+        ):
             need = f"{channel.id} needs from: where its value stands in the payload, such as"
             yield place, f"{need} ENERGY.Total, or a topic for itself"
         yield from _expressions(place, channel)
+        yield from _ways_of_reading(place, channel)
         if (
             channel.kind in {"interval", "event"}
             and channel.timestamp is None
@@ -143,6 +152,32 @@ def _senml(path: Path, device: model.Device) -> Iterator[Finding]:
             yield (*place, "from"), f"{name} feeds {owner} already; one channel is enough"
 
 
+def _with_cells(device: model.Device) -> Iterator[model.Channel | Timestamp | Quality | UnitFrom]:
+    """Find all parts of a device that may name a cell."""
+    yield from device.measured
+    sides = [device.timestamp, device.quality]
+    for channel in device.measured:
+        sides += [channel.timestamp, channel.quality]
+        if channel.unit_from is not None:
+            yield channel.unit_from
+    yield from (side for side in sides if side is not None)
+
+
+def _ways_of_reading(path: Path, channel: model.Channel) -> Iterator[Finding]:
+    """Find keys of one value that exclude each other."""
+    packed, number = channel.bytes, channel.number
+    has_suffix = channel.unit_from is not None and channel.unit_from.suffix is not None
+    if packed is not None and number is not None:
+        mistake = "number reads text, and bytes says how the number is packed"
+        yield (*path, "number"), f"{mistake}: remove one of the two"
+    if has_suffix and (packed is not None or number == "hex"):
+        mistake = "suffix is a unit behind decimal digits"
+        yield (*path, "unit"), f"{mistake}: say from, where the unit stands, or the unit itself"
+    if channel.cell is not None and packed is not None and packed.written == "registers":
+        mistake = "cell is one of a text, and registers are an array"
+        yield (*path, "cell"), f"{mistake}: remove one of the two"
+
+
 def _expressions(path: Path, part: model.Device | model.Channel) -> Iterator[Finding]:
     for text in part.where or ():
         yield from _expression((*path, "where"), text)
@@ -151,7 +186,8 @@ def _expressions(path: Path, part: model.Device | model.Channel) -> Iterator[Fin
     if part.quality is not None:
         yield from _expression((*path, "quality", "from"), part.quality.from_)
     if isinstance(part, model.Channel) and part.unit_from is not None:
-        yield from _expression((*path, "unit", "from"), part.unit_from.from_)
+        if part.unit_from.from_ is not None:
+            yield from _expression((*path, "unit", "from"), part.unit_from.from_)
         for unit in (part.unit_from.map or {}).values():
             try:
                 conversion(unit, part.unit)

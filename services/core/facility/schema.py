@@ -44,7 +44,7 @@ def _unit_that_the_payload_tells(stored: dict[str, Any]) -> dict[str, Any]:
     return {
         **stored,
         "properties": {**stored["properties"], "default": default},
-        "required": [*stored["required"], "default"],
+        "required": ["default"],
     }
 
 

@@ -13,17 +13,18 @@ from typing import Any, Final
 
 from services.core.facility.mapping_expression import MAX_STEPS, Budget
 from services.ingest.decode import json_document
+from services.ingest.decode.cells import COMMA, selected
 from services.ingest.decode.json_record import Channel, Columns, Taker
 from services.ingest.decode.observation import Decoded, Decoder, Part, UndecodableError
+from services.ingest.decode.packed_number import packed_number
 from services.ingest.decode.record_source import RecordSource, Where, chosen, record_source
 from services.ingest.decode.selection import (
     Selection,
     SelectionCostError,
     is_path,
-    selection,
 )
 from services.ingest.decode.shown import shown
-from services.ingest.decode.text_number import READERS, decimal, plain
+from services.ingest.decode.text_number import READERS, Reader, decimal, plain
 from services.ingest.decode.timestamp import ARRIVAL, time_rule
 from services.ingest.decode.wording import quality_rule, unit_rule
 from services.ingest.quarantine.reasons import Reason
@@ -34,7 +35,7 @@ _LONGEST_LIST_BYTES: Final = 64 * 1024
 _CONTAINERS: Final = (dict, list)
 
 #: Ways of reading a number that JSON has not.
-_NOT_OF_JSON: Final = frozenset({"comma", "hex"})
+_NOT_OF_JSON: Final = frozenset({"comma", "point", "hex"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,7 +46,7 @@ class _Mapping:
     channels: tuple[Channel, ...]
     #: whether any message can be of use that is neither an object nor an array
     takes_scalars: bool
-    #: whether every message is one number as text, in a way of writing that JSON has not
+    #: whether every message is one text, in a way of writing that JSON has not
     is_text: bool
     #: of all expressions together, for one message
     budget: Budget
@@ -59,24 +60,36 @@ def decoder(device: Part, channels: Sequence[Part], *, max_steps: int = MAX_STEP
     ``max_steps``: what one message may cost, in steps of ``facility.mapping_expression``.
     """
     budget = Budget(max_steps)
+    delimiter = device.get("delimiter", COMMA)
     # made once, for what a record tells by one rule is looked up once
-    device_time = time_rule(device["timestamp"], budget) if "timestamp" in device else ARRIVAL
-    device_quality = quality_rule(device["quality"], budget) if "quality" in device else None
+    device_time = (
+        time_rule(device["timestamp"], budget, delimiter) if "timestamp" in device else ARRIVAL
+    )
+    device_quality = (
+        quality_rule(device["quality"], budget, delimiter) if "quality" in device else None
+    )
     whole = [channel.get("from", "@") == "@" for channel in channels]
     records = record_source(device, budget)
     taken = tuple(
         Channel(
             id=channel["id"],
-            select=_selected(channel, budget),
+            select=_selected(channel, budget, delimiter),
             no_value=frozenset(t for t in channel.get("invalid", ()) if isinstance(t, str)),
             time=(
-                time_rule(channel["timestamp"], budget) if "timestamp" in channel else device_time
+                time_rule(channel["timestamp"], budget, delimiter)
+                if "timestamp" in channel
+                else device_time
             ),
             quality=(
-                quality_rule(channel["quality"], budget) if "quality" in channel else device_quality
+                quality_rule(channel["quality"], budget, delimiter)
+                if "quality" in channel
+                else device_quality
             ),
-            unit=unit_rule(channel["unit_from"], budget) if "unit_from" in channel else None,
-            read=READERS[channel.get("number")],
+            unit=unit_rule(channel["unit_from"], budget, delimiter)
+            if "unit_from" in channel
+            else None,
+            read=_reader(channel),
+            is_of_registers=channel.get("bytes", {}).get("written") == "registers",
             needs_time=channel.get("kind") in {"interval", "event"},
         )
         for channel in channels
@@ -85,18 +98,30 @@ def decoder(device: Part, channels: Sequence[Part], *, max_steps: int = MAX_STEP
         records=records,
         channels=taken,
         takes_scalars=any(whole),
-        is_text=bool(whole)
-        and all(whole)
-        and all(channel.get("number") in _NOT_OF_JSON for channel in channels),
+        is_text=bool(whole) and all(whole) and all(map(_reads_text, channels)),
         budget=budget,
         costs=(records is not None and records.costs) or not all(map(is_path, _selections(taken))),
     )
     return partial(_decode, mapping)
 
 
-def _selected(channel: Part, budget: Budget) -> Selection:
-    select = selection(channel.get("from"), budget)
+def _selected(channel: Part, budget: Budget, delimiter: str) -> Selection:
+    select = selected(channel, budget, delimiter)
     return chosen(select, Where(channel["where"], budget)) if "where" in channel else select
+
+
+def _reader(channel: Part) -> Reader:
+    return packed_number(channel["bytes"]) if "bytes" in channel else READERS[channel.get("number")]
+
+
+def _reads_text(channel: Part) -> bool:
+    """Whether what a channel reads is a text that need not be JSON."""
+    return (
+        channel.get("number") in _NOT_OF_JSON
+        or "cell" in channel
+        or channel.get("bytes", {}).get("written") in {"base64", "hex"}
+        or channel.get("unit_from", {}).get("suffix", False)
+    )
 
 
 def _selections(channels: Sequence[Channel]) -> Iterator[Selection]:
@@ -133,10 +158,15 @@ def _decode(mapping: _Mapping, payload: bytes, received_us: int) -> Decoded:
 
 
 def _text(payload: bytes) -> str:
+    """Return a text as it is, or as JSON writes it."""
+    if payload.lstrip()[:1] == b'"':
+        document = json_document.read(payload)
+        if isinstance(document, str):
+            return document
     try:
-        return payload[:_LONGEST_LIST_BYTES].decode("ascii")
+        return payload.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise UndecodableError(Reason.BAD_VALUE, "the payload is not a number as text") from None
+        raise UndecodableError(Reason.BAD_VALUE, "the payload is not text in UTF-8") from None
 
 
 def _document(payload: bytes) -> Any:

@@ -57,6 +57,8 @@ class Channel:
     read: Reader
     #: whether a value that comes twice counts twice, so that its arrival is no time for it
     needs_time: bool
+    #: whether a list is one value: the registers that it is packed into
+    is_of_registers: bool = False
 
 
 @dataclass(slots=True)
@@ -100,7 +102,9 @@ class Taker:
                 selected = channel.select(record)
                 if selected is MISSING:
                     continue
-                if isinstance(selected, list):
+                if isinstance(selected, list) and not (
+                    channel.is_of_registers and type(selected) is list
+                ):
                     self._list(channel, selected)
                 else:
                     timed = self._timed(channel)
@@ -240,7 +244,7 @@ class Taker:
                 return
         if unit_rule is not None:
             try:
-                unit = unit_rule.unit(unit_rule.select(self._record))
+                raw, unit = unit_rule.apart(raw, self._record)
             except ValueError as error:
                 self._problem(Reason.UNIT_NOT_CONVERTIBLE, str(error), channel, ts_us)
                 return
@@ -269,7 +273,11 @@ def _number(channel: Channel, raw: Any, quality: int) -> tuple[float | None, int
 
     :raises ValueError: it is no number.
     """
-    value = channel.read(raw)
+    mistake = ""
+    try:
+        value = channel.read(raw)
+    except ValueError as error:
+        value, mistake = None, str(error)
     if value is not None and math.isfinite(value):
         return value, quality
     if quality in _NO_VALUE:
@@ -277,5 +285,5 @@ def _number(channel: Channel, raw: Any, quality: int) -> tuple[float | None, int
     if value is None and raw is not None:
         if isinstance(raw, str) and says_no_value(raw, channel.no_value):
             return None, _BAD
-        raise ValueError(f"{shown(raw)} is not a number{advice(raw)}")
+        raise ValueError(mistake or f"{shown(raw)} is not a number{advice(raw)}")
     return None, quality if value is None else _BAD

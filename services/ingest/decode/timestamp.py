@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 from services.core.facility.mapping_expression import Budget
 from services.core.facility.mapping_model import word
 from services.core.timeline.instants import from_us, to_us
+from services.ingest.decode.cells import COMMA, selected
 from services.ingest.decode.instant import parse_date_time, parse_epoch
 from services.ingest.decode.observation import TIME_FROM_BROKER, TIME_FROM_DEVICE
-from services.ingest.decode.selection import MISSING, Selection, nothing, selection
+from services.ingest.decode.selection import MISSING, Selection, nothing
 from services.ingest.decode.shown import shown
 from services.ingest.decode.text_number import READERS, Reader, number
 
@@ -95,14 +96,18 @@ _AHEAD_US: Final = 300_000_000
 ARRIVAL: Final = TimeRule(select=nothing, zone=None, unit=None)
 
 
-def time_rule(part: Mapping[str, Any], budget: Budget | None = None) -> TimeRule:
+def time_rule(
+    part: Mapping[str, Any], budget: Budget | None = None, delimiter: str = COMMA
+) -> TimeRule:
     """Return the rule that a file's ``timestamp`` states; ``budget``: see :mod:`.selection`.
+
+    ``delimiter``: what parts the cells of a text.
 
     :raises ValueError, KeyError: the part cannot be used.
     """
     zone = part.get("timezone")
     return TimeRule(
-        select=selection(part["from"], budget),
+        select=selected(part, budget, delimiter),
         zone=None if zone is None else ZoneInfo(zone),
         unit=part.get("unit"),
         format=part.get("format"),

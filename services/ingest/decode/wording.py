@@ -8,9 +8,11 @@ from typing import Any
 
 from services.core.facility.mapping_expression import Budget
 from services.core.facility.mapping_model import word
+from services.ingest.decode.cells import COMMA, selected
 from services.ingest.decode.observation import GOOD, QUALITY
-from services.ingest.decode.selection import MISSING, Selection, selection
+from services.ingest.decode.selection import MISSING, Selection, nothing
 from services.ingest.decode.shown import shown
+from services.ingest.decode.text_number import apart
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,10 +48,22 @@ class UnitRule:
 
     select: Selection
     words: Mapping[str, str]
+    #: whether it stands behind the number, in one text
+    is_suffix: bool = False
 
     def fixed(self, raw: Any) -> UnitRule:
         """Return the rule for one value of a list, whose unit ``raw`` tells."""
         return replace(self, select=lambda _record: raw)
+
+    def apart(self, raw: Any, record: Any) -> tuple[Any, str | None]:
+        """Return what a value is without its unit, and the unit; None: none is told.
+
+        :raises ValueError: it is no word.
+        """
+        if not self.is_suffix:
+            return raw, self.unit(self.select(record))
+        parts = apart(raw) if isinstance(raw, str) else None
+        return (raw, None) if parts is None else (parts[0], self.unit(parts[1]))
 
     def unit(self, raw: Any) -> str | None:
         """Return the unit that a word means; None: none is told.
@@ -64,16 +78,21 @@ class UnitRule:
         return self.words.get(text, text)
 
 
-def quality_rule(part: Mapping[str, Any], budget: Budget) -> QualityRule:
+def quality_rule(part: Mapping[str, Any], budget: Budget, delimiter: str = COMMA) -> QualityRule:
     """Return the rule that a ``quality`` of the facility file states."""
     default = part.get("default")
     return QualityRule(
-        select=selection(part["from"], budget),
+        select=selected(part, budget, delimiter),
         words={text: QUALITY[name] for text, name in part["map"].items()},
         default=None if default is None else QUALITY[default],
     )
 
 
-def unit_rule(part: Mapping[str, Any], budget: Budget) -> UnitRule:
-    """Return the rule that ``unit: {from: ...}`` of the facility file states."""
-    return UnitRule(select=selection(part["from"], budget), words=part.get("map") or {})
+def unit_rule(part: Mapping[str, Any], budget: Budget, delimiter: str = COMMA) -> UnitRule:
+    """Return the rule that ``unit: {from: ...}`` or ``unit: {suffix: true}`` of the file states."""
+    is_suffix = part.get("suffix", False)
+    return UnitRule(
+        select=nothing if is_suffix else selected(part, budget, delimiter),
+        words=part.get("map") or {},
+        is_suffix=is_suffix,
+    )

@@ -115,7 +115,8 @@ def test_devices_of_one_facility_share_a_topic_and_one_refusal() -> None:
     fleet.quarantine.clear()
     fleet.receive("t", '{"m7": "a", "m9": "b"}')
     assert owners(fleet) == [("linz", None, Reason.BAD_VALUE)]
-    assert 'x: "a" is not a number (devices m7)' in fleet.quarantine[0].detail
+    assert 'x: "a" is not a number' in fleet.quarantine[0].detail
+    assert "(devices m7); " in fleet.quarantine[0].detail
 
 
 def test_native_devices_of_one_topic_answer_for_their_channels() -> None:
