@@ -14,8 +14,7 @@ from importlib.metadata import version
 import psycopg
 import structlog
 import uvloop
-from fastapi import Depends, FastAPI
-from fastapi.routing import APIRoute
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
 from services.api.admission.gate import Gate
@@ -108,6 +107,55 @@ repeated or comma separated. Masses are in kilograms. `null` is unknown, `0` is 
 """
 
 
+#: What every app answers; it knows no settings. Of several that an address fits, the first answers.
+_ROUTES = APIRouter(
+    dependencies=[Depends(well_asked)], generate_unique_id_function=lambda route: route.name
+)
+for _part in (
+    facilities,
+    facility_factors,
+    facility_files,
+    live,
+    organisations,
+    overview,
+    emissions,
+    readings,
+    quarantine,
+    replay,
+    restatements,
+    reports,
+    emission_report,
+    cbam,
+    hj212,
+    china_month,
+    pollutants,
+    limits,
+    intensity,
+    footprints,
+    pathway,
+    removals,
+    forecast,
+    electricity,
+    explain,
+    factor_shares,
+    factors,
+    alerts,
+    thresholds,
+    recipients,
+    schema,
+    maintenance,
+    chart_annotations,
+    audit,
+    people,
+    oidc,
+    operation,
+    prometheus,
+    dashboard,
+    documentation,
+):
+    _ROUTES.include_router(_part.router)
+
+
 def create_app(
     settings: Settings,
     *,
@@ -158,11 +206,9 @@ def create_app(
         version=version("tonne"),
         description=_DESCRIPTION,
         openapi_url="/v1/openapi.json",
-        generate_unique_id_function=_operation_id,
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        dependencies=[Depends(well_asked)],
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.state.context = Context(
@@ -181,49 +227,8 @@ def create_app(
         health=Health(settings.database, holds_s=health_holds_s),
     )
     errors.install(app)
-    for module in (
-        facilities,
-        facility_factors,
-        facility_files,
-        live,
-        organisations,
-        overview,
-        emissions,
-        readings,
-        quarantine,
-        replay,
-        restatements,
-        reports,
-        emission_report,
-        cbam,
-        hj212,
-        china_month,
-        pollutants,
-        limits,
-        intensity,
-        footprints,
-        pathway,
-        removals,
-        forecast,
-        electricity,
-        explain,
-        factor_shares,
-        factors,
-        alerts,
-        thresholds,
-        recipients,
-        schema,
-        maintenance,
-        chart_annotations,
-        audit,
-        people,
-        oidc,
-        operation,
-        prometheus,
-        dashboard,
-        documentation,
-    ):
-        app.include_router(module.router)
+    # so a route works out its parameters once a process, with the first request to any app
+    app.router.routes.extend(_ROUTES.routes)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     app.add_middleware(
         InTurn,
@@ -289,10 +294,6 @@ def run(settings: Settings) -> int:
 def _refuse(reason: str) -> int:
     log.error("refused", reason=reason)
     return 1
-
-
-def _operation_id(route: APIRoute) -> str:
-    return route.name
 
 
 def _is_loopback(host: str) -> bool:
