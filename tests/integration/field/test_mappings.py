@@ -207,3 +207,68 @@ sources: [{id: grid, scope: 2, method: activity, input: inv.total, factor: f}]
         field.deliver([("inv", json.dumps(sent))], at=_EIGHT + timedelta(hours=k / 2))
     field.settle(_NOON)
     assert field.total("grid")[0] == pytest.approx(2.9)
+
+
+_WORTH = """
+facility: {id: house, name: House, timezone: UTC}
+devices:
+  - id: rtlamr
+    topic: rtlamr
+    format: json
+    timestamp: {from: Time}
+    channels:
+      - {id: energy, from: Message.Consumption, quantity: energy, unit: kWh, kind: counter}
+  - id: inverter
+    topic: inverter
+    format: json
+    timestamp: {from: ts}
+    channels:
+      - {id: power, from: active_power, quantity: power, unit: W, kind: gauge, max_gap: 30m, direction: both}
+factors: [{id: f, unit: kWh, co2_kg: 0.25, citation: a}]
+sources:
+  - {id: house, scope: 2, method: activity, input: rtlamr.energy, factor: f}
+  - {id: grid, scope: 2, method: activity, input: inverter.power, factor: f}
+"""  # noqa: E501 - one line a channel
+
+
+def test_a_decimal_point_and_a_sign_are_set_right_after_the_fact(field: FieldBench) -> None:
+    field.apply(_WORTH)
+    field.deliver(
+        [
+            (
+                "rtlamr",
+                json.dumps({"Time": f"2026-06-01T08:{t}:00Z", "Message": {"Consumption": v}}),
+            )
+            for t, v in (("00", 6673907), ("30", 6674007))
+        ],
+        at=_EIGHT + timedelta(hours=1),
+    )
+    # what flows in is below zero to this maker
+    watts = (-2000, -2000, 3000, 3000, 0)
+    field.deliver(
+        [
+            ("inverter", json.dumps({"ts": (_EIGHT + k * timedelta(minutes=15)).isoformat(),
+                                     "active_power": w}))
+            for k, w in enumerate(watts)
+        ],
+        at=_EIGHT + timedelta(hours=1),
+    )  # fmt: skip
+    field.settle(_NOON)
+
+    def exported() -> float:
+        (row,) = field.rows("SELECT sum(exported_n) / 1e9 AS kwh FROM emission_hour")
+        return float(row["kwh"])
+
+    assert field.total("house")[0] == pytest.approx(100)
+    assert (field.total("grid")[0], exported()) == (pytest.approx(1.5), pytest.approx(1.0))
+    field.apply(
+        _WORTH.replace(
+            "from: Message.Consumption", "from: Message.Consumption, scale: 0.01"
+        ).replace("from: active_power", "from: active_power, scale: -1")
+    )
+    field.settle(_NOON)
+    assert field.total("house") == (pytest.approx(1.0), pytest.approx(0.25))
+    assert field.total("grid") == (pytest.approx(1.0), pytest.approx(0.25))
+    assert exported() == pytest.approx(1.5)
+    assert [value for _, value, _ in field.readings("rtlamr.energy")] == [6673907, 6674007]
+    assert field.quarantine() == []
