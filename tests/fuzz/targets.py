@@ -85,6 +85,18 @@ devices:
     columns: "values(m)"
     channels:
       - {id: a, from: x, timestamp: {from: t, step: 1h}, quantity: energy, unit: kWh, kind: gauge}
+  - id: cells
+    topic: cells
+    format: json
+    delimiter: ";"
+    timestamp: {from: "@", cell: 1, unit: s}
+    channels:
+      - {id: a, cell: 2, number: comma, unit: {suffix: true, default: kWh}, quantity: energy, kind: gauge}
+      - {id: b, cell: 3, quality: {from: "@", cell: 4, map: {ok: good}}, quantity: energy, unit: kWh, kind: gauge}
+  - id: frame
+    topic: frame
+    format: json
+    channels: [{id: a, bytes: {written: base64, type: float64, from_byte: 1}, quantity: energy, unit: kWh, kind: gauge}]
 """  # noqa: E501 - one line a channel
 
 
