@@ -141,8 +141,11 @@ async def _by_session(request: Request, context: Context, token: str) -> Princip
     context.gate.try_key(request.scope, token)
     async with context.database.read() as connection:
         session = await sessions.find(connection, token)
+        is_guess = session is None and not await sessions.was_begun(connection, token)
     if session is None:
-        context.gate.key_was_wrong(request.scope, token)
+        # pages left open overnight ask on: nothing is tried by that
+        if is_guess:
+            context.gate.key_was_wrong(request.scope, token)
         raise SessionEnded("Your session ended; sign in again.")
     context.gate.key_was_right(token)
     credential = Credential("session", session.id)

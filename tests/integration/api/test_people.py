@@ -106,8 +106,11 @@ async def test_a_session_that_is_over_says_so(
     await sign_in(guarded, "anna")
     assert (await guarded.get("/v1/facilities")).status_code == 200
     connection.execute(change)
-    answer = await guarded.get("/v1/facilities")
-    assert (answer.status_code, answer.json()["type"]) == (401, "urn:tonne:problem:session-ended")
+    # a page that was left open asks on; that is no attempt at guessing a key
+    for _ in range(Settings.model_fields["api_wrong_keys_per_minute"].default + 1):
+        answer = await guarded.get("/v1/facilities")
+        problem = (answer.status_code, answer.json()["type"])
+        assert problem == (401, "urn:tonne:problem:session-ended")
 
 
 async def test_wrong_passwords_and_unknown_names_are_told_alike(

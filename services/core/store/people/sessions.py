@@ -50,6 +50,7 @@ SELECT s.id, s.person_id, p.name, p.full_name, p.issuer, s.expires_at,
 FROM person_session s JOIN person p ON p.id = s.person_id
 WHERE s.digest = %(digest)s AND {_STANDS}
 """  # noqa: S608 - constants
+_WAS_BEGUN: Final[LiteralString] = "SELECT 1 FROM person_session WHERE digest = %(digest)s"
 _STANDING: Final[LiteralString] = f"""
 SELECT s.id FROM person_session s JOIN person p ON p.id = s.person_id
 WHERE s.id = ANY(%(ids)s) AND {_STANDS}
@@ -144,6 +145,12 @@ async def find(connection: AsyncConnection, token: str) -> Session | None:
     """Read the session of a token; None: there is none, or it has ended."""
     row = await binary_record(connection, _FIND, {"digest": digest(token), "idle_s": IDLE_S})
     return None if row is None else Session(**row)
+
+
+async def was_begun(connection: AsyncConnection, token: str) -> bool:
+    """Whether a token is of a session, over or not, and so nobody's guess."""
+    row = await connection.exec_driver_sql(_WAS_BEGUN, {"digest": digest(token)})
+    return row.first() is not None
 
 
 async def lapsed(connection: AsyncConnection, ids: Collection[int]) -> set[int]:
