@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 import httpx
 import psycopg
@@ -126,6 +127,67 @@ async def test_a_file_is_written_corrected_tried_applied_and_looked_back_at(
         async with page.expect_download() as download:
             await page.click("#download")
         assert (await download.value).suggested_filename == "works.yaml"
+
+
+async def test_the_form_changes_the_text_and_leaves_its_comments(address: str, page: Page) -> None:
+    file = FILE.replace("above: 1000}", "above: 1000}  # of the hall")
+    async with httpx.AsyncClient(base_url=address) as client:
+        assert (await client.put(ADDRESS, content=file)).status_code == 200
+
+    await page.goto(f"{address}/configuration?facility=works")
+    await wait_for(page, "#check-summary", "No mistakes.")
+    await page.click("#as-form")
+    form = page.locator("#form")
+    await expect(page.locator("#editor")).to_be_hidden()
+    await form.get_by_text("thresholds", exact=True).click()
+    await form.get_by_text("hot", exact=True).click()
+    hot = form.locator("[data-path='/thresholds/0']")
+    above = hot.get_by_label("above", exact=True)
+    await expect(above).to_have_accessible_description(re.compile("kg/h of the figure"))
+    await above.fill("a lot")
+    await above.press("Tab")
+    await wait_for(page, "#check-summary", "1 mistake:")
+    await expect(above).to_have_attribute("aria-invalid", "true")
+    await fits(page, "configuration-form-mistake")
+    # a mistake leads to its field, also where that is closed
+    await form.get_by_text("thresholds", exact=True).click()
+    await page.locator("#problems button").click()
+    await expect(above).to_be_focused()
+    await above.fill("1200")
+    await above.press("Tab")
+    await wait_for(page, "#check-summary", "No mistakes.")
+
+    await form.get_by_text("sources", exact=True).click()
+    await form.get_by_role("button", name="Add to sources").click()
+    source = form.locator("[data-path='/sources/4']")
+    for key, value in {"id": "hall", "input": "meter.energy", "factor": "f"}.items():
+        await source.get_by_label(re.compile(f"^{key} required")).fill(value)
+    await source.get_by_label(re.compile("^scope")).select_option("2")
+    await source.get_by_label("State more of this part").select_option("name")
+    await source.get_by_label("name", exact=True).fill("Hall 2")
+    await source.get_by_label("name", exact=True).press("Tab")
+    await expect(page.locator("#text")).to_have_value(re.compile("name: Hall 2"))
+    await expect(source.get_by_label(re.compile("^scope"))).to_have_value("2")
+    await expect(source.get_by_label(re.compile("^factor"))).to_have_value("f")
+    await wait_for(page, "#check-summary", "No mistakes.")
+    await fits(page, "configuration-form")
+
+    await page.click("#as-text")
+    text = await page.locator("#text").input_value()
+    changed = file.replace("above: 1000}  # of the hall", "above: 1200}  # of the hall")
+    assert set(changed.splitlines()) < set(text.splitlines())
+    # one document is behind both, however often one looks at either
+    await page.click("#as-form")
+    await expect(form).to_be_visible()
+    await page.click("#as-text")
+    await expect(page.locator("#text")).to_have_value(text)
+    await page.click("#try")
+    await expect(page.locator("#outcome")).to_contain_text("threshold hot, above")
+    await page.click("#apply")
+    await page.click("#confirm button[value=apply]")
+    await wait_for(page, "#notice", "Applied.")
+    async with httpx.AsyncClient(base_url=address) as client:
+        assert (await client.get(ADDRESS)).text == text
 
 
 async def test_who_may_only_read_is_told_so(

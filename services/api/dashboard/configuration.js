@@ -1,8 +1,9 @@
 // The page of configuration: a facility's file as text, checked while it is written, tried and applied.
 
-import { get, sendText, text } from "./api.js";
+import { get, send, sendText, text } from "./api.js";
 import { Completion } from "./file-completion.js";
 import { Editor } from "./file-editor.js";
+import { FileForm } from "./file-form.js";
 import { nothingChanges, outcome, restatedWords } from "./file-outcome.js";
 import { showVersions } from "./file-versions.js";
 import { showFactors, showRecipients, showThresholds } from "./configured.js";
@@ -19,12 +20,19 @@ let inForce = { text: "", tag: "" };
 let tried = null;
 /** Made once somebody may write. */
 let completion = null;
+let form = null;
+/** The text that the form shows; null: it is not shown. */
+let formed = null;
 
 const editor = new Editor($("text"), $("numbers"), $("problems"), $("check-summary"), {
   check: (written) => sendText("POST", `${address()}/check`, written),
-  changed: showButtons,
+  changed: showChanged,
+  marked: (errors) => formed === null || form.mark(errors),
+  goElsewhere: (path) => formed !== null && path !== "" && (form.goTo(path), true),
 });
 
+$("as-text").onclick = () => act($("as-text"), async () => showText());
+$("as-form").onclick = () => act($("as-form"), showForm);
 $("try").onclick = () => act($("try"), tryIt);
 $("apply").onclick = () => act($("apply"), apply);
 $("back").onclick = () => editor.write(inForce.text);
@@ -63,9 +71,44 @@ async function choose(chosen) {
   }
 }
 
-/** Offer keys and values while the text is written; without it the text is written all the same. */
+/** Offer keys and values while the text is written, and a form; without them the text is written all the same. */
 async function complete() {
-  return new Completion($("text"), $("offers"), $("offers-summary"), await get("/v1/schema/facility"));
+  const schema = await get("/v1/schema/facility");
+  form = new FileForm($("form"), schema, edit);
+  $("as-form").disabled = false;
+  return new Completion($("text"), $("offers"), $("offers-summary"), schema);
+}
+
+/** Make edits in the text and write what it is then; returns what it states. */
+async function edit(edits) {
+  const { text: written, document } = await send("POST", `${address()}/edit`, { text: editor.text, edits });
+  formed = written;
+  editor.write(written);
+  return document;
+}
+
+/** Show the text that is written as a form; one that is no YAML has to be corrected first. */
+async function showForm() {
+  form.show(await edit([]));
+  show(true);
+}
+
+function showText() {
+  formed = null;
+  show(false);
+}
+
+function show(isForm) {
+  $("form").hidden = !isForm;
+  $("editor").hidden = isForm;
+  $("as-form").setAttribute("aria-pressed", String(isForm));
+  $("as-text").setAttribute("aria-pressed", String(!isForm));
+}
+
+function showChanged() {
+  showButtons();
+  // another text was put in place of the one that the form shows
+  if (formed !== null && editor.text !== formed) showForm().catch((error) => (showText(), sayWhy(error)));
 }
 
 /** Read what is in force; what was being written is given up. */
@@ -143,6 +186,7 @@ async function act(button, work) {
   } catch (error) {
     sayWhy(error);
   } finally {
+    button.disabled = false;
     showButtons();
   }
 }

@@ -52,7 +52,8 @@ function reached(schema, path) {
   return parts;
 }
 
-function alternatives(schema, part) {
+/** The kinds of value that a part of the schema allows. */
+export function alternatives(schema, part) {
   if (part.$ref) return alternatives(schema, schema.$defs[part.$ref.split("/").at(-1)]);
   const options = part.anyOf ?? part.oneOf;
   return options ? options.flatMap((option) => alternatives(schema, option)) : [part];

@@ -14,15 +14,20 @@ export class Editor {
   #summary;
   #check;
   #changed;
+  #marked;
+  #goElsewhere;
   #timer = 0;
   #asked = 0;
   /** How many the last text that was checked has. */
   mistakes = 0;
 
-  /** `check` is asked for a text's mistakes, `changed` is told when the text or they are others. */
-  constructor(area, numbers, problems, summary, { check, changed }) {
+  /**
+   * `check` is asked for a text's mistakes, `changed` is told when the text or they are others, `marked`
+   * what they are; `goElsewhere` says whether it led to a mistake, so that the text need not.
+   */
+  constructor(area, numbers, problems, summary, { check, changed, marked, goElsewhere }) {
     [this.#area, this.#numbers, this.#problems, this.#summary] = [area, numbers, problems, summary];
-    [this.#check, this.#changed] = [check, changed];
+    [this.#check, this.#changed, this.#marked, this.#goElsewhere] = [check, changed, marked, goElsewhere];
     area.addEventListener("input", () => this.#edited());
     area.addEventListener("scroll", () => (numbers.scrollTop = area.scrollTop));
   }
@@ -64,12 +69,13 @@ export class Editor {
     this.#summary.textContent = errors.length === 0 ? t("No mistakes.") : plural("{n} mistake:", "{n} mistakes:", errors.length);
     this.#summary.classList.toggle("doubt", errors.length > 0);
     this.#problems.replaceChildren(...errors.map((error) => node("li", {}, this.#link(error))));
+    this.#marked(errors);
     this.#changed();
   }
 
-  #link({ line, column, message }) {
+  #link({ line, column, path, message }) {
     if (line === 0) return node("span", { className: "doubt", textContent: message });
-    return node("button", { type: "button", className: "place", onclick: () => this.#goTo(line, column) },
+    return node("button", { type: "button", className: "place", onclick: () => this.#goElsewhere(path) || this.#goTo(line, column) },
       node("span", { className: "line", textContent: t("Line {line}", { line }) }), node("span", { textContent: message }));
   }
 
