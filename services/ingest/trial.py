@@ -171,7 +171,7 @@ def clock(devices: read.Devices, taken: Taken) -> str:
     stated = taken.channel.spec.get("timestamp") or device.spec.get("timestamp")
     if stated is not None:
         return _in_payload(stated)
-    return "ts" if device.format == "native" else "bt + t"
+    return {"native": "ts", "line-protocol": "time"}.get(device.format, "bt + t")
 
 
 def _in_payload(part: Part) -> str:

@@ -8,6 +8,7 @@ reads them.
 from __future__ import annotations
 
 import ast
+import gzip
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -122,6 +123,26 @@ _FOREIGN: Final[list[Decoder]] = [
     for decoder in _decoders(path.read_text())
 ] + _decoders(_DEMANDING)
 
+_BINARY: Final = [
+    decoder
+    for wire_format in ("cbor", "msgpack")
+    for decoder in _decoders(_DEMANDING.replace("format: json", f"format: {wire_format}"))
+]
+
+_LINES: Final = _decoders("""
+facility: {id: fuzz, name: Fuzz, timezone: Europe/Vienna}
+devices:
+  - id: lines
+    topic: lines
+    format: line-protocol
+    where: {measurement: [m, meter]}
+    channels:
+      - {id: a, from: fields.a, where: {tags.t: x}, quantity: energy, unit: kWh, kind: gauge}
+      - {id: b, from: fields.b, quantity: energy, unit: kWh, kind: interval, length: 15m, stamp: end}
+""")  # noqa: E501 - one line a channel
+
+_PACKED: Final = decoder_for("json", {"compression": "gzip"}, [{"id": "a", "from": "a"}])
+
 _SENML: Final = _decoders((_EXAMPLES / "senml.yaml").read_text())
 
 
@@ -134,6 +155,24 @@ def json(payload: bytes) -> None:
     """Foreign JSON, by the mappings of all examples and some more."""
     for decoder in _FOREIGN:
         _holds(decoder, payload)
+
+
+def binary(payload: bytes) -> None:
+    """CBOR and MessagePack, mapped as JSON is."""
+    for decoder in _BINARY:
+        _holds(decoder, payload)
+
+
+def lines(payload: bytes) -> None:
+    """Line protocol of InfluxDB."""
+    for decoder in _LINES:
+        _holds(decoder, payload)
+
+
+def packed(payload: bytes) -> None:
+    """What is said to be gzip, and what becomes of it if it is."""
+    for data in (payload, gzip.compress(payload, 1, mtime=0)):
+        _holds(_PACKED, data)
 
 
 def senml(payload: bytes) -> None:
@@ -197,6 +236,9 @@ TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     "native": native,
     "json": json,
     "senml": senml,
+    "binary": binary,
+    "lines": lines,
+    "packed": packed,
     "packets": packets,
     "expressions": expressions,
 }

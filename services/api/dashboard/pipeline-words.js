@@ -8,6 +8,7 @@ const REASONS = {
   unknown_device: t("unknown_device"), unknown_channel: t("unknown_channel"), unknown_series: t("unknown_series"),
   too_large: t("too_large"), too_many_values: t("too_many_values"), unsupported_format: t("unsupported_format"),
   malformed_json: t("malformed_json"), repeated_key: t("repeated_key"), malformed_senml: t("malformed_senml"),
+  malformed_payload: t("malformed_payload"),
   bad_mapping: t("bad_mapping"), decoder_failed: t("decoder_failed"), too_costly: t("too_costly"),
   not_a_reading: t("not_a_reading"), bad_time: t("bad_time"), absurd_time: t("absurd_time"),
   stands_alone: t("stands_alone"), bad_value: t("bad_value"), not_finite: t("not_finite"),

@@ -535,8 +535,20 @@ class Device(Part):
             "emissions/{facility}/{device}/readings."
         ),
     )
-    format: Literal["native", "json", "senml"] = Field(
-        "native", description="Format of the messages at the device's own topics."
+    format: Literal["native", "json", "senml", "cbor", "msgpack", "line-protocol"] = Field(
+        "native",
+        description=(
+            "Format of the messages at the device's own topics. cbor, msgpack and line-protocol"
+            " are mapped as json is, by the keys that say json; line-protocol as records with"
+            " measurement, tags, fields and time, which is in ns."
+        ),
+    )
+    compression: Literal["gzip"] | None = Field(
+        None,
+        description=(
+            "How messages in the device's format are compressed; unpacked they have less than"
+            " 1 MiB. Default: they are not."
+        ),
     )
     records: Expression | None = Field(
         None,

@@ -6,7 +6,7 @@ Words of a payload are compared as text: ``true`` and ``192`` stand for the bool
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
@@ -14,6 +14,9 @@ from services.core.facility.fields import DurationS, Expression, Part, Zone
 
 #: As the contract has them.
 QualityName = Literal["good", "uncertain", "bad", "calibration", "maintenance"]
+
+#: Formats whose payloads a file maps; the others say themselves what stands where.
+MAPPED: Final = frozenset({"json", "cbor", "msgpack", "line-protocol"})
 
 #: How texts are read as numbers; without it, only those that can be read in one way.
 NumberKind = Literal["decimal", "comma", "point", "hex"]

@@ -10,7 +10,7 @@ from typing import Final
 from services.core.accounting.units import UnitError, conversion
 from services.core.facility import mapping_expression, model
 from services.core.facility.devices import A_KIND
-from services.core.facility.mapping_model import Quality, Timestamp, UnitFrom
+from services.core.facility.mapping_model import MAPPED, Quality, Timestamp, UnitFrom
 
 Path = tuple[str | int, ...]
 Finding = tuple[Path, str]
@@ -44,7 +44,7 @@ def problems(file: model.FacilityFile) -> Iterator[Finding]:
         yield from _topics(path, file.facility.id, device, takers)
         if device.format == "native":
             yield from _native(path, device)
-        elif device.format == "json":
+        elif device.format in MAPPED:
             yield from _json(path, device)
         else:
             yield from _senml(path, device)
@@ -79,7 +79,7 @@ def _topics(
 
 def _taken(topic: str, device: model.Device, channel: model.Channel) -> _Taken:
     """Return what a channel takes of the messages at a topic."""
-    if device.format == "json":
+    if device.format in MAPPED:
         first_byte = None if channel.bytes is None else channel.bytes.from_byte
         chosen = repr((device.columns, device.where, channel.where, channel.cell, first_byte))
         return topic, device.format, device.records, channel.from_ or "@", chosen
@@ -124,6 +124,8 @@ def _json(path: Path, device: model.Device) -> Iterator[Finding]:
             channel.kind in {"interval", "event"}
             and channel.timestamp is None
             and device.timestamp is None
+            # each of its lines may have its time
+            and device.format != "line-protocol"
         ):
             kind = A_KIND[channel.kind]
             need = f"{channel.id} needs timestamp: {{from: ...}}: timed by arrival, {kind}"

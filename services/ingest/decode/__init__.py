@@ -3,7 +3,9 @@
 - :mod:`.native`: tonne's own payload; what is not as it should be goes to :mod:`.native_forgiving`.
 - :mod:`.json_mapping`: any JSON, with :mod:`.selection` (where a value stands) and
   :mod:`.timestamp` (when it was measured).
+- :mod:`.binary_document` and :mod:`.line_protocol`: what is mapped as JSON is, once it is read.
 - :mod:`.senml`: RFC 8428, with :mod:`.senml_pack` (its bytes).
+- :mod:`.compression`: around each of them.
 
 No input makes a decoder raise anything but :class:`.observation.UndecodableError`.
 """
@@ -12,15 +14,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Final
 
 from services.core.facility.mapping_expression import MAX_STEPS
-from services.ingest.decode import json_mapping, native, senml
+from services.ingest.decode import (
+    binary_document,
+    compression,
+    json_mapping,
+    line_protocol,
+    native,
+    senml,
+)
 from services.ingest.decode.observation import Decoder, DecoderFactory, Part
 
-_FORMATS: Mapping[str, DecoderFactory] = {
-    "native": native.decoder,
-    "json": json_mapping.decoder,
-    "senml": senml.decoder,
+#: Those that say themselves what stands where.
+_PLAIN: Final[Mapping[str, DecoderFactory]] = {"native": native.decoder, "senml": senml.decoder}
+
+#: Those that are mapped: how their bytes are read; None: as JSON.
+_MAPPED: Final[Mapping[str, json_mapping.Read | None]] = {
+    "json": None,
+    "cbor": binary_document.cbor,
+    "msgpack": binary_document.msgpack,
+    "line-protocol": line_protocol.read,
 }
 
 
@@ -39,15 +54,18 @@ def decoder_for(
 
     :raises UnusableFormatError: no module decodes this format, or the parts do not fit it.
     """
-    factory = _FORMATS.get(wire_format)
+    factory = _PLAIN.get(wire_format)
+    if wire_format in _MAPPED:
+        factory = partial(json_mapping.decoder, max_steps=max_steps, read=_MAPPED[wire_format])
     if factory is None:
         raise UnusableFormatError(
-            f"format {wire_format!r} is not one of {', '.join(sorted(_FORMATS))}"
+            f"format {wire_format!r} is not one of {', '.join(sorted({*_PLAIN, *_MAPPED}))}"
         )
-    if factory is json_mapping.decoder:
-        factory = partial(json_mapping.decoder, max_steps=max_steps)
+    if wire_format == "line-protocol":
+        device = {**line_protocol.DEFAULTS, **device}
     try:
-        return factory(device, channels)
+        decode = factory(device, channels)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         detail = " ".join(str(error).split())[:200]
         raise UnusableFormatError(f"what the facility file says cannot be used: {detail}") from None
+    return compression.unpacked(decode) if device.get("compression") == "gzip" else decode

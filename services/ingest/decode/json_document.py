@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from services.ingest.decode.observation import UndecodableError
 from services.ingest.decode.shown import shown
 from services.ingest.quarantine.reasons import Reason
+
+#: How gzip begins (RFC 1952 section 2.3.1).
+_GZIP: Final = b"\x1f\x8b"
 
 
 def read(payload: bytes) -> Any:
@@ -72,9 +75,12 @@ def read_thoroughly(payload: bytes) -> Any:
     try:
         return json.loads(payload.decode("utf-8"), object_pairs_hook=_object)
     except UnicodeDecodeError as error:
-        raise UndecodableError(
-            Reason.MALFORMED_JSON, f"the payload is not UTF-8 (byte {error.start})"
-        ) from None
+        detail = f"the payload is not UTF-8 (byte {error.start})"
+        if payload.startswith(_GZIP):
+            detail = (
+                "the payload is gzip; say compression: gzip for the device in its facility file"
+            )
+        raise UndecodableError(Reason.MALFORMED_JSON, detail) from None
     except json.JSONDecodeError as error:
         raise UndecodableError(
             Reason.MALFORMED_JSON, f"the payload is not JSON: {error.msg} (character {error.pos})"

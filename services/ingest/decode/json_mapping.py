@@ -6,7 +6,7 @@ bare number is a record too, and so are numbers parted by commas, as an array.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -38,6 +38,11 @@ _CONTAINERS: Final = (dict, list)
 _NOT_OF_JSON: Final = frozenset({"comma", "point", "hex"})
 
 
+#: Bytes -> a document as dicts, lists, texts, numbers, booleans and None. Raises UndecodableError
+#: and nothing else.
+Read = Callable[[bytes], Any]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Mapping:
     """What is known of the messages at one topic."""
@@ -46,18 +51,25 @@ class _Mapping:
     channels: tuple[Channel, ...]
     #: whether any message can be of use that is neither an object nor an array
     takes_scalars: bool
-    #: whether every message is one text, in a way of writing that JSON has not
-    is_text: bool
+    #: from the bytes
+    read: Read
     #: of all expressions together, for one message
     budget: Budget
     #: whether anything is taken from it
     costs: bool
 
 
-def decoder(device: Part, channels: Sequence[Part], *, max_steps: int = MAX_STEPS) -> Decoder:
+def decoder(
+    device: Part,
+    channels: Sequence[Part],
+    *,
+    max_steps: int = MAX_STEPS,
+    read: Read | None = None,
+) -> Decoder:
     """Build the decoder of a device at one topic; see :data:`.observation.DecoderFactory`.
 
-    ``max_steps``: what one message may cost, in steps of ``facility.mapping_expression``.
+    ``max_steps``: what one message may cost, in steps of ``facility.mapping_expression``. ``read``:
+    how its bytes are read; None: as JSON, or as a number in text.
     """
     budget = Budget(max_steps)
     delimiter = device.get("delimiter", COMMA)
@@ -94,11 +106,13 @@ def decoder(device: Part, channels: Sequence[Part], *, max_steps: int = MAX_STEP
         )
         for channel in channels
     )
+    # every message is one text, in a way of writing that JSON has not
+    is_text = bool(whole) and all(whole) and all(map(_reads_text, channels))
     mapping = _Mapping(
         records=records,
         channels=taken,
         takes_scalars=any(whole),
-        is_text=bool(whole) and all(whole) and all(map(_reads_text, channels)),
+        read=read or (_text if is_text else _document),
         budget=budget,
         costs=(records is not None and records.costs) or not all(map(is_path, _selections(taken))),
     )
@@ -136,7 +150,7 @@ def _selections(channels: Sequence[Channel]) -> Iterator[Selection]:
 
 
 def _decode(mapping: _Mapping, payload: bytes, received_us: int) -> Decoded:
-    document = _text(payload) if mapping.is_text else _document(payload)
+    document = mapping.read(payload)
     if not (mapping.takes_scalars or isinstance(document, _CONTAINERS)):
         raise UndecodableError(
             Reason.NOT_A_READING, f"the payload is {shown(document)}, not an object or array"

@@ -36,6 +36,10 @@ ADVICE: dict[Reason, str] = {
         "send each key of an object once: which of two values is meant cannot be known"
     ),
     Reason.MALFORMED_SENML: "publish one pack of records as RFC 8428 describes them",
+    Reason.MALFORMED_PAYLOAD: (
+        "let the device send what format and compression in its facility file say, or say there"
+        " what it does send, run `tonne apply`, then replay this"
+    ),
     Reason.BAD_MAPPING: (
         "correct the expression in the device's facility file, run `tonne apply`, then replay this"
     ),

@@ -20,6 +20,7 @@ class Reason(StrEnum):
     MALFORMED_JSON = "malformed_json"
     REPEATED_KEY = "repeated_key"
     MALFORMED_SENML = "malformed_senml"
+    MALFORMED_PAYLOAD = "malformed_payload"
     BAD_MAPPING = "bad_mapping"
     DECODER_FAILED = "decoder_failed"
     TOO_COSTLY = "too_costly"

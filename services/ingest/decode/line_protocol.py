@@ -1,0 +1,140 @@
+r"""Line protocol of InfluxDB -> a list of records, one a line.
+
+``meter,site=hall energy=18234.5,ok=t 1780300800000000000`` is ``{"measurement": "meter", "tags":
+{"site": "hall"}, "fields": {"energy": 18234.5, "ok": true}, "time": 1780300800000000000}``. Source:
+docs.influxdata.com, line protocol reference: ``\`` stands before a comma, equals sign or space of a
+name, and before a quotation mark or ``\`` of a text in quotation marks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from services.ingest.decode.observation import MAX_VALUES, UndecodableError
+from services.ingest.decode.shown import shown
+from services.ingest.quarantine.reasons import Reason
+
+#: What a device's part says where its file says nothing else.
+DEFAULTS: Final[Mapping[str, Any]] = {
+    "records": "@",
+    "timestamp": {"from": "time", "unit": "ns"},
+}
+
+_BETWEEN: Final = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
+_MEASUREMENT: Final = re.compile(r"(?:[^\\, \n]|\\.)+")
+_TAG: Final = re.compile(r",((?:[^\\,= \n]|\\.)+)=((?:[^\\,= \n]|\\.)+)")
+_FIELD: Final = re.compile(
+    r'((?:[^\\,= \n]|\\.)+)=(?:"((?:[^"\\]|\\.)*)"|([^",\s]+))(,?)', re.DOTALL
+)
+_SPACES: Final = re.compile(r" +")
+_END: Final = re.compile(r"(?: +(-?\d{1,19}))? *(?:\r?\n|\Z)", re.ASCII)
+
+_ESCAPED: Final = re.compile(r"\\([,= ])")
+_ESCAPED_IN_TEXT: Final = re.compile(r'\\(["\\])')
+
+_INTEGER: Final = re.compile(r"(?:[+-]?\d{1,20}i|\d{1,20}u)\Z", re.ASCII)
+_FLOAT: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\Z", re.ASCII)
+_LONGEST_NUMBER: Final = 400
+_BOOLEANS: Final = {
+    **dict.fromkeys(("t", "T", "true", "True", "TRUE"), True),
+    **dict.fromkeys(("f", "F", "false", "False", "FALSE"), False),
+}
+
+
+def read(payload: bytes) -> list[dict[str, Any]]:
+    """Return the records of the lines.
+
+    :raises UndecodableError: the bytes are no line protocol, or a line names a tag or field twice.
+    """
+    try:
+        text = payload.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UndecodableError(
+            Reason.MALFORMED_PAYLOAD, f"the payload is not UTF-8 (byte {error.start})"
+        ) from None
+    records: list[dict[str, Any]] = []
+    position = _past(_BETWEEN, text, 0)
+    while position < len(text):
+        if len(records) == MAX_VALUES:
+            raise UndecodableError(
+                Reason.TOO_MANY_VALUES, f"the message has more than {MAX_VALUES} lines"
+            )
+        record, position = _line(text, position)
+        records.append(record)
+        position = _past(_BETWEEN, text, position)
+    return records
+
+
+def _line(text: str, begin: int) -> tuple[dict[str, Any], int]:
+    measurement = _MEASUREMENT.match(text, begin)
+    if measurement is None:
+        raise _malformed(text, begin, "a line begins with the name of a measurement")
+    position = measurement.end()
+    tags: dict[str, str] = {}
+    while (tag := _TAG.match(text, position)) is not None:
+        _add(tags, _name(tag[1]), _name(tag[2]))
+        position = tag.end()
+    spaces = _SPACES.match(text, position)
+    if spaces is None:
+        raise _malformed(text, position, "fields follow behind tags such as ,site=hall and a space")
+    fields, position = _fields(text, spaces.end())
+    end = _END.match(text, position)
+    if end is None:
+        raise _malformed(text, position, "behind its fields stands a time in digits, or nothing")
+    record: dict[str, Any] = {"measurement": _name(measurement[0]), "tags": tags, "fields": fields}
+    if end[1] is not None:
+        record["time"] = int(end[1])
+    return record, end.end()
+
+
+def _fields(text: str, position: int) -> tuple[dict[str, Any], int]:
+    fields: dict[str, Any] = {}
+    while True:
+        field = _FIELD.match(text, position)
+        if field is None:
+            raise _malformed(text, position, "a field is written as name=value")
+        if field[2] is not None:
+            value: Any = _ESCAPED_IN_TEXT.sub(r"\1", field[2])
+        else:
+            value = _value(field[3])
+            if value is None:
+                mistake = (
+                    f"{shown(field[3])} is neither a number, t, f nor a text in quotation marks"
+                )
+                raise _malformed(text, position, mistake)
+        _add(fields, _name(field[1]), value)
+        position = field.end()
+        if not field[4]:
+            return fields, position
+
+
+def _value(text: str) -> float | bool | None:
+    if _INTEGER.match(text):
+        return int(text[:-1])
+    if len(text) <= _LONGEST_NUMBER and _FLOAT.match(text):
+        return float(text)
+    return _BOOLEANS.get(text)
+
+
+def _add(members: dict[str, Any], key: str, value: Any) -> None:
+    if key in members:
+        raise UndecodableError(Reason.REPEATED_KEY, f"the key {shown(key)} stands twice in a line")
+    members[key] = value
+
+
+def _name(text: str) -> str:
+    return _ESCAPED.sub(r"\1", text)
+
+
+def _past(pattern: re.Pattern[str], text: str, position: int) -> int:
+    match = pattern.match(text, position)
+    return match.end() if match else position
+
+
+def _malformed(text: str, position: int, why: str) -> UndecodableError:
+    line = text.count("\n", 0, position) + 1
+    return UndecodableError(
+        Reason.MALFORMED_PAYLOAD, f"line {line} of the payload is no line protocol: {why}"
+    )
