@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -17,7 +18,7 @@ from services.core.store.operations import keys
 from services.core.store.registry import grants
 from tests.integration.api.server import serving
 from tests.patience import PATIENCE_S
-from tests.services import as_login
+from tests.services import Postgres, as_login
 
 SECRET_TOPIC = "plant/linz-boiler/meters"
 
@@ -60,23 +61,38 @@ class Side:
         return await self._client.get(address, headers=self._headers)
 
 
-@pytest.fixture
-async def sides(
-    database_url: str, connection: psycopg.Connection[Any]
-) -> AsyncIterator[tuple[Side, Side]]:
+@asynccontextmanager
+async def two_sides(database_url: str) -> AsyncIterator[tuple[Side, Side]]:
     """An admin who has applied ``linz`` and ``graz``, and a writer of ``graz`` alone."""
     settings = Settings(database_url=SecretStr(as_login(database_url, "tonne_api")))
     async with (
         serving(create_app(settings)) as address,
         httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as client,
     ):
-        admin = Side(client, keys.create(connection, name="admin", scopes=["admin"]))
-        for made in (file("linz", SECRET_TOPIC, notify="TONNE_SECRET_LINZ"), file("graz")):
-            assert (await admin.put(made)).status_code == 200
-        limited = keys.create(
-            connection, name="graz", scopes=["read", "write"], facilities=["graz"]
-        )
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            admin = Side(client, keys.create(connection, name="admin", scopes=["admin"]))
+            for made in (file("linz", SECRET_TOPIC, notify="TONNE_SECRET_LINZ"), file("graz")):
+                assert (await admin.put(made)).status_code == 200
+            limited = keys.create(
+                connection, name="graz", scopes=["read", "write"], facilities=["graz"]
+            )
         yield admin, Side(client, limited)
+
+
+@pytest.fixture
+async def sides(database_url: str) -> AsyncIterator[tuple[Side, Side]]:
+    async with two_sides(database_url) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+async def refused_sides(
+    postgres_cluster: Postgres, migrated_template: str
+) -> AsyncIterator[tuple[Side, Side]]:
+    """The same, of one database for all tests of what is refused: they change nothing."""
+    with postgres_cluster.fresh_database(template=migrated_template) as url:
+        async with two_sides(url) as made:
+            yield made
 
 
 def grant(database_url: str, kind: grants.Kind, name: str) -> None:
@@ -108,9 +124,9 @@ def grant(database_url: str, kind: grants.Kind, name: str) -> None:
     ],
 )
 async def test_a_topic_that_is_not_the_facilitys_is_refused(
-    sides: tuple[Side, Side], topic: str, channel_topic: str
+    refused_sides: tuple[Side, Side], topic: str, channel_topic: str
 ) -> None:
-    admin, limited = sides
+    admin, limited = refused_sides
     answer = await limited.put(file("graz", topic or None, channel_topic=channel_topic))
     assert answer.status_code == 403, answer.text
     detail = answer.json()["detail"]
@@ -122,9 +138,9 @@ async def test_a_topic_that_is_not_the_facilitys_is_refused(
 
 
 async def test_the_answer_is_the_same_whether_another_uses_the_topic_or_not(
-    sides: tuple[Side, Side],
+    refused_sides: tuple[Side, Side],
 ) -> None:
-    _, limited = sides
+    _, limited = refused_sides
     used = (await limited.put(file("graz", SECRET_TOPIC))).json()["detail"]
     unused = (await limited.put(file("graz", "plant/nobody/meters"))).json()["detail"]
     assert used.replace(SECRET_TOPIC, "T") == unused.replace("plant/nobody/meters", "T")
@@ -134,9 +150,9 @@ async def test_the_answer_is_the_same_whether_another_uses_the_topic_or_not(
     "topic", [">", "*", "#", "+/+", "a\nuser tonne", "$SYS/x", "$JS/API", "plant/>"]
 )
 async def test_what_a_broker_would_read_otherwise_is_no_topic_for_anybody(
-    sides: tuple[Side, Side], topic: str
+    refused_sides: tuple[Side, Side], topic: str
 ) -> None:
-    for side in sides:
+    for side in refused_sides:
         answer = await side.put(file("graz", topic))
         if "\0" in topic:
             # no text with NUL gets as far as the file
