@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run up down status test unit fuzz faults lint bench migrate clean
+.PHONY: help run up down status test screens unit fuzz faults lint bench migrate clean
 
 BOOTSTRAP := deploy/local/bootstrap.sh
 PYTHON := .venv/bin/python
@@ -36,6 +36,10 @@ status:  ## what runs, and whether it is ready
 test:  ## every test, against real servers
 	@$(BOOTSTRAP) test
 	@$(PYTHON) -m pytest --ignore=tests/bench -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+screens:  ## pictures of every page, for people to look at, into .tonne/screens
+	@$(BOOTSTRAP) test
+	@SCREENSHOTS=.tonne/screens $(PYTHON) -m pytest tests/e2e -m browser -n 2 -k "fit or fits or drawn_as_limits" $(ARGS)
 
 unit:  ## the fast tests: no server
 	@$(BOOTSTRAP) lint

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from datetime import datetime
 from typing import Any
@@ -13,6 +12,7 @@ from playwright.async_api import Page, expect
 from psycopg.types.json import Jsonb
 
 from deploy.site.pictures import CHROMIUM
+from tests.e2e.screenshots import photograph
 from tests.e2e.test_dashboard import (
     address,
     browser,
@@ -120,8 +120,7 @@ async def test_alerts_are_listed_acknowledged_and_drawn_as_limits(
                   <= (width < 700 ? 4 : 12)""",
             arg=width,
         )
-        if directory := os.environ.get("SCREENSHOTS"):
-            await page.screenshot(path=f"{directory}/alerts-{width}.png", full_page=True)
+        await photograph(page, f"alerts-{width}")
 
 
 async def test_what_people_wrote_is_text_and_never_markup(

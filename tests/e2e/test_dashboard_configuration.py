@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 
 import httpx
@@ -12,6 +11,7 @@ from playwright.async_api import Page, expect
 
 from deploy.site.pictures import CHROMIUM
 from services.core.store.operations import keys
+from tests.e2e.screenshots import photograph
 from tests.e2e.test_dashboard import address, browser, connection, page, wait_for
 from tests.e2e.test_dashboard_people import guarded
 from tests.e2e.test_dashboard_widths import TOO_WIDE
@@ -41,8 +41,7 @@ async def fits(page: Page, name: str) -> None:
     """Look at a page as a phone and a desk show it."""
     for width in (390, 1440):
         await page.set_viewport_size({"width": width, "height": 900})
-        if directory := os.environ.get("SCREENSHOTS"):
-            await page.screenshot(path=f"{directory}/{name}-{width}.png", full_page=True)
+        await photograph(page, f"{name}-{width}")
         assert await page.evaluate("document.documentElement.scrollWidth") == width
         assert await page.evaluate(TOO_WIDE) == []
 

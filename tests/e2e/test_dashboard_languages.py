@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import httpx
@@ -14,6 +13,7 @@ from deploy.site.pictures import CHROMIUM
 from services.api.languages.catalogues import TRANSLATED, Texts
 from services.api.languages.extraction import keys
 from services.api.routes.dashboard import _PAGES
+from tests.e2e.screenshots import photograph
 from tests.e2e.test_dashboard import address, browser, connection, page, wait_for
 from tests.e2e.test_dashboard_widths import TOO_WIDE, WIDTHS, plant_everything
 
@@ -123,9 +123,7 @@ async def test_every_page_is_in_each_language_and_fits_every_screen(
             assert english & seen == set(), (path, language)
             for width in WIDTHS:
                 await page.set_viewport_size({"width": width, "height": 1080})
-                if directory := os.environ.get("SCREENSHOTS"):
-                    name = f"{path.strip('/') or 'live'}-{language}-{width}"
-                    await page.screenshot(path=f"{directory}/{name}.png", full_page=True)
+                await photograph(page, f"{path.strip('/') or 'live'}-{language}-{width}")
                 # charts follow their width in a frame of their own
                 await page.wait_for_function(FITS, arg=width)
                 assert await page.evaluate(TOO_WIDE) == [], (path, language, width)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +14,7 @@ from services.aggregator.summing import Summing
 from services.core.facility.organisation_file import parse_organisation
 from services.core.store.database.connect import engine
 from services.core.store.registry.organisations import apply_organisation
+from tests.e2e.screenshots import photograph
 from tests.e2e.test_dashboard import address, browser, connection, page, this_minute, wait_for
 from tests.e2e.test_dashboard_widths import LONG, TOO_WIDE, WIDTHS
 from tests.integration.aggregator.plant import apply_text
@@ -156,7 +156,6 @@ async def test_a_path_fits_every_screen(
             "() => [...document.querySelectorAll('.picture')].every(s => "
             "s.getBoundingClientRect().right <= s.closest('.path').getBoundingClientRect().right)"
         )
-        if directory := os.environ.get("SCREENSHOTS"):
-            await page.screenshot(path=f"{directory}/path-{scheme}-{width}.png", full_page=True)
+        await photograph(page, f"path-{scheme}-{width}")
         assert await page.evaluate("document.documentElement.scrollWidth") == width
         assert await page.evaluate(TOO_WIDE) == [], width

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -15,6 +13,7 @@ from pydantic import SecretStr
 from deploy.site.pictures import CHROMIUM
 from services.api.app import create_app
 from services.core.runtime.settings import Settings
+from tests.e2e.screenshots import photograph
 from tests.e2e.test_dashboard import browser, connection, page, wait_for
 from tests.integration.aggregator.plant import apply_text
 from tests.integration.api.oidc_provider import providing
@@ -54,8 +53,7 @@ async def _fits(page: Page, name: str) -> None:
         assert await page.evaluate("document.documentElement.scrollWidth") == width
         for scheme in ("light", "dark"):
             await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-            if directory := os.environ.get("SCREENSHOTS"):
-                await page.screenshot(path=Path(directory) / f"{name}-{width}-{scheme}.png")
+            await photograph(page, f"{name}-{width}-{scheme}")
 
 
 async def test_one_signs_in_is_told_why_not_and_goes_on_where_one_was(

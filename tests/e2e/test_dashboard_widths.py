@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from playwright.async_api import Page
 
 from deploy.site import pictures
 from deploy.site.pictures import CHROMIUM
+from tests.e2e.screenshots import photograph
 from tests.e2e.test_dashboard import (
     address,
     browser,
@@ -127,8 +127,7 @@ async def test_a_facility_with_everything_fits_every_screen(
                 "width => document.querySelector('#chart .picture').clientWidth <= width",
                 arg=width,
             )
-            if directory := os.environ.get("SCREENSHOTS"):
-                await page.screenshot(path=f"{directory}/all-{figure}-{width}.png", full_page=True)
+            await photograph(page, f"all-{figure}-{width}")
             assert await page.evaluate("document.documentElement.scrollWidth") == width
             assert await page.evaluate(TOO_WIDE) == [], (figure, width)
 

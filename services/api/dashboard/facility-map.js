@@ -4,6 +4,7 @@
 import { NO_DATA, rate, rateText } from "./format.js";
 import { plural, t } from "./words.js";
 
+const LAND = new URL("./land.svg", import.meta.url).pathname;
 const SVG = "http://www.w3.org/2000/svg";
 /** Degrees of latitude that are shown at least: the land is drawn at 1:110 million. */
 const LEAST_HEIGHT = 5;
@@ -39,8 +40,8 @@ function map(rows, widthPx) {
   // one more to each side, for who lives about the 180th meridian
   for (const turn of [-3600, 0, 3600]) {
     ground.append(
-      element("use", { href: "/assets/land.svg#land", class: "land", x: turn }),
-      element("use", { href: "/assets/land.svg#borders", class: "borders", x: turn }),
+      element("use", { href: `${LAND}#land`, class: "land", x: turn }),
+      element("use", { href: `${LAND}#borders`, class: "borders", x: turn }),
     );
   }
   root.append(ground);

@@ -34,6 +34,8 @@ let range = null;
 let reading = 0;
 /** Draws the table of what is shown; nobody sees it until it is opened. */
 let drawRows = () => {};
+const NONE_MARKED = { marks: [], hasMore: false };
+let lastMarked = NONE_MARKED;
 
 start();
 setInterval(() => range?.preset && document.visibilityState === "visible" && show(), REFRESH_MS);
@@ -121,21 +123,38 @@ async function show() {
   const common = { facility: facility.id, interval: range.bars, ...span(range) };
   const earlier = compare ? COMPARED[compare].of(range) : null;
   try {
-    const [total, rows, compared, marked] = await Promise.all([
+    const marks = markedIn(range);
+    const [total, rows, compared] = await Promise.all([
       get("/v1/emissions", { ...common, ...TOTAL }),
       SPLITS[by].asked ? get("/v1/emissions", { ...common, ...SPLITS[by].asked }) : null,
       earlier ? get("/v1/emissions", { ...common, ...span(earlier), ...TOTAL }) : null,
-      readMarks(facility, span(range)),
     ]);
     if (turn !== reading) return;
     say(total.length ? "" : t("This time lies in the future: choose an earlier one."));
-    draw({ total, rows, compared, marked, common });
+    const drawn = { total, rows, compared, common };
+    draw({ ...drawn, marked: marks.before });
+    $("whole").setAttribute("aria-busy", "false");
+    const marked = await marks.now;
+    if (turn === reading) draw({ ...drawn, marked });
   } catch (error) {
     if (turn !== reading) return;
     sayUnread(error, t("The API cannot be reached; choose again to try again."));
   } finally {
     if (turn === reading) $("whole").setAttribute("aria-busy", "false");
   }
+}
+
+/** The marks of a range: `now` as a promise, which takes longer than its bars, and those `before` of the same range. */
+function markedIn({ preset, from }) {
+  const key = [facility.id, preset, from].join(" ");
+  const before = lastMarked.key === key ? lastMarked : NONE_MARKED;
+  const now = readMarks(facility, span(range)).then((marked) => {
+    lastMarked = { ...marked, key };
+    return marked;
+  });
+  // it is awaited after the bars, and an error of theirs comes first
+  now.catch(() => {});
+  return { before, now };
 }
 
 function drawRange() {

@@ -110,9 +110,8 @@ async function choose(chosen) {
   following = new AbortController();
   const { signal } = following;
   setState("connecting");
-  await readLimits();
-  if (signal.aborted) return;
   drawChart(() => chart.show(chosen));
+  readLimits();
   try {
     await follow(chosen.id, {
       signal,
@@ -191,6 +190,8 @@ async function readLimits() {
     if (facility.id !== id) return;
     thresholds = found;
     sortLimits();
+    if (lastLive !== null) drawTotals($("totals"), lastLive.totals, limits, figure);
+    drawChart(() => chart.draw());
   } catch (error) {
     // figures and alerts go on without them; the next reading tries again
     console.warn(error);

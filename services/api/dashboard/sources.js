@@ -53,9 +53,16 @@ function total(source, span, figure) {
   return [value, unit, [...(figure === "co2" ? leftOut(of, massText) : []), ...apart(of)], substituted(of)];
 }
 
+/** Draw the rows of sources; one that says what it said stays, and with it what a browser laid out. */
 export function drawSources(body, sources, figure, zone) {
-  body.replaceChildren(...sources.map((source, index) => row(source, index, figure, zone)));
-  drawAges(body);
+  while (body.children.length > sources.length) body.lastChild.remove();
+  sources.forEach((source, index) => {
+    const fresh = row(source, index, figure, zone);
+    drawAges(fresh);
+    const drawn = body.children[index];
+    if (!drawn) body.append(fresh);
+    else if (!drawn.isEqualNode(fresh)) drawn.replaceWith(fresh);
+  });
 }
 
 function row(source, index, figure, zone) {

@@ -6,7 +6,7 @@ export const language = document.documentElement.lang;
 /** Whose numbers and dates: the browser's own variant of the language, such as de-AT, if it has one. */
 export const locale = navigator.languages.find((name) => name.split("-")[0] === language) ?? language;
 
-const catalogue = language === "en" ? {} : (await import(`/assets/catalogue.${language}.js`)).default;
+const catalogue = language === "en" ? {} : (await import(`./catalogue.${language}.js`)).default;
 const plurals = new Intl.PluralRules(language);
 
 const filled = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? values[name] : whole));

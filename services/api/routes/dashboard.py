@@ -5,54 +5,46 @@ Pages are templates that know nothing but the language: what they show they fetc
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 
-from services.api.http.problems import NotFound
 from services.api.languages import LANGUAGES
-from services.api.languages.catalogues import TRANSLATED, Texts, javascript
+from services.api.languages.catalogues import Texts
 from services.api.languages.choice import (
     COOKIE,
     COOKIE_ATTRIBUTES,
     asked_language,
     language_of,
 )
+from services.api.routes.dashboard_assets import (
+    Asset,
+    asset_of,
+    edition,
+    file_asset,
+    modules_of,
+)
 
 router = APIRouter(include_in_schema=False)
 
 _PAGE_HEADERS = {
-    # the chart library writes style attributes and draws into data: and blob: images
-    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline';"
-    " img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+    # the arrow of a list to choose from is a data: image
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:;"
+    " frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-_MEDIA_TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-}
 #: Asked for again on every visit, and mostly answered with 304.
 _REVALIDATE = "no-cache"
+#: The address names the edition of the file.
+_FOREVER = "public, max-age=31536000, immutable"
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Asset:
-    plain: bytes
-    gzipped: bytes
-    etag: str
-    media_type: str
-
-
+#: Modules that every page has.
+_OF_ALL = ("account.js", "choices.js")
 #: Addresses of the pages, and their files.
 _PAGES = {
     "/": "index.html",
@@ -68,8 +60,6 @@ _PAGES = {
     "/audit": "audit.html",
     "/login": "login.html",
 }
-#: Modules of the texts that pages look up, by their names.
-_CATALOGUES = {f"catalogue.{language}.js": language for language in TRANSLATED}
 
 
 async def page(request: Request) -> Response:
@@ -89,17 +79,29 @@ for _address in _PAGES:
 @router.get("/assets/{name}")
 async def asset(request: Request, name: str) -> Response:
     """Serve a file of the pages."""
-    if name in _CATALOGUES:
-        return _answer(request, await run_in_threadpool(_catalogue, name))
-    if name not in _names():
-        raise NotFound(f"Unknown asset {name}.")
-    return _answer(request, await run_in_threadpool(_dashboard_file, name))
+    return _answer(request, await run_in_threadpool(file_asset, name))
 
 
-def _answer(request: Request, asset: _Asset, *, vary: str = "Accept-Encoding") -> Response:
+@router.get("/assets/{release}/{name}")
+async def edition_asset(request: Request, release: str, name: str) -> Response:
+    """Serve a file of the pages, for good if it is of the edition that is asked for.
+
+    While a release is rolled out, a page may ask for files of the one before or after.
+    """
+    file = await run_in_threadpool(file_asset, name)
+    return _answer(request, file, cache_control=_FOREVER if release == edition() else _REVALIDATE)
+
+
+def _answer(
+    request: Request,
+    asset: Asset,
+    *,
+    vary: str = "Accept-Encoding",
+    cache_control: str = _REVALIDATE,
+) -> Response:
     headers = {
         **_PAGE_HEADERS,
-        "Cache-Control": _REVALIDATE,
+        "Cache-Control": cache_control,
         "ETag": asset.etag,
         "Vary": vary,
     }
@@ -115,22 +117,9 @@ def _answer(request: Request, asset: _Asset, *, vary: str = "Accept-Encoding") -
 
 
 @cache
-def _names() -> frozenset[str]:
-    """Return the files that are served as they are; templates are served as pages."""
-    entries = (entry.name for entry in (files("services.api") / "dashboard").iterdir())
-    return frozenset(name for name in entries if not name.endswith(".html"))
-
-
-@cache
-def _dashboard_file(name: str) -> _Asset:
-    plain = (files("services.api") / "dashboard" / name).read_bytes()
-    return _asset(plain, name=name)
-
-
-@cache
-def _page(name: str, language: str) -> _Asset:
+def _page(name: str, language: str) -> Asset:
     plain = _templates(language).get_template(name).render().encode()
-    return _asset(plain, name=name)
+    return asset_of(plain, name=name)
 
 
 @cache
@@ -146,19 +135,21 @@ def _templates(language: str) -> Environment:
     environment.install_gettext_callables(  # type: ignore[attr-defined]
         texts.gettext, texts.ngettext, newstyle=False
     )
-    environment.globals.update(language=language, languages=LANGUAGES)
+    environment.globals.update(
+        language=language, languages=LANGUAGES, assets=_assets(), module=_module
+    )
     return environment
 
 
-@cache
-def _catalogue(name: str) -> _Asset:
-    return _asset(javascript(_CATALOGUES[name]), name=name)
+def _assets() -> str:
+    return f"/assets/{edition()}"
 
 
-def _asset(plain: bytes, *, name: str) -> _Asset:
-    return _Asset(
-        plain=plain,
-        gzipped=gzip.compress(plain, compresslevel=6, mtime=0),
-        etag=f'"{hashlib.sha256(plain).hexdigest()[:24]}"',
-        media_type=_MEDIA_TYPES[name[name.rindex(".") :]],
+def _module(name: str) -> Markup:
+    """Return the script of a page, after the names of all that it and those of all pages import."""
+    script = Markup('<script type="module" src="{}/{}"></script>')
+    preload = Markup('<link rel="modulepreload" href="{}/{}">')
+    names = dict.fromkeys(file for entry in (*_OF_ALL, name) for file in modules_of(entry))
+    return Markup("\n  ").join(
+        [preload.format(_assets(), file) for file in names] + [script.format(_assets(), name)]
     )

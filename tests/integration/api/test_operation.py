@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 from typing import Any
 
@@ -215,13 +216,31 @@ async def test_the_dashboards_files_are_cached_and_compressed(client: httpx.Asyn
     page = await client.get("/")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'self'" in page.headers["content-security-policy"]
-    script = await client.get("/assets/main.js")
+    parts = page.text.split('"')
+    (main,) = {part for part in parts if re.fullmatch(r"/assets/\w+/main\.js", part)}
+    script = await client.get(main)
     assert script.headers["content-encoding"] == "gzip"
-    assert script.headers["cache-control"] == "no-cache"
-    again = await client.get("/assets/main.js", headers={"If-None-Match": script.headers["etag"]})
+    assert "immutable" in script.headers["cache-control"]
+    # while a release is rolled out, another edition is asked for, and its address is no promise
+    for other in ("/assets/main.js", "/assets/0123456789abcdef/main.js"):
+        answer = await client.get(other)
+        assert (answer.text, answer.headers["cache-control"]) == (script.text, "no-cache")
+    again = await client.get(main, headers={"If-None-Match": script.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
-    plain = await client.get("/assets/main.js", headers={"Accept-Encoding": "identity"})
+    plain = await client.get(main, headers={"Accept-Encoding": "identity"})
     assert "content-encoding" not in plain.headers
+
+
+async def test_a_page_names_all_modules_before_a_browser_finds_them_one_by_one(
+    client: httpx.AsyncClient,
+) -> None:
+    page = (await client.get("/history")).text
+    named = re.findall(r'<link rel="modulepreload" href="(/assets/\w+/[\w-]+\.js)">', page)
+    for address in named:
+        text = (await client.get(address)).text
+        imported = re.findall(r'^(?:import|export) [^;]*?"\./([\w-]+\.js)"', text, re.MULTILINE)
+        assert {address.rpartition("/")[0] + "/" + name for name in imported} <= set(named)
+    assert len(named) == len(set(named)) > 20
 
 
 async def test_readiness_warns_of_what_quarantine_had_no_room_for(
