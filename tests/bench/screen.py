@@ -90,7 +90,8 @@ async def measure(port: int, url: str, arguments: argparse.Namespace) -> dict[st
         tell("live", await live.latencies(browser, address + path, url, events=arguments.events))
         if arguments.updates:
             settings = Settings(database_url=SecretStr(url), api_auth="off")
-            app = create_app(settings, pace=Pace(least_pause_s=0.0))
+            # a page whose clock stands still does not take up a stream that has run its course
+            app = create_app(settings, pace=Pace(least_pause_s=0.0, life_s=7200.0))
             async with serving(app) as fast:
                 tell(
                     "memory",
