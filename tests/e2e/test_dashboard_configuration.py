@@ -189,6 +189,48 @@ async def test_the_form_changes_the_text_and_leaves_its_comments(address: str, p
         assert (await client.get(ADDRESS)).text == text
 
 
+async def test_a_facility_is_made_on_the_page(address: str, page: Page) -> None:
+    await page.goto(f"{address}/facilities")
+    await expect(page.locator("#notice")).to_contain_text("There is no facility yet")
+    await page.get_by_role("link", name="New facility …").click()
+    dialog = page.get_by_role("dialog", name="New facility")
+    await dialog.get_by_label("Name").fill('Werk: "Süd"')
+    await dialog.get_by_label("Id").fill("Süd")
+    await dialog.get_by_label("Time zone").fill("Europe/Vienna")
+    await fits(page, "configuration-new")
+    write = dialog.get_by_role("button", name="Write its file")
+    await write.click()
+    # the browser itself says what is wrong with the id
+    await expect(dialog).to_be_visible()
+    await dialog.get_by_label("Id").fill("sued")
+    await write.click()
+    await expect(dialog).to_be_hidden()
+    await wait_for(page, "#check-summary", "No mistakes.")
+    await wait_for(page, "#file-summary", "new, not applied")
+    await expect(page.locator("#versions")).to_be_hidden()
+    text = await page.locator("#text").input_value()
+
+    await page.click("#try")
+    await expect(page.locator("#outcome")).not_to_be_empty()
+    await page.click("#apply")
+    await page.click("#confirm button[value=apply]")
+    await page.wait_for_url("**/configuration?facility=sued")
+    await wait_for(page, "#file-summary", "in force")
+    await expect(page.locator("#version-rows tbody tr")).to_have_count(1)
+    async with httpx.AsyncClient(base_url=address) as client:
+        assert (await client.get("/v1/facilities/sued")).text == text
+        (made,) = (await client.get("/v1/facilities")).json()
+    assert (made["name"], made["timezone"]) == ('Werk: "Süd"', "Europe/Vienna")
+
+    # an id is taken once
+    await page.click("#new")
+    await dialog.get_by_label("Name").fill("Other")
+    await dialog.get_by_label("Id").fill("sued")
+    await write.click()
+    await expect(page.locator("#notice")).to_contain_text("There is a facility sued already")
+    await wait_for(page, "#file-summary", "in force")
+
+
 async def test_who_may_only_read_is_told_so(
     guarded: str, page: Page, connection: psycopg.Connection[object]
 ) -> None:
@@ -198,4 +240,5 @@ async def test_who_may_only_read_is_told_so(
     await page.goto(f"{guarded}/configuration")
     await expect(page.locator("#reader")).to_contain_text("not change it")
     await expect(page.locator("#file")).to_be_hidden()
+    await expect(page.locator("#new")).to_be_hidden()
     await fits(page, "configuration-reader")

@@ -8,11 +8,15 @@ import { nothingChanges, outcome, restatedWords } from "./file-outcome.js";
 import { showVersions } from "./file-versions.js";
 import { showFactors, showRecipients, showThresholds } from "./configured.js";
 import { listedFacilities, named, offer } from "./facility-list.js";
+import { askFacility, firstText } from "./new-facility.js";
 import { say, sayUnread, sayWhy } from "./notice.js";
 import { t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 
+/** The facilities by id, and what somebody may do in them. */
+let facilities = new Map();
+let allowed = [];
 /** The facility that is shown, and the text of it that is in force with its tag. */
 let facility = null;
 let inForce = { text: "", tag: "" };
@@ -37,38 +41,67 @@ $("try").onclick = () => act($("try"), tryIt);
 $("apply").onclick = () => act($("apply"), apply);
 $("back").onclick = () => editor.write(inForce.text);
 $("download").onclick = download;
+$("new").onclick = makeNew;
 addEventListener("beforeunload", (event) => isChanged() && event.preventDefault());
 start();
 
 async function start() {
-  const facilities = (await listedFacilities()).filter(({ retired_at: retired }) => retired === null);
-  if (facilities.length === 0) return;
-  const asked = new URLSearchParams(location.search).get("facility");
-  const first = facilities.find(({ id }) => id === asked) ?? facilities[0];
-  const byId = new Map(facilities.map((one) => [one.id, one]));
-  offer($("facility"), named(facilities), first.id, (id) => {
-    if (isChanged() && !confirm(t("What you changed is not applied. Leave it?"))) {
-      $("facility").value = facility.id;
-      return;
-    }
-    choose(byId.get(id));
-  });
-  choose(first);
+  const listed = (await listedFacilities()).filter(({ retired_at: retired }) => retired === null);
+  facilities = new Map(listed.map((one) => [one.id, one]));
+  try {
+    ({ allowed } = await get("/v1/me"));
+  } catch (error) {
+    return sayUnread(error, t("The API cannot be reached; load the page again."));
+  }
+  // keys and roles of some facilities make no other ones
+  $("new").hidden = !allowed.some(({ rights, facilities: only }) => rights.includes("configure") && only === null);
+  const asked = new URLSearchParams(location.search);
+  if (listed.length > 0) await choose(facilities.get(asked.get("facility")) ?? listed[0]);
+  if (asked.has("new") && !$("new").hidden) makeNew();
+}
+
+/** Show another facility, unless what was written of this one is not to be given up. */
+function leaveFor(chosen) {
+  if (isChanged() && !confirm(t("What you changed is not applied. Leave it?"))) {
+    $("facility").value = facility.id;
+    return;
+  }
+  choose(chosen);
+}
+
+async function makeNew() {
+  const made = await askFacility();
+  if (made === null) return;
+  if (facilities.has(made.id)) return say(t("There is a facility {id} already; choose another id.", { id: made.id }));
+  leaveFor(made);
 }
 
 async function choose(chosen) {
   facility = chosen;
-  history.replaceState(null, "", `?${new URLSearchParams({ facility: chosen.id })}`);
+  offer($("facility"), named([...(chosen.isNew ? [chosen] : []), ...facilities.values()]), chosen.id, (id) => leaveFor(facilities.get(id)));
+  if (!chosen.isNew) history.replaceState(null, "", `?${new URLSearchParams({ facility: chosen.id })}`);
+  say("");
+  const mayConfigure = allowed.some(({ rights, facilities: only }) =>
+    rights.includes("configure") && (only === null || only.includes(chosen.id)));
+  $("file").hidden = !mayConfigure;
+  for (const id of ["versions", "recipients"]) $(id).hidden = !mayConfigure || chosen.isNew === true;
+  for (const id of ["thresholds", "factors"]) $(id).hidden = chosen.isNew === true;
+  $("reader").hidden = mayConfigure;
   try {
-    const mayConfigure = (await get("/v1/me")).allowed.some(({ rights, facilities }) =>
-      rights.includes("configure") && (facilities === null || facilities.includes(chosen.id)));
-    for (const id of ["file", "versions", "recipients"]) $(id).hidden = !mayConfigure;
-    $("reader").hidden = mayConfigure;
     if (mayConfigure) completion ??= complete();
+    if (chosen.isNew) return begin();
     await Promise.all([mayConfigure ? load() : null, lists(mayConfigure)]);
   } catch (error) {
     sayUnread(error, t("The API cannot be reached; load the page again."));
   }
+}
+
+/** Write what the file of a new facility begins as. */
+function begin() {
+  inForce = { text: "", tag: null };
+  $("outcome").replaceChildren();
+  editor.write(firstText(facility));
+  $("text").focus();
 }
 
 /** Offer keys and values while the text is written, and a form; without them the text is written all the same. */
@@ -135,9 +168,9 @@ const isChanged = () => editor.text !== inForce.text;
 function showButtons() {
   const isWrong = editor.mistakes > 0;
   $("try").disabled = $("apply").disabled = isWrong || !isChanged();
-  $("back").disabled = !isChanged();
+  $("back").disabled = !isChanged() || facility?.isNew === true;
   $("download").disabled = false;
-  $("file-summary").textContent = isChanged() ? t("changed, not applied") : t("in force");
+  $("file-summary").textContent = facility?.isNew ? t("new, not applied") : isChanged() ? t("changed, not applied") : t("in force");
   if (tried !== null && editor.text !== tried.text) {
     tried = null;
     $("outcome").replaceChildren();
@@ -160,13 +193,15 @@ async function apply() {
   const applied = await put(written, "");
   inForce = { text: written, tag: `"${applied.sha256}"` };
   tried = null;
+  if (facility.isNew) return location.assign(`?${new URLSearchParams({ facility: facility.id })}`);
   showButtons();
   $("outcome").replaceChildren(...outcome(applied, facility.timezone));
   say(nothingChanges(applied) ? t("Applied; only comments and layout changed.") : t("Applied."));
   await Promise.all([versions(), lists(true)]);
 }
 
-const put = (written, query) => sendText("PUT", `${address()}${query}`, written, { "If-Match": inForce.tag });
+const put = (written, query) => sendText("PUT", `${address()}${query}`, written,
+  facility.isNew ? { "If-None-Match": "*" } : { "If-Match": inForce.tag });
 
 function confirmed() {
   const dialog = $("confirm");

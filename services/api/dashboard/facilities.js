@@ -96,7 +96,7 @@ async function readGlance() {
     rows = read;
     heardAt = Date.now();
     document.body.dataset.state = "live";
-    say(rows.length ? "" : t("There is no facility yet; add one with `tonne apply FILE`."));
+    say(rows.length ? "" : t("There is no facility yet; make one on the page Configuration, or with `tonne apply FILE`."));
     draw();
   } catch (error) {
     sayUnread(error);

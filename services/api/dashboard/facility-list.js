@@ -12,7 +12,7 @@ export async function listedFacilities() {
     try {
       const facilities = await get("/v1/facilities");
       readAgain();
-      if (facilities.length === 0) say(t("There is no facility yet; add one with `tonne apply FILE`."));
+      if (facilities.length === 0) say(t("There is no facility yet; make one on the page Configuration, or with `tonne apply FILE`."));
       return facilities;
     } catch (error) {
       sayUnread(error);

@@ -57,7 +57,7 @@ async function start() {
     return;
   }
   if (facilities.length === 0) {
-    say(t("There is no facility yet; add one with `tonne apply FILE`."));
+    say(t("There is no facility yet; make one on the page Configuration, or with `tonne apply FILE`."));
     setTimeout(start, 5000);
     return;
   }

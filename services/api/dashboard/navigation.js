@@ -20,5 +20,5 @@ function carryFacility() {
 
 /** Show the links that only some may follow. */
 export function showAllowed(rights) {
-  for (const link of nav?.querySelectorAll("a[data-needs]") ?? []) link.hidden = !rights.has(link.dataset.needs);
+  for (const link of document.querySelectorAll("a[data-needs]")) link.hidden = !rights.has(link.dataset.needs);
 }

@@ -113,13 +113,20 @@ async def put_facility(
             " was applied since. Default: it is applied whatever is in force."
         ),
     ] = None,
+    if_none_match: Annotated[
+        str | None,
+        Header(
+            description="`*`: make a new facility; it is refused if there is one of that id, in"
+            " force or retired"
+        ),
+    ] = None,
 ) -> Response:
     """Apply a facility file, YAML or JSON: all of it, or nothing if it has an error.
 
     With a key that is limited to facilities, the file may name topics below
     `emissions/{facility}/`, and other topics and secrets that an admin granted.
     """
-    replaces = _replaced(if_match)
+    replaces, only_new = _replaced(if_match), _is_new(if_none_match)
     shared, text = await _written(context, who, request, facility)
     max_bytes = context.settings.file_bytes
     file = await run_in_threadpool(lambda: parse(text, shared, max_bytes=max_bytes))
@@ -127,7 +134,13 @@ async def put_facility(
     limited = who.facilities is not None
     applied = await context.database.write(
         lambda connection: apply_facility(
-            connection, file, text=text, by=who.name, limited=limited, replaces=replaces
+            connection,
+            file,
+            text=text,
+            by=who.name,
+            limited=limited,
+            replaces=replaces,
+            only_new=only_new,
         ),
         address=who.address,
         dry_run=query.dry_run,
@@ -374,3 +387,17 @@ def _replaced(if_match: str | None) -> str | None:
             "If-Match: send the `ETag` of GET /v1/facilities/{facility}, in its quotes"
         )
     return tag[1]
+
+
+def _is_new(if_none_match: str | None) -> bool:
+    """Whether ``If-None-Match`` asks for a facility that is not there yet.
+
+    :raises InvalidRequest: it is anything but ``*``.
+    """
+    if if_none_match is None:
+        return False
+    if if_none_match.strip() != "*":
+        raise InvalidRequest(
+            "If-None-Match: send `*` to make a new facility; a change of one takes If-Match"
+        )
+    return True

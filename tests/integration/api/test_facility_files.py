@@ -130,6 +130,22 @@ async def test_a_file_made_from_a_version_that_was_replaced_is_refused(
     assert (await client.put(ADDRESS, content=mine, headers={"If-Match": "x"})).status_code == 422
 
 
+async def test_a_facility_is_made_only_where_there_is_none(client: httpx.AsyncClient) -> None:
+    new = {"If-None-Match": "*"}
+    tried = await client.put(f"{ADDRESS}?dry_run=true", content=TEXT, headers=new)
+    assert tried.status_code == 200
+    assert (await client.put(ADDRESS, content=TEXT, headers=new)).status_code == 200
+    for _ in ("in force", "retired"):
+        refused = await client.put(
+            ADDRESS, content=TEXT.replace("name: Works", "name: X"), headers=new
+        )
+        assert refused.status_code == 412
+        assert "there is a facility works already" in refused.json()["detail"]
+        assert (await client.delete(ADDRESS)).status_code == 200
+    named = {"If-None-Match": '"0"'}
+    assert (await client.put(ADDRESS, content=TEXT, headers=named)).status_code == 422
+
+
 async def test_a_text_is_edited_in_place_and_nothing_is_applied(client: httpx.AsyncClient) -> None:
     edits = [
         {"op": "replace", "path": "/facility/name", "value": "New works"},

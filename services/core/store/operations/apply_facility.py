@@ -40,18 +40,22 @@ def apply_facility(
     by: str,
     limited: bool = False,
     replaces: str | None = None,
+    only_new: bool = False,
 ) -> AppliedFacility:
     """Apply ``file`` in the caller's transaction; to try it only, roll that back.
 
-    ``replaces``: the digest of the text that it was made from; None: whatever is in force.
+    ``replaces``: the digest of the text that it was made from; None: whatever is in force;
+    ``only_new``: there must be no facility of its id yet.
 
     :raises ApplyError: as :func:`services.core.store.registry.apply.apply`.
-    :raises StaleVersionError: another text than ``replaces`` is in force.
+    :raises StaleVersionError: another text than ``replaces`` is in force, or one is at all.
     """
     lock(connection)
     slug = file.facility.id
     before = queued.newest(connection)
     written = file_versions.in_force(connection, slug)
+    if only_new:
+        file_versions.refuse_if_there(slug, written)
     if replaces is not None:
         file_versions.refuse_if_replaced(connection, slug, written, replaces)
     document = t.facility.c.document

@@ -66,6 +66,18 @@ def refuse_if_replaced(connection: Connection, slug: str, text: str | None, expe
     )
 
 
+def refuse_if_there(slug: str, text: str | None) -> None:
+    """Let a facility be made only where there is none of its id; ``text``: in force.
+
+    :raises StaleVersionError: there is one, in force or retired.
+    """
+    if text is not None:
+        raise StaleVersionError(
+            f"there is a facility {slug} already; choose another id, or apply your file without"
+            " If-None-Match to change that facility"
+        )
+
+
 def keep(
     connection: Connection, slug: str, text: str, changes: Sequence[str], *, by: str | None
 ) -> None:
