@@ -57,6 +57,7 @@ async function start() {
   $("new").hidden = !allowed.some(({ rights, facilities: only }) => rights.includes("configure") && only === null);
   const asked = new URLSearchParams(location.search);
   if (listed.length > 0) await choose(facilities.get(asked.get("facility")) ?? listed[0]);
+  else offer($("facility"), [], "");
   if (asked.has("new") && !$("new").hidden) makeNew();
 }
 
