@@ -29,7 +29,9 @@ facility: {id: linz, name: Linz works, timezone: Europe/Vienna}
 devices: [{id: m, channels: [{id: energy, quantity: energy, unit: kWh, kind: counter}]}]
 factors: [{id: f, unit: kWh, co2_kg: 0.25, valid_from: 2020-01-01, citation: a}]
 sources: [{id: kiln, scope: 1, method: activity, input: m.energy, factor: f}]
-thresholds: [{id: site-rate, measure: rate, above: 1000, message: Throttle.}]
+thresholds:
+  - {id: site-rate, measure: rate, above: 1000, message: Throttle.}
+  - {id: direct, measure: rate, scope: 1, above: 1000}
 """
 
 
@@ -39,14 +41,14 @@ async def test_alerts_of_all_facilities_stand_beside_their_limits_and_are_snooze
     apply_text(database_url, _FILE)
     (facility_id,) = connection.execute("SELECT id FROM facility").fetchone() or (0,)
     (kiln,) = connection.execute("SELECT id FROM source").fetchone() or (0,)
-    (rate,) = connection.execute("SELECT id FROM threshold").fetchone() or (0,)
+    thresholds = dict(connection.execute("SELECT slug, id FROM threshold").fetchall())
     linz = Plant(facility_id=facility_id, slug="linz", timezone="UTC", sources={"kiln": kiln})
     graz = found(connection, "graz")
     connection.execute("UPDATE facility SET name = %s WHERE slug = 'graz'", (LONG,))
     emit(connection, linz, 20.0)
     now = this_minute()
     hour = limit(connection, graz, id="hour", measure="total", window="1h", above=900)
-    fire(connection, linz, rate, now - 3 * MINUTE)
+    fire(connection, linz, thresholds["site-rate"], now - 3 * MINUTE)
     fire(
         connection, graz, hour, now - 200 * MINUTE, resolved_at=now - 180 * MINUTE, state="resolved"
     )
@@ -94,3 +96,7 @@ async def test_alerts_of_all_facilities_stand_beside_their_limits_and_are_snooze
     past = page.locator("#past-rows tbody tr")
     await expect(past).to_have_count(1)
     await expect(past).to_contain_text("Fault of the instrument")
+
+    fire(connection, linz, thresholds["direct"], now)
+    await page.goto(f"{address}/alerts")
+    await expect(standing.filter(has_text="direct")).to_contain_text("now 1,200 kg/h")
