@@ -21,8 +21,8 @@ export const TOTAL = { group_by: "facility", fields: FIELDS };
 
 const ofFigure = (row, figure) => (row === undefined || row.share_missing >= 1 ? null : row[FIGURES[figure].kg]);
 
-/** Series of bars, each `{ key, name, rows, values }` by the times of `total`; gases are `lines`. */
-export function seriesOf(split, rows, total, figure) {
+/** Series of bars, sources by `order` of their ids, each `{ key, name, rows, values }` by the times of `total`; gases are `lines`. */
+export function seriesOf(split, rows, total, figure, order) {
   const times = total.map(({ time }) => time);
   if (split === "gas") {
     return Object.keys(FIGURES).map((gas) => ({
@@ -41,6 +41,9 @@ export function seriesOf(split, rows, total, figure) {
     const ordered = times.map((time) => byTime.get(time));
     return { key, name, rows: ordered, values: ordered.map((row) => ofFigure(row, figure)) };
   });
+  // in the order of the file, so that a source has the colour that it has on other pages
+  const place = (key) => (order.includes(key) ? order.indexOf(key) : order.length);
+  if (split === "source") series.sort((a, b) => place(a.key) - place(b.key));
   return withOthers(series);
 }
 

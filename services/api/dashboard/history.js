@@ -170,7 +170,7 @@ function drawRange() {
 
 function draw({ total, rows, compared, marked, common }) {
   const bars = barsOf(total, range, facility.timezone);
-  const series = seriesOf(by, rows, total, figure);
+  const series = seriesOf(by, rows, total, figure, facility.sources.map(({ id }) => id));
   const whole = wholeOf(total, figure, bars.map(({ end }) => Math.min(end, Date.now())));
   const { value, unit } = mass(whole.kg);
   $("whole-title").textContent = `${facility.name}, ${said.range(range)}`;
