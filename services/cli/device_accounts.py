@@ -20,7 +20,7 @@ from typing import Final
 import bcrypt
 
 from services.core.facility.model import own_topic
-from services.core.facility.topics import uncarried
+from services.core.facility.topics import readings_topic, uncarried
 from services.core.store.registry.read import Device
 from services.ingest.route import SHARED_SERIES, SLUG, values_topic
 from services.ingest.sources.jetstream.subjects import subjects
@@ -133,14 +133,15 @@ def topics(device: Device) -> tuple[list[str], list[str]]:
 
     The second list says which of its topics are left out, and why.
     """
-    native = f"emissions/{device.facility}/{device.slug}"
     named = {
         own_topic(device.topic, channel.spec.get("topic")) for channel in device.channels.values()
     }
     device_topics = sorted(topic for topic in named if topic)
     left_out = [f"{topic!r}: {why}" for topic in device_topics if (why := uncarried(topic))]
     fit = [topic for topic in device_topics if not uncarried(topic)]
-    return [f"{native}/readings", f"{native}/status", *fit], left_out
+    readings = readings_topic(device.facility, device.slug)
+    status = f"emissions/{device.facility}/{device.slug}/status"
+    return [readings, status, *fit], left_out
 
 
 def for_nats(accounts: Iterable[Account], *, anybody: str | None = None) -> dict[str, str]:

@@ -9,13 +9,13 @@ from typing import Final
 
 import msgspec
 
+from services.core.facility.topics import readings_topic
 from services.core.store.readings.quarantine import QuarantineEntry
 from services.core.timeline.instants import from_us
 from services.ingest.corrections import ABOVE_RANGE
 from services.ingest.decode.observation import QUALITY
 from services.ingest.prepare import Candidate
 from services.ingest.quarantine.reasons import Reason, explain
-from services.ingest.route import ROOT
 
 #: Payloads that one message leaves, all together; beyond, each entry keeps only its own reading.
 _MAX_BYTES: Final = 256 * 1024
@@ -64,7 +64,7 @@ def shown(value: float | None, quality: int) -> str:
 
 
 def _native_topic(row: Candidate) -> str:
-    return f"{ROOT}/{row.publisher.facility}/{row.publisher.device}/readings"
+    return readings_topic(row.publisher.facility, row.publisher.device)
 
 
 def _alone(row: Candidate) -> bytes:

@@ -14,9 +14,9 @@ from typing import Final
 from services.core.facility.in_force import in_force_at
 from services.core.facility.mapping_expression import MAX_STEPS
 from services.core.facility.model import own_topic
+from services.core.facility.topics import readings_topic
 from services.core.store.registry import read
 from services.core.timeline.instants import from_us
-from services.ingest import route
 from services.ingest.arrivals import Arrivals
 from services.ingest.decode.instant import NEWEST_US, OLDEST_US
 from services.ingest.decode.observation import QUALITY, TIME_FROM_DEVICE, Part, Problem
@@ -124,7 +124,7 @@ def topics(devices: read.Devices) -> tuple[str, ...]:
 def _topic(devices: read.Devices, channel: read.Channel) -> str:
     device = devices.by_name[channel.facility, channel.device]
     stated = own_topic(device.topic, channel.spec.get("topic"))
-    return stated or f"{route.ROOT}/{device.facility}/{device.slug}/readings"
+    return stated or readings_topic(device.facility, device.slug)
 
 
 def _taken(channel: read.Channel, row: Candidate) -> Taken:

@@ -38,7 +38,7 @@ _ALLOWED = {
     ("services/api/models/alerts.py", "at"): "a key of the HTTP interface",
     ("services/api/models/explanation.py", "held"): "a key of the HTTP interface",
     ("services/core/facility/monitors.py", "at"): "a key of the facility file",
-    ("services/core/facility/devices.py", "span"): "a monitor's span, as 40 CFR 75 says it",
+    ("services/core/facility/channels.py", "span"): "a monitor's span, as 40 CFR 75 says it",
     ("services/core/facility/in_force.py", "span"): "a monitor's span, as 40 CFR 75 says it",
     ("services/core/facility/monitors.py", "span"): "a monitor's span, as 40 CFR 75 says it",
     ("services/core/accounting/stack/qa.py", "span"): "a monitor's span, as 40 CFR 75 says it",

@@ -34,8 +34,8 @@ from services.core.accounting.stack.measured import (
 from services.core.accounting.units import Conversion, conversion, unit
 from services.core.accounting.worth import BEYOND_MEASURE, Worth
 from services.core.facility import model
+from services.core.facility.channels import A_KIND
 from services.core.facility.derived_channels import computed, parts_of
-from services.core.facility.devices import A_KIND
 from services.core.facility.in_force import InForce
 from services.core.facility.measured_fuels import default_heat, measured_fuel
 from services.core.timeline.instants import to_minute, to_us

@@ -25,8 +25,8 @@ from services.core.facility import (
     scale_warnings,
     threshold_checks,
 )
+from services.core.facility.channels import DIRECTED
 from services.core.facility.derived_channels import check_formula
-from services.core.facility.devices import DIRECTED
 from services.core.facility.model import own_topic
 from services.core.facility.topics import beyond_nats
 

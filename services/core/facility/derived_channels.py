@@ -12,7 +12,7 @@ from typing import Any, get_args
 from services.core.accounting.derived.dimensions import Measured
 from services.core.accounting.derived.formula import FormulaError, parse, references, text_of
 from services.core.accounting.derived.minutes import DerivedInput, derived_input
-from services.core.facility.devices import Channel
+from services.core.facility.channels import Channel
 from services.core.facility.fields import Direction
 from services.core.facility.sources import TELLING, Derived, StackSource
 

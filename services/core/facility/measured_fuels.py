@@ -17,7 +17,7 @@ from services.core.accounting.fuel_equations import (
 )
 from services.core.accounting.measured_fuel import MeasuredFuel
 from services.core.accounting.units import Conversion, UnitError, conversion, convert, unit
-from services.core.facility.devices import A_KIND, Channel
+from services.core.facility.channels import A_KIND, Channel
 from services.core.facility.sources import ActivitySource
 
 #: The units that equations take.

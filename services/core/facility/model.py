@@ -12,8 +12,9 @@ from pydantic import Field, PrivateAttr, StringConstraints, model_validator
 
 from services.core.accounting.gwp import GwpName
 from services.core.facility.alert_codes import AlertCodes
+from services.core.facility.channels import Channel, Epoch, InvalidMarker
 from services.core.facility.derived_channels import derived_channels, with_derived
-from services.core.facility.devices import Channel, Device, Epoch, InvalidMarker
+from services.core.facility.devices import Device
 from services.core.facility.electricity import (
     ELECTRICITY_LATENESS_S,
     Certificate,

@@ -9,8 +9,9 @@ from typing import Final
 
 from services.core.accounting.units import UnitError, conversion
 from services.core.facility import mapping_expression, model
-from services.core.facility.devices import A_KIND
+from services.core.facility.channels import A_KIND
 from services.core.facility.mapping_model import MAPPED, Quality, Timestamp, UnitFrom
+from services.core.facility.topics import readings_topic
 
 Path = tuple[str | int, ...]
 Finding = tuple[Path, str]
@@ -57,7 +58,7 @@ def _topics(
         device.measured
     ):
         yield path, f"{device.id} needs a topic for those of its channels that name none"
-    native = f"emissions/{facility}/{device.id}/readings"
+    native = readings_topic(facility, device.id)
     for j, channel in device.numbered:
         topic = model.own_topic(device.topic, channel.topic)
         if topic is None:

@@ -8,8 +8,8 @@ from services.core.accounting.derived.formula import FormulaError
 from services.core.accounting.spelling import did_you_mean
 from services.core.accounting.units import UnitError
 from services.core.facility import model
+from services.core.facility.channels import A_KIND
 from services.core.facility.derived_channels import check_formula
-from services.core.facility.devices import A_KIND
 from services.core.facility.thresholds import Maintenance, Threshold
 
 Path = tuple[str | int, ...]

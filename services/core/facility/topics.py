@@ -1,4 +1,4 @@
-"""Which topics a device can have: those that every broker carries and none takes for more."""
+"""Which topics a device can have: tonne's own, and those that every broker carries."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ _NEVER: Final = re.compile(r"[+#\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\uff
 _MAX_LEVELS: Final = 100
 
 _MAX_BYTES: Final = 4000
+
+
+def readings_topic(facility: str, device: str) -> str:
+    """Return the topic of a device's messages in the native format."""
+    return f"emissions/{facility}/{device}/readings"
 
 
 def uncarried(topic: str) -> str:

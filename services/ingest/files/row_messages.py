@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import msgspec
 
+from services.core.facility.topics import readings_topic
 from services.ingest.decode.observation import QUALITY
 from services.ingest.files.rows import UNSTATED, Place
-from services.ingest.route import ROOT
 from services.ingest.sources.source import Message
 
 #: What tonne's own files call a gap that a value above the range left; no device says it.
@@ -30,7 +30,7 @@ def message(
     if quality != UNSTATED:
         sent["q"] = quality_name(quality)
     return Message(
-        topic=f"{ROOT}/{facility}/{device}/readings",
+        topic=readings_topic(facility, device),
         payload=msgspec.json.encode({"ts": time, "values": {channel: sent}}),
         received_at=received_at,
         token=None,
