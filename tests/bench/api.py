@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -131,8 +132,8 @@ def main() -> None:
             figures["built_s"] = round(time.monotonic() - began)
             print(f"{json.dumps(figures)} {url}", flush=True)
         directory = ending.enter_context(server_directory())
-        while arguments.keep:
-            time.sleep(1)
+        if arguments.keep:
+            signal.pause()
         port = ending.enter_context(api(url, directory)).port
         if load:
             # longer than all of it takes; it ends with the measurement

@@ -14,7 +14,7 @@ import argparse
 import asyncio
 import json
 import os
-import time
+import signal
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -116,8 +116,8 @@ def main() -> None:
         url = arguments.database or ending.enter_context(database())
         if arguments.database is None:
             print(json.dumps(build(url, SHAPE, datetime.now(UTC))), url, flush=True)
-        while arguments.keep:
-            time.sleep(1)
+        if arguments.keep:
+            signal.pause()
         service = ending.enter_context(api(url, ending.enter_context(server_directory())))
         figures = asyncio.run(measure(service.port, url, arguments))
     figures |= {"asked_paint_ms": PAINT_MS, "asked_live_ms": LIVE_MS}

@@ -13,9 +13,9 @@ from services.core.store.emissions import facility_progress
 from tests.bench.pages.visit import counts, visit
 
 FIGURE: Final = '[data-window="1h"] .mass'
-#: A kilogram more in the last hour of one source.
+#: A tonne more in the last hour of one source: less is not seen in a figure of many tonnes.
 _STEP: Final = """
-UPDATE rolling_total r SET co2_ug = r.co2_ug + 1000000000
+UPDATE rolling_total r SET co2_ug = r.co2_ug + 1000000000000
 FROM source s WHERE s.id = r.source_id AND s.slug = 's0' AND r.span = '1h'
 AND s.facility_id = %(facility)s
 """
@@ -46,7 +46,7 @@ addEventListener("DOMContentLoaded", () => {
 
 
 class Changes:
-    """One more kilogram each time, in one transaction with its announcement."""
+    """One more tonne each time, in one transaction with its announcement."""
 
     def __init__(self, url: str) -> None:
         """Connect to the store, whose first facility is changed."""
