@@ -54,12 +54,16 @@ async function start() {
     return sayUnread(error, t("The API cannot be reached; load the page again."));
   }
   // keys and roles of some facilities make no other ones
-  $("new").hidden = !allowed.some(({ rights, facilities: only }) => rights.includes("configure") && only === null);
+  $("new").hidden = !mayConfigure(null);
   const asked = new URLSearchParams(location.search);
   if (listed.length > 0) await choose(facilities.get(asked.get("facility")) ?? listed[0]);
   else offer($("facility"), [], "");
   if (asked.has("new") && !$("new").hidden) makeNew();
 }
+
+/** Whether somebody may configure a facility; null: one that is not there yet. */
+const mayConfigure = (id) => allowed.some(({ rights, facilities: only }) =>
+  rights.includes("configure") && (only === null || only.includes(id)));
 
 /** Show another facility, unless what was written of this one is not to be given up. */
 function leaveFor(chosen) {
@@ -82,16 +86,15 @@ async function choose(chosen) {
   offer($("facility"), named([...(chosen.isNew ? [chosen] : []), ...facilities.values()]), chosen.id, (id) => leaveFor(facilities.get(id)));
   if (!chosen.isNew) history.replaceState(null, "", `?${new URLSearchParams({ facility: chosen.id })}`);
   say("");
-  const mayConfigure = allowed.some(({ rights, facilities: only }) =>
-    rights.includes("configure") && (only === null || only.includes(chosen.id)));
-  $("file").hidden = !mayConfigure;
-  for (const id of ["versions", "recipients"]) $(id).hidden = !mayConfigure || chosen.isNew === true;
+  const isOpen = mayConfigure(chosen.id);
+  $("file").hidden = !isOpen;
+  for (const id of ["versions", "recipients"]) $(id).hidden = !isOpen || chosen.isNew === true;
   for (const id of ["thresholds", "factors"]) $(id).hidden = chosen.isNew === true;
-  $("reader").hidden = mayConfigure;
+  $("reader").hidden = isOpen;
   try {
-    if (mayConfigure) completion ??= complete();
+    if (isOpen) completion ??= complete();
     if (chosen.isNew) return begin();
-    await Promise.all([mayConfigure ? load() : null, lists(mayConfigure)]);
+    await Promise.all([isOpen ? load() : null, lists(isOpen)]);
   } catch (error) {
     sayUnread(error, t("The API cannot be reached; load the page again."));
   }
@@ -154,8 +157,8 @@ async function load() {
 }
 
 /** What stands in the registry of the facility, whichever text it came from. */
-const lists = (mayConfigure) => Promise.all([
-  mayConfigure ? showRecipients(address()) : null, showThresholds(facility.id), showFactors(address()),
+const lists = (isOpen) => Promise.all([
+  isOpen ? showRecipients(address()) : null, showThresholds(facility.id), showFactors(address()),
 ]);
 
 const versions = () => showVersions(address(), facility.timezone, (written, number) => {

@@ -213,3 +213,10 @@ def test_what_cannot_be_edited_in_place_is_refused(text: str, path: str, reason:
 def test_a_text_that_is_no_file_is_refused_with_its_line(text: str) -> None:
     with pytest.raises(FacilityFileError):
         edited(text, [])
+
+
+def test_a_call_reads_no_more_for_many_edits_than_for_one_of_the_longest_text() -> None:
+    text = TEXT + "#" * 100_000
+    edit = Edit(op="replace", path="/facility/name", value="X")
+    with pytest.raises(EditError, match="100 edits are too many for a text so long; send 19"):
+        edited(text, [edit] * 100)

@@ -16,6 +16,8 @@ from services.core.facility.file import MAX_BYTES
 
 #: So many edits one call may make; each reads the text again.
 MAX_EDITS: Final = 100
+#: So many characters they may read together: nobody waits longer for many edits than for one.
+_MOST_READ: Final = 2 * MAX_BYTES
 
 
 def edited(text: str, edits: Sequence[Edit], *, max_bytes: int = MAX_BYTES) -> Document:
@@ -25,8 +27,12 @@ def edited(text: str, edits: Sequence[Edit], *, max_bytes: int = MAX_BYTES) -> D
     edit is refused.
 
     :raises FacilityFileError: the text is no YAML, or too much.
-    :raises EditError: an edit leads nowhere, or cannot be made without changing other parts.
+    :raises EditError: an edit leads nowhere, or cannot be made without changing other parts; or
+        they are too many for a text of that length.
     """
+    if len(edits) > 1 and len(text) * (1 + len(edits)) > _MOST_READ:
+        at_once = max(1, _MOST_READ // len(text) - 1)
+        raise EditError(f"{len(edits)} edits are too many for a text so long; send {at_once}")
     document = Document.read(text, max_bytes=max_bytes)
     for edit in edits:
         document = _edited(document, edit, max_bytes)

@@ -101,6 +101,20 @@ def station_of(text: str) -> Station:
     return Station(directory(parse(text)))
 
 
+def device_of(keys: str, *channels: str) -> Station:
+    """The station of one JSON device at the topic ``d``; ``keys``: its own beside those."""
+    listed = "".join(f"\n      - {{{each}}}" for each in channels)
+    return station_of(f"""
+facility: {{id: field, name: Field, timezone: UTC}}
+devices:
+  - id: d
+    topic: d
+    format: json
+    {keys}
+    channels:{listed}
+""")
+
+
 def directory(*files: model.FacilityFile) -> Directory:
     """What ingest reads from the registry after ``tonne apply``."""
     return Directory(unapplied.devices(*files))

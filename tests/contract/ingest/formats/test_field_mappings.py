@@ -8,23 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.contract.ingest.formats.station import ARRIVAL, Station, station_of
+from tests.contract.ingest.formats.station import ARRIVAL, Station, device_of
 
 EIGHT = datetime(2026, 6, 1, 8, tzinfo=UTC)
 EIGHT_S = int(EIGHT.timestamp())
-
-
-def device(keys: str, *channels: str) -> Station:
-    listed = "".join(f"\n      - {{{each}}}" for each in channels)
-    return station_of(f"""
-facility: {{id: field, name: Field, timezone: UTC}}
-devices:
-  - id: d
-    topic: d
-    format: json
-    {keys}
-    channels:{listed}
-""")
 
 
 ENERGY = "id: e, quantity: energy, unit: kWh, kind: counter"
@@ -62,7 +49,7 @@ BATCH = [
     ],
 )
 def test_an_expression_that_names_a_meter_takes_each_of_its_readings(value: str, time: str) -> None:
-    gateway = device("", f'{ENERGY}, from: "{value}", timestamp: {{from: "{time}"}}')
+    gateway = device_of("", f'{ENERGY}, from: "{value}", timestamp: {{from: "{time}"}}')
     assert [(r.ts, r.value) for r in gateway.receive("d", BATCH)] == [
         (EIGHT, 101.5),
         (EIGHT + timedelta(minutes=15), 102.0),
@@ -73,7 +60,7 @@ def test_an_expression_that_names_a_meter_takes_each_of_its_readings(value: str,
 
 
 def test_what_one_of_several_lacks_does_not_shift_the_others() -> None:
-    gateway = device(
+    gateway = device_of(
         "", f"{ENERGY}, from: \"[?m=='x'].kwh | [0]\", timestamp: {{from: \"[?m=='x'].ts | [0]\"}}"
     )
     sent = [{"m": "x", "ts": EIGHT_S}, {"m": "x", "ts": EIGHT_S + 60, "kwh": 5}]
@@ -86,7 +73,7 @@ def test_what_one_of_several_lacks_does_not_shift_the_others() -> None:
 
 
 def test_a_list_of_values_beside_a_list_of_times() -> None:
-    logger = device("timestamp: {from: times}", f"{ENERGY}, from: kwh")
+    logger = device_of("timestamp: {from: times}", f"{ENERGY}, from: kwh")
     sent = {"times": [EIGHT_S, EIGHT_S + 60, EIGHT_S + 120], "kwh": [1, None, 3]}
     assert values(logger, sent) == [1, None, 3]
     assert values(logger, {"times": [], "kwh": []}) == []
@@ -111,19 +98,19 @@ def test_a_list_of_values_beside_a_list_of_times() -> None:
 def test_a_list_that_cannot_be_told_apart_is_refused_with_that_word(
     keys: str, channel: str, sent: Any, words: str
 ) -> None:
-    refused = device(keys, f"{ENERGY}, {channel}")
+    refused = device_of(keys, f"{ENERGY}, {channel}")
     assert refused.receive("d", sent) == []
     assert words in detail(refused)
 
 
 def test_the_first_of_a_list_can_be_meant() -> None:
-    first = device(TIMED, f'{ENERGY}, from: "l[*].kwh | [:1] | [0]"')
+    first = device_of(TIMED, f'{ENERGY}, from: "l[*].kwh | [:1] | [0]"')
     assert values(first, {"t": EIGHT_S, "l": [{"kwh": 1}, {"kwh": 2}]}) == [1]
     assert first.quarantine == []
 
 
 def test_records_that_a_filter_picks_are_all_taken() -> None:
-    gateway = device(
+    gateway = device_of(
         "records: \"[?m=='x'] | [0]\"\n    timestamp: {from: ts}", f"{ENERGY}, from: kwh"
     )
     sent = [{"m": "x", "ts": EIGHT_S, "kwh": 1}, {"m": "x", "ts": EIGHT_S + 60, "kwh": 2}]
@@ -131,7 +118,7 @@ def test_records_that_a_filter_picks_are_all_taken() -> None:
 
 
 def test_an_interval_array_with_one_time_is_refused_once() -> None:
-    idm = device(
+    idm = device_of(
         "timestamp: {from: Time}",
         "id: e, from: Message.Intervals, quantity: energy, unit: Wh, kind: interval, length: 5m,"
         " stamp: end",
@@ -142,7 +129,7 @@ def test_an_interval_array_with_one_time_is_refused_once() -> None:
 
 
 def test_a_function_of_what_is_not_there_says_nothing() -> None:
-    shelly = device(
+    shelly = device_of(
         "timestamp: {from: ts}",
         f'{ENERGY}, from: "sum([em.a, em.b])"',
         'id: p, quantity: power, unit: W, kind: gauge, from: "abs(em.p)"',
@@ -169,7 +156,7 @@ def qualities(station: Station, *payloads: Any) -> list[int]:
 
 @pytest.mark.parametrize(("letter", "quality"), LETTERS.items())
 def test_each_word_of_the_map(letter: str, quality: int) -> None:
-    cems = device(f"{TIMED}\n    {STATUS}", f"{ENERGY}, from: v")
+    cems = device_of(f"{TIMED}\n    {STATUS}", f"{ENERGY}, from: v")
     assert qualities(cems, {"t": EIGHT_S, "v": 1, "Flag": letter}) == [quality]
     assert qualities(cems, {"t": EIGHT_S, "v": 1, "Flag": f" {letter} "}) == [quality]
     assert qualities(cems, {"t": EIGHT_S, "v": 1}) == [0]
@@ -182,17 +169,17 @@ def test_each_word_of_the_map(letter: str, quality: int) -> None:
 )  # fmt: skip
 def test_booleans_and_numbers_are_words_too(said: Any, quality: int) -> None:
     words = "{true: good, false: bad, 192: good, '0': bad, -1: bad, 0.5: uncertain}"
-    opc = device(f"{TIMED}\n    quality: {{from: q, map: {words}}}", f"{ENERGY}, from: v")
+    opc = device_of(f"{TIMED}\n    quality: {{from: q, map: {words}}}", f"{ENERGY}, from: v")
     assert qualities(opc, {"t": EIGHT_S, "v": 1, "q": said}) == [quality]
 
 
 def test_a_word_that_nobody_explained_is_refused_unless_there_is_a_default() -> None:
     sent = {"t": EIGHT_S, "v": 1, "Flag": "X"}
-    strict = device(f"{TIMED}\n    {STATUS}", f"{ENERGY}, from: v")
+    strict = device_of(f"{TIMED}\n    {STATUS}", f"{ENERGY}, from: v")
     assert qualities(strict, sent) == []
     assert strict.reasons() == ["bad_quality"]
     assert '"X" is not in quality.map' in detail(strict)
-    lenient = device(
+    lenient = device_of(
         f"{TIMED}\n    quality: {{from: Flag, map: {{N: good}}, default: uncertain}}",
         f"{ENERGY}, from: v",
     )
@@ -200,7 +187,7 @@ def test_a_word_that_nobody_explained_is_refused_unless_there_is_a_default() -> 
 
 
 def test_the_channels_own_quality_goes_before_the_devices() -> None:
-    both = device(
+    both = device_of(
         f"{TIMED}\n    quality: {{from: q, map: {{ok: good, no: bad}}}}",
         f"{ENERGY}, from: v, quality: {{from: w, map: {{no: good, ok: bad}}}}",
         "id: p, quantity: power, unit: W, kind: gauge, from: v",
@@ -209,7 +196,7 @@ def test_the_channels_own_quality_goes_before_the_devices() -> None:
 
 
 def test_a_bad_value_may_be_no_number_at_all() -> None:
-    cems = device(f"{TIMED}\n    {STATUS}", f"{ENERGY}, from: v")
+    cems = device_of(f"{TIMED}\n    {STATUS}", f"{ENERGY}, from: v")
     for nothing in ("----", "NaN", None):
         assert values(cems, {"t": EIGHT_S, "v": nothing, "Flag": "D"}) == [None]
     assert cems.quarantine == []
@@ -218,7 +205,7 @@ def test_a_bad_value_may_be_no_number_at_all() -> None:
 
 
 def test_each_of_a_list_has_its_own_quality() -> None:
-    kepware = device(
+    kepware = device_of(
         "timestamp: {from: \"values[?id=='a'].t\"}\n"
         "    quality: {from: \"values[?id=='a'].q\", map: {true: good, false: bad}}",
         f"{ENERGY}, from: \"values[?id=='a'].v | [0]\"",
@@ -246,7 +233,7 @@ def test_each_of_a_list_has_its_own_quality() -> None:
     ],
 )
 def test_a_text_that_is_no_plain_number_says_what_to_do(sent: str, words: str) -> None:
-    meter = device("", f"{ENERGY}, from: v")
+    meter = device_of("", f"{ENERGY}, from: v")
     assert values(meter, {"v": sent}) == []
     assert meter.reasons() == ["bad_value"]
     assert words in detail(meter)
@@ -262,7 +249,7 @@ def test_a_text_that_is_no_plain_number_says_what_to_do(sent: str, words: str) -
     ],
 )  # fmt: skip
 def test_the_channel_can_say_how_texts_are_read(kind: str, sent: Any, value: float) -> None:
-    meter = device("", f"{ENERGY}, from: v, number: {kind}")
+    meter = device_of("", f"{ENERGY}, from: v, number: {kind}")
     assert values(meter, {"v": sent}) == [value]
 
 
@@ -270,23 +257,23 @@ def test_the_channel_can_say_how_texts_are_read(kind: str, sent: Any, value: flo
     ("kind", "sent"), [("hex", 4841), ("hex", "12G"), ("comma", "2.32"), ("comma", "1,002,32")]
 )
 def test_what_is_not_of_that_kind_is_refused(kind: str, sent: Any) -> None:
-    meter = device("", f"{ENERGY}, from: v, number: {kind}")
+    meter = device_of("", f"{ENERGY}, from: v, number: {kind}")
     assert values(meter, {"v": sent}) == []
     assert meter.reasons() == ["bad_value"]
 
 
 def test_a_bare_payload_with_a_decimal_comma() -> None:
-    plain = device("", ENERGY)
+    plain = device_of("", ENERGY)
     assert plain.receive("d", "2,32") == []
     assert "a list of 2 values" in detail(plain)
     assert "number: comma" in detail(plain)
-    assert values(device("", f"{ENERGY}, number: comma"), "2,32") == [2.32]
-    assert values(device("", f"{ENERGY}, number: hex"), "10") == [16]
+    assert values(device_of("", f"{ENERGY}, number: comma"), "2,32") == [2.32]
+    assert values(device_of("", f"{ENERGY}, number: hex"), "10") == [16]
 
 
 @pytest.mark.incident
 def test_a_unit_that_changes_in_the_payload() -> None:
-    solis = device(
+    solis = device_of(
         "timestamp: {from: t, unit: ms}",
         "id: e, quantity: energy, unit: {from: u, map: {MWH: MWh}, default: kWh}, kind: counter,"
         " from: v",
@@ -316,7 +303,7 @@ def test_a_unit_that_changes_in_the_payload() -> None:
     ],
 )
 def test_each_way_of_writing_a_time_can_be_said(rule: str, said: Any) -> None:
-    logger = device(
+    logger = device_of(
         f"timestamp: {{from: t, timezone: Asia/Shanghai, {rule}}}", f"{ENERGY}, from: v"
     )
     (reading,) = logger.receive("d", {"t": said, "v": 1})
@@ -337,14 +324,14 @@ def test_each_way_of_writing_a_time_can_be_said(rule: str, said: Any) -> None:
     ],
 )
 def test_a_number_that_only_looks_like_an_epoch_says_what_to_do(said: Any, words: str) -> None:
-    logger = device("timestamp: {from: t, timezone: Asia/Shanghai}", f"{ENERGY}, from: v")
+    logger = device_of("timestamp: {from: t, timezone: Asia/Shanghai}", f"{ENERGY}, from: v")
     assert logger.receive("d", {"t": said, "v": 1}) == []
     assert logger.reasons() == ["bad_time"]
     assert words in detail(logger)
 
 
 def test_the_native_format_refuses_them_too() -> None:
-    native = device(TIMED, f"{ENERGY}, from: v")
+    native = device_of(TIMED, f"{ENERGY}, from: v")
     topic = "emissions/field/d/readings"
     assert native.receive(topic, '{"ts": 20250619145824, "values": {"e": 1}}') == []
     assert native.reasons() == ["bad_time"]
@@ -352,7 +339,7 @@ def test_the_native_format_refuses_them_too() -> None:
 
 
 def test_a_clock_that_is_not_set_can_be_mapped_to_the_arrival() -> None:
-    ams = device("timestamp: {from: '[t][?@ > `0`] | [0]'}", f"{ENERGY}, from: v")
+    ams = device_of("timestamp: {from: '[t][?@ > `0`] | [0]'}", f"{ENERGY}, from: v")
     for said, ts in ((0, ARRIVAL), (EIGHT_S, EIGHT)):
         (reading,) = ams.receive("d", {"t": said, "v": 1})
         assert reading.ts == ts
@@ -374,7 +361,7 @@ def local_hours() -> list[str]:
 @pytest.mark.incident
 @pytest.mark.parametrize("descending", [False, True])
 def test_a_day_of_25_hours_in_one_message(descending: bool) -> None:
-    datadis = device(MADRID, HOURLY)
+    datadis = device_of(MADRID, HOURLY)
     rows = [{"t": t, "kwh": k} for k, t in enumerate(local_hours())]
     found = datadis.receive(
         "d", {"data": rows[::-1] if descending else rows}, at=MIDNIGHT + timedelta(hours=34)
@@ -385,7 +372,7 @@ def test_a_day_of_25_hours_in_one_message(descending: bool) -> None:
 
 
 def test_quarters_that_go_back() -> None:
-    datadis = device(MADRID, HOURLY)
+    datadis = device_of(MADRID, HOURLY)
     passes = [f"2026-10-25T02:{minute:02}:00" for minute in (0, 15, 30, 45)] * 2
     rows = [{"t": t, "kwh": k} for k, t in enumerate(["2026-10-25T01:45:00", *passes])]
     found = datadis.receive("d", {"data": rows}, at=MIDNIGHT + timedelta(hours=34))
@@ -394,7 +381,7 @@ def test_quarters_that_go_back() -> None:
 
 
 def test_meters_of_one_message_do_not_mix_their_hours() -> None:
-    two = device(
+    two = device_of(
         MADRID,
         HOURLY.replace("from: kwh", "from: a"),
         HOURLY.replace("id: e", "id: f").replace("from: kwh", "from: b"),
@@ -408,7 +395,7 @@ def test_meters_of_one_message_do_not_mix_their_hours() -> None:
 
 
 def test_a_value_that_is_refused_keeps_its_place_in_the_row() -> None:
-    datadis = device(MADRID, HOURLY)
+    datadis = device_of(MADRID, HOURLY)
     rows = [{"t": t, "kwh": "?" if k == 2 else k} for k, t in enumerate(local_hours())]
     found = datadis.receive("d", {"data": rows}, at=MIDNIGHT + timedelta(hours=34))
     assert (MIDNIGHT + timedelta(hours=3), 3) in [(r.ts, r.value) for r in found]
@@ -419,7 +406,7 @@ def test_a_value_that_is_refused_keeps_its_place_in_the_row() -> None:
 def test_a_single_message_in_that_hour_is_resolved_by_its_arrival(
     arrival_hour: int, hour: int
 ) -> None:
-    datadis = device(MADRID, HOURLY)
+    datadis = device_of(MADRID, HOURLY)
     rows = [{"t": "2026-10-25T02:00:00", "kwh": 1}]
     at = MIDNIGHT + timedelta(hours=arrival_hour, minutes=1)
     (reading,) = datadis.receive("d", {"data": rows}, at=at)
@@ -427,7 +414,7 @@ def test_a_single_message_in_that_hour_is_resolved_by_its_arrival(
 
 
 def test_two_in_a_row_are_not_put_after_their_arrival() -> None:
-    datadis = device(MADRID, HOURLY)
+    datadis = device_of(MADRID, HOURLY)
     rows = [{"t": f"2026-10-25T02:{m}:00", "kwh": 1} for m in ("30", "00")]
     at = MIDNIGHT + timedelta(hours=3, seconds=5)
     found = datadis.receive("d", {"data": rows}, at=at)
@@ -435,7 +422,7 @@ def test_two_in_a_row_are_not_put_after_their_arrival() -> None:
 
 
 def test_the_same_values_on_any_other_day_are_repeated() -> None:
-    datadis = device(MADRID, HOURLY)
+    datadis = device_of(MADRID, HOURLY)
     rows = [{"t": "2026-10-26T02:00:00", "kwh": 1}] * 2
     found = datadis.receive("d", json.dumps({"data": rows}), at=MIDNIGHT + timedelta(hours=58))
     assert len({r.ts for r in found}) == 1

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from services.core.facility.file import FacilityFileError
-from tests.contract.ingest.formats.station import Station, station_of
+from tests.contract.ingest.formats.station import Station, device_of, station_of
 
 EIGHT = datetime(2026, 6, 1, 8, tzinfo=UTC)
 EIGHT_S = int(EIGHT.timestamp())
@@ -21,16 +21,7 @@ POWER = "id: p, quantity: power, unit: W, kind: gauge"
 
 
 def device(channel: str, keys: str = "") -> Station:
-    return station_of(f"""
-facility: {{id: field, name: Field, timezone: UTC}}
-devices:
-  - id: d
-    topic: d
-    format: json
-    {keys}
-    channels:
-      - {{{channel}}}
-""")
+    return device_of(keys, channel)
 
 
 def values(station: Station, payload: Any) -> list[float | None]:
