@@ -45,7 +45,12 @@ def limit(connection: Connection, plant: Plant, **spec: Any) -> int:
 
 
 def fire(
-    connection: Connection, plant: Plant, threshold_id: int, fired: datetime, **columns: Any
+    connection: Connection,
+    plant: Plant,
+    threshold_id: int,
+    fired: datetime,
+    present: float | None = None,
+    **columns: Any,
 ) -> None:
     row = {
         "facility_id": plant.facility_id, "threshold_id": threshold_id, "threshold_version": 1,
@@ -56,6 +61,13 @@ def fire(
         f"INSERT INTO alert ({', '.join(row)}) VALUES ({', '.join(f'%({c})s' for c in row)})",  # noqa: S608
         row,
     )
+    if "resolved_at" not in columns:
+        connection.execute(
+            "INSERT INTO threshold_state"
+            " (threshold_id, facility_id, state, projected, since, at, value, value_at)"
+            " VALUES (%s, %s, 'firing', false, %s, %s, %s, %s)",
+            (threshold_id, plant.facility_id, fired, fired, present, fired),
+        )
     announce(connection, plant)
 
 

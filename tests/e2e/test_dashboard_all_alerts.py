@@ -26,12 +26,14 @@ pytestmark = [
 
 _FILE = """
 facility: {id: linz, name: Linz works, timezone: Europe/Vienna}
-devices: [{id: m, channels: [{id: energy, quantity: energy, unit: kWh, kind: counter}]}]
+devices: [{id: m, channels: [{id: energy, quantity: energy, unit: kWh, kind: counter},
+     {id: heat, quantity: temperature, unit: "°C", kind: gauge}]}]
 factors: [{id: f, unit: kWh, co2_kg: 0.25, valid_from: 2020-01-01, citation: a}]
 sources: [{id: kiln, scope: 1, method: activity, input: m.energy, factor: f}]
 thresholds:
   - {id: site-rate, measure: rate, above: 1000, message: Throttle.}
-  - {id: direct, measure: rate, scope: 1, above: 1000}
+  - {id: hot, channel: m.heat, measure: value, above: 90}
+  - {id: year, measure: budget, window: year, budget: 1000000, above: 0.9}
 """
 
 
@@ -48,7 +50,7 @@ async def test_alerts_of_all_facilities_stand_beside_their_limits_and_are_snooze
     emit(connection, linz, 20.0)
     now = this_minute()
     hour = limit(connection, graz, id="hour", measure="total", window="1h", above=900)
-    fire(connection, linz, thresholds["site-rate"], now - 3 * MINUTE)
+    fire(connection, linz, thresholds["site-rate"], now - 3 * MINUTE, present=1200.0)
     fire(
         connection, graz, hour, now - 200 * MINUTE, resolved_at=now - 180 * MINUTE, state="resolved"
     )
@@ -97,6 +99,8 @@ async def test_alerts_of_all_facilities_stand_beside_their_limits_and_are_snooze
     await expect(past).to_have_count(1)
     await expect(past).to_contain_text("Fault of the instrument")
 
-    fire(connection, linz, thresholds["direct"], now)
+    fire(connection, linz, thresholds["hot"], now, present=93.25)
+    fire(connection, linz, thresholds["year"], now, present=0.914)
     await page.goto(f"{address}/alerts")
-    await expect(standing.filter(has_text="direct")).to_contain_text("now 1,200 kg/h")
+    await expect(standing.filter(has_text="hot")).to_contain_text("now 93.25 °C")
+    await expect(standing.filter(has_text="year")).to_contain_text("now 91.4 %")

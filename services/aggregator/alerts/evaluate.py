@@ -6,7 +6,7 @@ totals that they follow from, or none of them is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,7 @@ from services.aggregator.alerts import raise_alerts
 from services.aggregator.alerts.changed_ranges import ChangedRanges
 from services.aggregator.alerts.raise_alerts import Outlook
 from services.aggregator.alerts.watched_values import values
-from services.core.accounting.alerting.history import revise
+from services.core.accounting.alerting.history import Revised, revise
 from services.core.accounting.alerting.measures.values import Values
 from services.core.accounting.alerting.states import States, Transition, fold
 from services.core.accounting.alerting.verdicts import (
@@ -53,6 +53,8 @@ class _Evaluated:
     transitions: list[Transition]
     #: what each follows from, by index and minute
     outlooks: dict[tuple[int, int], Outlook]
+    #: the value in the last minute, by index; None: unknown
+    present: dict[int, float | None]
 
 
 def thresholds(
@@ -163,8 +165,8 @@ def _evaluate_batch(
 ) -> None:
     watch = plan.watch
     ids = {int(index): watch.thresholds[index].id for index in selected}
-    index_of = {threshold_id: index for index, threshold_id in ids.items()}
-    of_batch = {i: t for i, t in newest.items() if i in index_of}
+    in_batch = set(ids.values())
+    of_batch = {i: t for i, t in newest.items() if i in in_batch}
     late = [threshold_id for threshold_id, t in of_batch.items() if t.minute >= first]
     at_start = {i: t for i, t in of_batch.items() if t.minute < first}
     at_start |= history.before(connection, late, first)
@@ -175,8 +177,28 @@ def _evaluate_batch(
         for transition in evaluated.transitions
     ]
     revised = revise(before, again)
-    if not revised.retracted and not revised.added:
-        return
+    if revised.retracted or revised.added:
+        _write(connection, plan, changed, revised, evaluated, ids, first, now, version)
+    # whatever fires now did before, or has just begun to
+    firing = {i for i, t in of_batch.items() if t.is_open} | {t.threshold for t in revised.added}
+    present = {ids[index]: value for index, value in evaluated.present.items()}
+    history.set_present(connection, {i: present[i] for i in sorted(firing)}, last)
+
+
+def _write(
+    connection: psycopg.Connection[Any],
+    plan: FacilityPlan,
+    changed: ChangedRanges,
+    revised: Revised,
+    evaluated: _Evaluated,
+    ids: Mapping[int, int],
+    first: int,
+    now: datetime,
+    version: int,
+) -> None:
+    """Write a revised history, and the alerts that follow; ``ids``: of thresholds by index."""
+    watch = plan.watch
+    index_of = {threshold_id: index for index, threshold_id in ids.items()}
     outlooks = {(ids[i], minute): outlook for (i, minute), outlook in evaluated.outlooks.items()}
     history.revise(
         connection,
@@ -213,7 +235,7 @@ def _fold(
         if transition is not None:
             states.put(_with_threshold(transition, row))
     limits = watch.limits.select(selected)
-    evaluated = _Evaluated(transitions=[], outlooks={})
+    evaluated = _Evaluated(transitions=[], outlooks={}, present={})
     sources = {source for index in selected for source in watch.thresholds[index].sources}
     step = max(60, _MAX_VALUES // max(selected.size, len(sources)))
     for begin in range(first, last + 1, step):
@@ -229,6 +251,8 @@ def _fold(
             evaluated.outlooks[index, transition.minute] = _outlook(
                 part, transition, begin, float(limits.limit[transition.threshold])
             )
+        newest = [_known(value) for value in part.value[:, -1].tolist()]
+        evaluated.present.update(zip(selected.tolist(), newest, strict=True))
     return evaluated
 
 
@@ -252,13 +276,17 @@ def _folded(
 
 def _outlook(part: Values, transition: Transition, first: int, limit: float) -> Outlook:
     cell = (transition.threshold, transition.minute - first)
-    value, rise = float(part.value[cell]), float(part.rise[cell])
-    known = None if np.isnan(value) else value
+    rise = float(part.rise[cell])
+    known = _known(float(part.value[cell]))
     crosses = None
     if transition.projected and known is not None:
         left = minutes_to_limit(known, limit, rise)
         crosses = None if left is None else transition.minute + left
     return Outlook(evaluation=history.Evaluation(value=known, limit=limit), crosses_minute=crosses)
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value
 
 
 def _with_threshold(transition: Transition, threshold: int) -> Transition:

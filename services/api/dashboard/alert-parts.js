@@ -15,13 +15,13 @@ import { clockWords, wallAfter, wallOf } from "./zones.js";
 const HOURS = { 1: t("an hour"), 8: t("8 hours"), 24: t("a day"), 168: t("a week") };
 
 /** The cards of an answer of `/v1/alerts/{id}`. */
-export function alertParts(alert, { facility, codes, present, maintenance, acknowledge, changed }) {
+export function alertParts(alert, { facility, codes, maintenance, acknowledge, changed }) {
   const at = (time) => clockWords(Date.parse(time), facility.timezone);
   const isOver = alert.resolved_at !== null || alert.undone_at !== null;
   const pairs = [
     [t("Facility"), facility.name], [t("Watched"), what(alert)], [t("Severity"), severityWords(alert.severity)],
     [t("Limit"), headline(alert)], [t("Value when it fired"), inUnit(alert.unit, alert.value, alert.figure)],
-    [t("Now"), isOver ? null : present],
+    [t("Now"), isOver ? null : inUnit(alert.unit, alert.present_value, alert.figure)],
     [t("First minute beyond"), at(alert.started_at)], [t("Fired"), at(alert.fired_at)], [t("Ended"), ended(alert, at)],
     [t("Known by"), alert.acked_by ? `${alert.acked_by}, ${at(alert.acked_at)}` : t("nobody yet")],
     ...Object.entries(KINDS).map(([kind, name]) => [name, codes.text(alert.facility, kind, alert)]),

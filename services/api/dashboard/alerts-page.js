@@ -7,7 +7,6 @@ import { alertParts } from "./alert-parts.js";
 import { listedFacilities, named, offer } from "./facility-list.js";
 import { readAgain, sayUnread, sayWhy } from "./notice.js";
 import { pastTable } from "./alert-table.js";
-import { presentWords } from "./present-value.js";
 import { t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -68,12 +67,9 @@ const refresh = () => (one === null ? showOpen() : showOne());
 async function showOpen() {
   try {
     const open = await get("/v1/alerts", { ...(chosen && { facility: chosen }), state: "{firing,no-data}", limit: 500 });
-    const lives = new Map(await Promise.all([...new Set(open.map(({ facility }) => facility))]
-      .map(async (id) => [id, await get("/v1/live", { facility: id }).catch(() => null)])));
     list.drawAll(open, (alert) => ({
       zone: facilities.get(alert.facility)?.timezone ?? "UTC",
       place: facilities.get(alert.facility)?.name ?? alert.facility,
-      present: presentWords(alert, lives.get(alert.facility)),
       said: codes.texts(alert.facility, alert),
       href: `/alerts?${new URLSearchParams({ alert: alert.id })}`,
     }));
@@ -86,16 +82,13 @@ async function showOpen() {
 async function showOne() {
   try {
     const alert = await get(`/v1/alerts/${encodeURIComponent(one)}`);
-    const [live, maintenance] = await Promise.all([
-      get("/v1/live", { facility: alert.facility }).catch(() => null),
-      get("/v1/maintenance", { facility: alert.facility, from: "now" }),
-    ]);
+    const maintenance = await get("/v1/maintenance", { facility: alert.facility, from: "now" });
     const facility = facilities.get(alert.facility) ?? { id: alert.facility, name: alert.facility, timezone: "UTC" };
     document.title = `${alert.threshold}, ${facility.name} · tonne`;
     $("title").textContent = t("Alert {threshold}", alert);
     if (isBeingFilled()) return;
     $("one").hidden = false;
-    $("one").replaceChildren(...alertParts(alert, { facility, codes, present: presentWords(alert, live), maintenance, acknowledge, changed: showOne }));
+    $("one").replaceChildren(...alertParts(alert, { facility, codes, maintenance, acknowledge, changed: showOne }));
     readAgain();
   } catch (error) {
     sayUnread(error);

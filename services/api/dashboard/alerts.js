@@ -78,8 +78,7 @@ export class Alerts {
 
   /**
    * Draw alerts of any facilities; a comment that is being typed stays. `about(alert)` has the `zone`
-   * of its facility, and if they are to be shown its `place`, the `present` value, the texts of its codes as `said`, a
-   * page's `href`.
+   * of its facility, and if they are to be shown its `place`, the texts of its codes as `said`, a page's `href`.
    */
   drawAll(alerts, about) {
     const open = alerts.filter((alert) => !alert.resolved_at && !alert.undone_at);
@@ -124,7 +123,7 @@ export class Alerts {
     return item;
   }
 
-  fill(item, alert, { zone, place, present, said = [], href }) {
+  fill(item, alert, { zone, place, said = [], href }) {
     const put = (selector, text) => {
       const element = item.querySelector(selector);
       if (element.textContent !== text) element.textContent = text;
@@ -136,7 +135,8 @@ export class Alerts {
     put(".severity", over ? (alert.undone_at ? t("retracted") : t("resolved")) : severityWords(alert.severity));
     put(".title", `${alert.threshold}: ${headline(alert)}`);
     const silent = alert.maintenance && !over ? `; ${t("muted by {maintenance}", alert)}` : "";
-    const beside = present ? ` · ${t("now {value}", { value: present })}` : "";
+    const { unit, present_value: present, figure } = alert;
+    const beside = present === null ? "" : ` · ${t("now {value}", { value: inUnit(unit, present, figure) })}`;
     put(".detail", `${place ? `${place} · ` : ""}${what(alert)} · ${when(alert, zone)}${beside}${silent}`);
     if (href) item.querySelector(".title").replaceChildren(node("a", { href, textContent: item.querySelector(".title").textContent }));
     put(".words", alert.message ?? "");

@@ -70,6 +70,13 @@ class Alert(BaseModel):
     data_version: int = Field(
         examples=[4711], description="version of the facility's totals that the alert is based on"
     )
+    present_value: float | None = Field(
+        examples=[12055.0],
+        description="newest value of what is watched, in the same unit; `null`: unknown, or over",
+    )
+    present_at: datetime | None = Field(
+        examples=["2026-11-23T17:04:00Z"], description="minute of the newest value, by data time"
+    )
     comment: str | None = Field(examples=[None], description="the newest comment")
     reason: str | None = Field(
         examples=[None, "start-up"],

@@ -368,3 +368,47 @@ def test_no_service_erases_what_was_judged(database_url: str) -> None:
         for table in ("alert", "alert_transition", "threshold_revision"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608 - named above
+
+
+BUDGETED = """
+thresholds:
+  - {id: high, source: by-gauge, measure: rate, above: 20, clear_below: 15}
+  - {id: co2, channel: cems.co2, measure: value, above: 14}
+  - {id: year, source: by-gauge, measure: budget, window: year, budget: 10, above: 0.01}
+"""
+
+
+async def test_an_alert_has_its_present_value_until_it_is_over(
+    works: Watch, client: httpx.AsyncClient
+) -> None:
+    async def present() -> dict[str, float | None]:
+        listed = (await client.get("/v1/alerts", params={"state": "{firing,no-data}"})).json()
+        assert all(alert["present_at"] is not None for alert in listed)
+        return {alert["threshold"]: alert["present_value"] for alert in listed}
+
+    works.restate(BUDGETED)
+    breach(works)
+    works.store([Reading("cems.co2", T0 + 2 * MINUTE, 14.5)])
+    works.tick(T0 + 2 * MINUTE)
+    before = await present()
+    assert before == {"high": pytest.approx(30), "co2": 14.5, "year": pytest.approx(0.1, rel=0.2)}
+    # what it was when it fired stays; nothing but values changes
+    works.power(T0 + 3 * MINUTE, [200])
+    works.store([Reading("cems.co2", T0 + 3 * MINUTE, 15.5)])
+    works.tick(T0 + 3 * MINUTE)
+    now = await present()
+    assert (now["high"], now["co2"]) == (pytest.approx(40), 15.5)
+    assert now["year"] > before["year"]
+    (co2,) = (await client.get("/v1/alerts", params={"threshold": "co2"})).json()
+    assert (co2["value"], co2["present_at"]) == (14.5, "2026-11-23T17:53:00Z")
+
+    # long after the last reading nothing is known; of a total, what is known stays
+    works.tick(T0 + 40 * MINUTE)
+    silent = await present()
+    assert (silent["high"], silent["co2"]) == (None, None)
+    assert silent["year"] >= now["year"]
+
+    works.power(T0 + 41 * MINUTE, [20])
+    works.tick(T0 + 41 * MINUTE)
+    (high,) = (await client.get("/v1/alerts", params={"threshold": "high"})).json()
+    assert (high["state"], high["present_value"]) == ("resolved", None)

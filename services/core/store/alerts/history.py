@@ -81,6 +81,13 @@ SET state = excluded.state, projected = excluded.projected, since = excluded.sin
     at = excluded.at
 """
 
+_PRESENT = """
+UPDATE threshold_state s SET value = x.value, value_at = minute_start(%(minute)s)
+FROM unnest(%(ids)s::int4[], %(values)s::float8[]) AS x(id, value)
+WHERE s.threshold_id = x.id AND s.state IN ('firing', 'firing-no-data')
+  AND (s.value, s.value_at) IS DISTINCT FROM (x.value, minute_start(%(minute)s))
+"""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluation:
@@ -167,6 +174,17 @@ def revise(
         )
     ids = {t.threshold for t in retracted} | {t.threshold for t, _ in added}
     connection.execute(_SETTLE, {"ids": sorted(ids), "facility": facility_id})
+
+
+def set_present(
+    connection: psycopg.Connection[Any], values: Mapping[int, float | None], minute: int
+) -> None:
+    """Keep the values in a minute of those thresholds that fire, by id; None: unknown."""
+    if not values:
+        return
+    connection.execute(
+        _PRESENT, {"ids": list(values), "values": list(values.values()), "minute": minute}
+    )
 
 
 def _transition(row: Sequence[Any]) -> Transition:

@@ -17,6 +17,7 @@ from services.core.store.registry.watched_names import WatchedNames
 _ALERT = f"""
 SELECT a.*, f.slug AS facility, t.slug AS threshold, coalesce(v.spec, t.spec) AS spec,
        m.slug AS maintenance, c.comment, c.reason, c.action, a.data_version,
+       s.value AS present_value, s.value_at AS present_at,
        {watched_names.COLUMNS}
 FROM alert a
 JOIN facility f ON f.id = a.facility_id
@@ -24,6 +25,8 @@ JOIN threshold t ON t.id = a.threshold_id
 LEFT JOIN threshold_revision v
        ON v.threshold_id = a.threshold_id AND v.version = a.threshold_version
 LEFT JOIN maintenance m ON m.id = a.maintenance_id
+LEFT JOIN threshold_state s ON s.threshold_id = a.threshold_id
+      AND a.resolved_at IS NULL AND a.undone_at IS NULL
 LEFT JOIN LATERAL (
     SELECT (array_agg(c.comment ORDER BY c.id DESC) FILTER (WHERE c.comment IS NOT NULL))[1]
            AS comment,
@@ -184,7 +187,14 @@ async def alerts_as_of(
     """Return the alerts that fired at an instant, by present data and without their end."""
     rows = await connection.execute(_AS_OF, {"facility": facility, "as_of": as_of})
     return [
-        {**_shown(row), "state": "firing", "resolved_at": None, "undone_at": None}
+        {
+            **_shown(row),
+            "state": "firing",
+            "resolved_at": None,
+            "undone_at": None,
+            "present_value": None,
+            "present_at": None,
+        }
         for row in rows.mappings()
     ]
 
@@ -236,6 +246,8 @@ def _shown(row: Any) -> dict[str, Any]:
         "id": body.pop("id"),
         "facility": row["facility"],
         **body,
+        "present_value": row["present_value"],
+        "present_at": row["present_at"],
         "comment": row["comment"],
         "reason": row["reason"],
         "action": row["action"],

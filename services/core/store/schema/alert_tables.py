@@ -170,6 +170,8 @@ threshold_state = Table(
     Column("projected", Boolean, nullable=False),
     Column("since", _instant, nullable=False),
     Column("at", _instant, nullable=False, comment="minute of the transition into it"),
+    Column("value", Double, comment="while it fires: of the newest evaluation; null: unknown"),
+    Column("value_at", _instant, comment="the minute that value is of"),
     comment="the newest transition of each threshold's history; none: inactive from the start",
 )
 
