@@ -101,6 +101,7 @@ def _source(
             max_waiting=max_waiting,
             tls=tls,
             overlap_s=settings.mqtt_overlap_s,
+            version=settings.mqtt_version,
         )
     # only where it is used: its client takes long to load
     from services.ingest.sources.jetstream.source import JetstreamSource  # noqa: PLC0415

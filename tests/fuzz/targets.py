@@ -16,6 +16,7 @@ from typing import Final
 
 from paho.mqtt import _packet
 from paho.mqtt.enums import MQTTProtocolVersion
+from paho.mqtt.exception import MalformedPacket
 
 from services.core.facility import model
 from services.core.facility.file import parse
@@ -207,7 +208,18 @@ def expressions(data: bytes) -> None:
 
 def packets(data: bytes) -> None:
     """What a broker sends: whatever is taken in bulk, paho takes for the same."""
-    found, end = take_publishes(data, 0, limit=1000)
+    _read_as_paho(data, MQTTProtocolVersion.MQTTv311)
+
+
+def packets_5(data: bytes) -> None:
+    """The same by MQTT 5, with its properties."""
+    _read_as_paho(data, MQTTProtocolVersion.MQTTv5)
+
+
+def _read_as_paho(data: bytes, version: MQTTProtocolVersion) -> None:
+    found, end = take_publishes(
+        data, 0, limit=1000, properties=version == MQTTProtocolVersion.MQTTv5
+    )
     at = 0
     for each in found:
         head, at = data[at], at + 1
@@ -219,8 +231,13 @@ def packets(data: bytes) -> None:
         assert shift <= 21
         body, at = data[at : at + length], at + length
         assert len(body) == length
-        read = _packet.decode_publish(head, body, MQTTProtocolVersion.MQTTv311)
         assert head >> 4 == 3
+        try:
+            read = _packet.decode_publish(head, body, version)
+        except MalformedPacket:
+            # texts of properties that are not UTF-8: nobody reads them, so the message counts
+            assert version == MQTTProtocolVersion.MQTTv5
+            continue
         assert read.qos < 2
         assert each == (
             read.topic,
@@ -228,6 +245,7 @@ def packets(data: bytes) -> None:
             read.mid if read.qos else None,
             read.dup,
             read.retain,
+            getattr(read.properties, "TopicAlias", None),
         )
     assert at == end
 
@@ -240,6 +258,7 @@ TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     "lines": lines,
     "packed": packed,
     "packets": packets,
+    "packets_5": packets_5,
     "expressions": expressions,
 }
 

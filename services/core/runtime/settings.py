@@ -42,6 +42,10 @@ class SettingsError(ValueError):
     """A TONNE_* variable is unknown or has a value that cannot be used."""
 
 
+#: auto: 5 where the broker speaks it, else 3.1.1
+MqttVersion = Literal["auto", "5", "3.1.1"]
+
+
 class Settings(BaseSettings):
     """The settings with their defaults; the field's name in capitals follows ``TONNE_``."""
 
@@ -62,6 +66,10 @@ class Settings(BaseSettings):
         description="fixed id of ingest's persistent session, one per ingest process, that no other"
         " client can guess; if not set, one that tonne makes and keeps in its database. With"
         " `nats://` the consumer that all of them share, `tonne-ingest` if not set",
+    )
+    mqtt_version: MqttVersion = Field(
+        "auto",
+        description="MQTT that ingest speaks: `5`, `3.1.1`, or `auto`: 5 where the broker does too",
     )
     mqtt_overlap_s: float = Field(
         60,

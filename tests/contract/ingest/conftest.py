@@ -4,11 +4,12 @@ import ssl
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pytest
 
 from services.core.runtime import broker_url
+from services.core.runtime.settings import MqttVersion
 from services.ingest.sources.jetstream.source import JetstreamSource
 from services.ingest.sources.mqtt.source import MqttSource
 from services.ingest.sources.source import Message
@@ -30,6 +31,7 @@ class Line:
     broker: WiredNats | WiredMosquitto
     scheme: str
     certificates: Certificates
+    version: MqttVersion = "auto"
     name: str = field(default_factory=lambda: f"t{uuid.uuid4().hex[:10]}")
     sources: list[MqttSource | JetstreamSource] = field(default_factory=list)
 
@@ -83,6 +85,7 @@ class Line:
             options = {"ack_wait_s": 1.0, **options}
             made = JetstreamSource(broker_url.parse(url), durable=self.name, **options)
         else:
+            options = {"version": self.version, **options}
             made = MqttSource(broker_url.parse(url), client_id=self.name, **options)
         self.sources.append(made)
         return made
@@ -165,19 +168,26 @@ def wired_mosquitto(certificates: Certificates) -> Iterator[WiredMosquitto]:
         server.stop()
 
 
-Way = tuple[Literal["plain_nats", "secured_nats", "wired_mosquitto"], str]
+class Way(NamedTuple):
+    """Which broker, and how it is spoken to."""
+
+    broker: Literal["plain_nats", "secured_nats", "wired_mosquitto"]
+    scheme: str
+    version: MqttVersion = "auto"
+
 
 WAYS: dict[str, Way] = {
-    "nats-mqtt": ("plain_nats", "mqtt"),
-    "nats-mqtts": ("secured_nats", "mqtts"),
-    "nats-ws": ("plain_nats", "ws"),
-    "nats-wss": ("secured_nats", "wss"),
-    "nats-jetstream": ("plain_nats", "nats"),
-    "nats-jetstream-tls": ("secured_nats", "tls"),
-    "mosquitto-mqtt": ("wired_mosquitto", "mqtt"),
-    "mosquitto-mqtts": ("wired_mosquitto", "mqtts"),
-    "mosquitto-ws": ("wired_mosquitto", "ws"),
-    "mosquitto-wss": ("wired_mosquitto", "wss"),
+    "nats-mqtt": Way("plain_nats", "mqtt"),
+    "nats-mqtts": Way("secured_nats", "mqtts"),
+    "nats-ws": Way("plain_nats", "ws"),
+    "nats-wss": Way("secured_nats", "wss"),
+    "nats-jetstream": Way("plain_nats", "nats"),
+    "nats-jetstream-tls": Way("secured_nats", "tls"),
+    "mosquitto-mqtt": Way("wired_mosquitto", "mqtt"),
+    "mosquitto-mqtt-3": Way("wired_mosquitto", "mqtt", "3.1.1"),
+    "mosquitto-mqtts": Way("wired_mosquitto", "mqtts"),
+    "mosquitto-ws": Way("wired_mosquitto", "ws"),
+    "mosquitto-wss": Way("wired_mosquitto", "wss"),
 }
 
 
@@ -191,7 +201,7 @@ def way(request: pytest.FixtureRequest) -> Way:
 @pytest.fixture
 def broker(request: pytest.FixtureRequest, way: Way) -> WiredNats | WiredMosquitto:
     """The broker at the end of the way."""
-    server: WiredNats | WiredMosquitto = request.getfixturevalue(way[0])
+    server: WiredNats | WiredMosquitto = request.getfixturevalue(way.broker)
     server.start()
     return server
 
@@ -200,7 +210,7 @@ def broker(request: pytest.FixtureRequest, way: Way) -> WiredNats | WiredMosquit
 def line(
     broker: WiredNats | WiredMosquitto, way: Way, certificates: Certificates
 ) -> Iterator[Line]:
-    made = Line(broker, way[1], certificates)
+    made = Line(broker, way.scheme, certificates, way.version)
     yield made
     for source in made.sources:
         source.close()

@@ -19,9 +19,9 @@ from tests.patience import PATIENCE_S, until
 pytestmark = pytest.mark.broker
 
 WAYS: dict[str, Way] = {
-    "nats-mqtt": ("plain_nats", "mqtt"),
-    "nats-jetstream": ("plain_nats", "nats"),
-    "mosquitto-mqtt": ("wired_mosquitto", "mqtt"),
+    "nats-mqtt": Way("plain_nats", "mqtt"),
+    "nats-jetstream": Way("plain_nats", "nats"),
+    "mosquitto-mqtt": Way("wired_mosquitto", "mqtt"),
 }
 
 

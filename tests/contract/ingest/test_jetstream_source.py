@@ -27,7 +27,7 @@ pytestmark = pytest.mark.broker
 BROKERS = Path(__file__).parents[3] / "deploy" / "docs" / "howto" / "brokers.md"
 
 
-@pytest.fixture(params=[("plain_nats", "nats")], ids=["nats-jetstream"])
+@pytest.fixture(params=[Way("plain_nats", "nats")], ids=["nats-jetstream"])
 def way(request: pytest.FixtureRequest) -> Way:
     chosen: Way = request.param
     return chosen

@@ -19,8 +19,8 @@ from tests.patience import until
 pytestmark = pytest.mark.broker
 
 WAYS: dict[str, Way] = {
-    "nats-mqtt": ("plain_nats", "mqtt"),
-    "mosquitto-mqtt": ("wired_mosquitto", "mqtt"),
+    "nats-mqtt": Way("plain_nats", "mqtt"),
+    "mosquitto-mqtt": Way("wired_mosquitto", "mqtt"),
 }
 
 

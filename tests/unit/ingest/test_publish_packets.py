@@ -13,8 +13,16 @@ QOS_0 = b"\x30\x05\x00\x01tab"
 PINGRESP = b"\xd0\x00"
 
 
-def taken(data: bytes, *, start: int = 0, limit: int = 1000) -> tuple[list[Publish], int]:
-    return take_publishes(data, start, limit=limit)
+def taken(
+    data: bytes, *, start: int = 0, limit: int = 1000, properties: bool = False
+) -> tuple[list[Publish], int]:
+    return take_publishes(data, start, limit=limit, properties=properties)
+
+
+def with_properties(properties: bytes, *, topic: bytes = b"t") -> bytes:
+    """A packet of QoS 1 of MQTT 5."""
+    body = len(topic).to_bytes(2, "big") + topic + b"\x01\x02"
+    return packet(0x32, body + bytes([len(properties)]) + properties + b"body")
 
 
 def packet(head: int, body: bytes) -> bytes:
@@ -61,6 +69,48 @@ def test_what_is_not_as_it_should_be_is_left_for_the_client() -> None:
         assert taken(odd) == ([], 0)
 
 
+EVERY_PROPERTY = (
+    b"\x01\x01"  # payload format
+    b"\x02\x00\x00\x00\x05"  # expiry
+    b"\x23\x00\x07"  # topic alias
+    b"\x08\x00\x01r"  # response topic
+    b"\x09\x00\x02\xff\xfe"  # correlation data
+    b"\x0b\x80\x01"  # subscription identifier
+    b"\x03\x00\x02aa"  # content type
+    b"\x26\x00\x01a\x00\x01b\x26\x00\x01a\x00\x00"  # user properties
+)
+
+
+def test_properties_are_no_part_of_the_payload() -> None:
+    whole = Publish(b"t", b"body", 0x0102, False, False)
+    for properties, alias in ((b"", None), (EVERY_PROPERTY[2:7], None), (EVERY_PROPERTY, 7)):
+        data = with_properties(properties)
+        assert taken(data, properties=True) == ([whole._replace(alias=alias)], len(data))
+
+
+def test_a_topic_may_be_left_to_its_alias() -> None:
+    (found,), _ = taken(with_properties(b"\x23\x01\x00", topic=b""), properties=True)
+    assert (found.topic, found.alias) == (b"", 256)
+    assert taken(with_properties(b"", topic=b""), properties=True) == ([], 0)
+
+
+def test_properties_that_are_not_as_they_should_be_are_left_for_the_client() -> None:
+    for odd in (
+        b"\x23\x00\x00",  # no alias is 0
+        b"\x23\x00\x01\x23\x00\x01",  # two of them
+        b"\x23\x00",  # beyond the properties
+        b"\x26\x00\x01a",  # a name without a value
+        b"\x03\x00\x09a",  # longer than there is
+        b"\x0b\x00",  # no identifier is 0
+        b"\x11\x00\x00\x00\x05",  # of another packet
+        b"\x7f",  # no such property
+    ):
+        assert taken(with_properties(odd), properties=True) == ([], 0)
+    # properties longer than the packet, and none at all
+    assert taken(packet(0x32, b"\x00\x01t\x01\x02\x09"), properties=True) == ([], 0)
+    assert taken(packet(0x32, b"\x00\x01t\x01\x02"), properties=True) == ([], 0)
+
+
 def test_acknowledgements_are_written_one_behind_the_other() -> None:
     assert pubacks([1, 0xABCD]) == b"\x40\x02\x00\x01\x40\x02\xab\xcd"
     assert pubacks([]) == b""
@@ -82,3 +132,19 @@ _PIECES = st.one_of(
 @given(pieces=st.lists(_PIECES, max_size=6))
 def test_any_bytes_are_read_as_paho_reads_them(pieces: list[bytes]) -> None:
     TARGETS["packets"](b"".join(pieces))
+
+
+_PROPERTIES = st.one_of(
+    st.just(EVERY_PROPERTY),
+    st.binary(max_size=20),
+    st.lists(st.sampled_from([b"\x23\x00\x07", b"\x01\x00", b"\x26\x00\x01a\x00\x00"])).map(
+        b"".join
+    ),
+).map(lambda properties: properties[:127])
+
+
+@given(properties=_PROPERTIES, topic=st.binary(max_size=3), rest=st.binary(max_size=8))
+def test_any_properties_are_read_as_paho_reads_them(
+    properties: bytes, topic: bytes, rest: bytes
+) -> None:
+    TARGETS["packets_5"](with_properties(properties, topic=topic) + rest)

@@ -1,1 +1,1 @@
-"""Messages from any MQTT 3.1.1 broker, one persistent session."""
+"""Messages from any MQTT broker, one persistent session."""

@@ -5,12 +5,18 @@ from __future__ import annotations
 import socket
 from typing import Any
 
+from paho.mqtt.enums import MQTTProtocolVersion
+
 from services.core.runtime.mqtt_client import MqttClient
 from services.ingest.sources.mqtt.buffered_socket import BufferedSocket
 
 
 class BufferedClient(MqttClient):
     """paho over a socket that reads ahead."""
+
+    def speak(self, version: MQTTProtocolVersion) -> None:
+        """Use this version from the next connection on."""
+        self._protocol = version
 
     def _create_socket(self) -> Any:
         made = super()._create_socket()

@@ -1,4 +1,4 @@
-"""One persistent MQTT 3.1.1 session, driven by its owner's thread.
+"""One persistent session by MQTT 5 or 3.1.1, driven by its owner's thread.
 
 paho does the protocol, but for PUBLISH and PUBACK where it speaks over a :class:`.BufferedSocket`:
 those are read and written in bulk (:mod:`.publish_packets`), which costs a twentieth.
@@ -16,19 +16,22 @@ from typing import Any, Final
 
 import structlog
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from services.core.runtime import metrics
 from services.core.runtime.broker_url import BrokerUrl
+from services.core.runtime.settings import MqttVersion
 from services.ingest.sources.mqtt.backlog import Backlog
 from services.ingest.sources.mqtt.buffered_client import BufferedClient
 from services.ingest.sources.mqtt.buffered_socket import BufferedSocket
 from services.ingest.sources.mqtt.packet_token import PacketToken
 from services.ingest.sources.mqtt.publish_packets import pubacks, take_publishes
 from services.ingest.sources.mqtt.session_watch import SessionWatch
+from services.ingest.sources.mqtt.spoken_version import SpokenVersion
 from services.ingest.sources.mqtt.subscriptions import MqttSubscriptions
+from services.ingest.sources.mqtt.topic_aliases import TopicAliases
 from services.ingest.sources.probe import ACCOUNT, Probe
 from services.ingest.sources.source import Message, SourceError
 
@@ -48,7 +51,7 @@ _NOT_UTF_8: Final = "emissions/(not UTF-8)"
 
 #: Refusals of CONNECT that waiting does not cure.
 _NEVER: Final = frozenset(
-    {"Client identifier not valid", "Bad user name or password", "Not authorized"}
+    {"Client identifier not valid", "Bad user name or password", "Not authorized", "Banned"}
 )
 
 
@@ -64,11 +67,14 @@ class MqttSession:
         deliver: Callable[[list[Message]], None],
         lost: Callable[[], object],
         overlap_s: float,
+        version: MqttVersion,
     ) -> None:
         self._url = url
         self._deliver = deliver
         self._lost = lost
         self._client = self._made_client(client_id, tls)
+        self._version = SpokenVersion(version)
+        self._aliases = TopicAliases()
         #: raised with every connection: acks belong to one
         self._generation = 0
         self._accepted = False
@@ -92,8 +98,6 @@ class MqttSession:
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
             clean_session=False,
-            # NATS speaks no other
-            protocol=MQTTProtocolVersion.MQTTv311,
             transport=self._url.transport,
             reconnect_on_failure=False,
             manual_ack=True,
@@ -127,8 +131,15 @@ class MqttSession:
     def connect(self) -> bool:
         """Try once to connect; False if the broker is away."""
         self._begun_at = datetime.now(UTC)
+        self._aliases = TopicAliases()
+        self._client.speak(self._version.asked)
         try:
-            self._client.connect(self._url.host, self._url.port, keepalive=_KEEPALIVE_S)
+            self._client.connect(
+                self._url.host,
+                self._url.port,
+                keepalive=_KEEPALIVE_S,
+                **self._version.options(),
+            )
         except (OSError, ValueError) as error:
             # ValueError: a TLS certificate for another host, a name that cannot be one
             self._say_away(str(error))
@@ -205,19 +216,21 @@ class MqttSession:
 
     def _take_publishes(self, buffered: BufferedSocket) -> None:
         data, position = buffered.read_ahead()
-        packets, position = take_publishes(data, position, limit=_BURST_PACKETS)
+        packets, position = take_publishes(
+            data, position, limit=_BURST_PACKETS, properties=self._version.is_5
+        )
         buffered.take_up_to(position)
         now, generation = self._now, self._generation
         self._burst += [
             Message(
-                topic=_text(topic),
+                topic=_text(topic if alias is None else self._aliases.topic(alias, topic)),
                 payload=payload,
                 received_at=now,
                 token=None if packet_id is None else PacketToken(generation, packet_id),
                 redelivered=dup,
                 retained=retain,
             )
-            for topic, payload, packet_id, dup, retain in packets
+            for topic, payload, packet_id, dup, retain, alias in packets
         ]
 
     def _write(self, buffered: BufferedSocket | None) -> None:
@@ -250,18 +263,22 @@ class MqttSession:
         _userdata: object,
         flags: ConnectFlags,
         code: ReasonCode,
-        _properties: Properties | None,
+        properties: Properties | None,
     ) -> None:
         if code.is_failure:
+            if self._version.refused(code, broker=self._url.address):
+                return
             if code.getName() in _NEVER:
                 raise SourceError(
                     f"the broker at {self._url.address} refuses the session"
-                    f" ({code.getName()}); correct the user, password or rights in TONNE_MQTT_URL"
+                    f" ({_reason(code, properties)}); correct the user, password or rights in"
+                    " TONNE_MQTT_URL"
                 )
-            self._say_away(code.getName())
+            self._say_away(_reason(code, properties))
             return
         self._generation += 1
         self._accepted = True
+        self._version.accepted(properties, broker=self._url.address)
         self._backlog = Backlog(connected_at=self._begun_at, session_present=flags.session_present)
         metrics.ingest_connections.inc()
         if self._generation > 1:
@@ -277,7 +294,7 @@ class MqttSession:
         codes: list[ReasonCode],
         _properties: Properties | None,
     ) -> None:
-        self.subscriptions.answered(packet_id, granted=not codes[0].is_failure)
+        self.subscriptions.answered(packet_id, codes[0])
         if self.ready and not self._announced:
             self._announced = True
             self._away = False
@@ -299,26 +316,28 @@ class MqttSession:
         _userdata: object,
         _flags: DisconnectFlags,
         code: ReasonCode,
-        _properties: Properties | None,
+        properties: Properties | None,
     ) -> None:
         if self._accepted and not self._leaving:
-            self.watch.ended_by_broker()
+            self.watch.ended_by_broker(None if not self._version.is_5 else code.getName())
+        elif not self._accepted:
+            self._version.not_answered()
         self._accepted = False
         self._announced = False
         self.subscriptions.lost()
         self.probe.lost()
         self._burst.clear()
         self._lost()
-        self._say_away(code.getName())
+        if not self._version.changed:
+            self._say_away(_reason(code, properties))
 
     def _on_message(self, _client: Client, _userdata: object, packet: MQTTMessage) -> None:
-        try:
-            topic = packet.topic
-        except UnicodeDecodeError:
-            topic = _NOT_UTF_8
+        alias = getattr(packet.properties, "TopicAlias", None)
+        # as sent: paho's own reading of it raises where it is not UTF-8
+        topic = packet._topic  # noqa: SLF001
         self._burst.append(
             Message(
-                topic=topic,
+                topic=_text(topic if alias is None else self._aliases.topic(alias, topic)),
                 payload=bytes(packet.payload),
                 received_at=self._now,
                 token=PacketToken(self._generation, packet.mid) if packet.qos else None,
@@ -359,6 +378,12 @@ def _text(topic: bytes) -> str:
         return topic.decode()
     except UnicodeDecodeError:
         return _NOT_UTF_8
+
+
+def _reason(code: ReasonCode, properties: Properties | None) -> str:
+    """Return what the broker says, in its own words too where it has any (MQTT 5)."""
+    words = getattr(properties, "ReasonString", "")
+    return f"{code.getName()}: {words}" if words else str(code.getName())
 
 
 def _leave_it_to_turn(_client: Client, _userdata: object, _socket: object) -> None:

@@ -19,6 +19,9 @@ _SAY_S: Final = 3600.0
 _ENDS: Final = 3
 _SPAN_S: Final = 60.0
 
+#: 0x8E of MQTT 5, section 3.14.2.1.
+_TAKEN_OVER: Final = "Session taken over"
+
 _FORGOTTEN: Final = (
     "the broker has forgotten ingest's session: messages that it had acknowledged and not handed"
     " over are lost; look whether the broker lost its data, or another client connected with"
@@ -47,8 +50,13 @@ class SessionWatch:
             self._say(_FORGOTTEN)
         self.existed = True
 
-    def ended_by_broker(self) -> None:
-        """Note that an accepted session has ended, and nobody here had asked for it."""
+    def ended_by_broker(self, reason: str | None) -> None:
+        """Note that an accepted session has ended, and nobody here had asked for it.
+
+        ``reason``: the name of the broker's code; None where its version of MQTT has none.
+        """
+        if reason is not None and reason != _TAKEN_OVER:
+            return
         self._ends.append(time.monotonic())
         if len(self._ends) == _ENDS and self._ends[-1] - self._ends[0] < _SPAN_S:
             metrics.ingest_sessions_taken.inc()

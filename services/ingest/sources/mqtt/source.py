@@ -1,4 +1,4 @@
-"""Messages from any MQTT 3.1.1 broker: a session on a thread of its own, an inbox in between."""
+"""Messages from any MQTT broker: a session on a thread of its own, an inbox in between."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import structlog
 
 from services.core.runtime.backoff import Backoff
 from services.core.runtime.broker_url import BrokerUrl
+from services.core.runtime.settings import MqttVersion
 from services.ingest.sources.inbox import Inbox
 from services.ingest.sources.mqtt.packet_token import PacketToken
 from services.ingest.sources.mqtt.session import MqttSession
@@ -49,6 +50,7 @@ class MqttSource:
         tls: ssl.SSLContext | None = None,
         hold_s: float = _HOLD_S,
         overlap_s: float = OVERLAP_S,
+        version: MqttVersion = "auto",
     ) -> None:
         self._hold_s = hold_s
         self._inbox = Inbox(max_waiting=max_waiting)
@@ -59,6 +61,7 @@ class MqttSource:
             deliver=self._inbox.put,
             lost=self._inbox.take_back,
             overlap_s=overlap_s,
+            version=version,
         )
         self._acks: deque[list[PacketToken]] = deque()
         #: what the session is to be told next: (wanted, draining, needless)

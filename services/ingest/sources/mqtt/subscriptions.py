@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 from paho.mqtt.client import Client
+from paho.mqtt.reasoncodes import ReasonCode
 
 from services.ingest.sources.overlap import Overlap
 from services.ingest.sources.source import Refusals
@@ -118,17 +119,17 @@ class MqttSubscriptions:
         self._asked.clear()
         self._leaving.clear()
 
-    def answered(self, packet_id: int, *, granted: bool) -> None:
+    def answered(self, packet_id: int, code: ReasonCode) -> None:
         """Note that the broker has answered a subscription."""
         filter_ = self._asked.pop(packet_id, None)
         if filter_ is None:
             return
         self._strikes.pop(filter_, None)
-        if granted:
+        if not code.is_failure:
             self._granted.add(filter_)
         else:
             self._granted.discard(filter_)
-            self._refuse(filter_, _SPACE if any(map(str.isspace, filter_)) else _REFUSED)
+            self._refuse(filter_, _why(filter_, code.getName()))
         # wanted no more by the time of the answer
         self._ask()
 
@@ -168,7 +169,7 @@ class MqttSubscriptions:
                 self._leaving[packet_id] = filter_
         missing = self.wanted - self._granted - self._refused.keys() - under_way
         for filter_ in sorted(missing):
-            _, packet_id = self._client.subscribe([(filter_, 1)])
+            _, packet_id = self._client.subscribe(filter_, 1)
             if packet_id is not None:
                 self._asked[packet_id] = filter_
 
@@ -180,3 +181,12 @@ class MqttSubscriptions:
             broker=self._broker,
             reason=why,
         )
+
+
+def _why(filter_: str, name: str) -> str:
+    """Say why it is refused; ``name``: of the broker's code, of which MQTT 3.1.1 has but one."""
+    if any(map(str.isspace, filter_)):
+        return _SPACE
+    if name == "Unspecified error":
+        return _REFUSED
+    return f"the broker refuses the subscription ({name}); give tonne's user the right to it"
