@@ -33,13 +33,16 @@ def until(
     seconds: float = PATIENCE_S,
     *,
     longest_pause_s: float = 0.5,
+    explain: Callable[[], str] | None = None,
 ) -> Any:
     """Return the condition's value once it is true, or fail the test saying what never was.
 
-    ``longest_pause_s``: short where looking also does the work that is waited for.
+    ``longest_pause_s``: short where looking also does the work that is waited for; ``explain``:
+    says in what state things are when patience is at its end.
     """
     for pause_s in pauses(seconds, longest_s=longest_pause_s):
         if value := condition():
             return value
         time.sleep(pause_s)
-    pytest.fail(f"not within {seconds:g} s: {what}")
+    why = f"\n{explain()}" if explain is not None else ""
+    pytest.fail(f"not within {seconds:g} s: {what}{why}")

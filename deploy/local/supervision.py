@@ -23,7 +23,7 @@ from deploy.local.problem import StackError
 if TYPE_CHECKING:
     from deploy.local.processes import Process
 
-_START_DEADLINE_S = 20.0
+_START_DEADLINE_S = 90.0
 _STOP_DEADLINE_S = 120.0
 _LINES_OF_LOG = 12
 

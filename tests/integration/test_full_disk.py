@@ -16,12 +16,11 @@ import psycopg
 import pytest
 
 from services.core.runtime.settings import local_database
-from tests.integration.test_local_stack import Local
-from tests.patience import PATIENCE_S, until
-from tests.services import free_port, server_directory
+from tests.local_stack import STACK_PATIENCE_S, Local
+from tests.services import server_directory
 from tests.small_disk import fill, small_disk
 
-pytestmark = [pytest.mark.database, pytest.mark.broker, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.database, pytest.mark.broker, pytest.mark.timeout(7 * STACK_PATIENCE_S)]
 
 _SIZE_MB = 900
 _FILE = """
@@ -39,14 +38,7 @@ def tight() -> Iterator[Local]:
         directory = parent / "tonne"
         directory.mkdir()
         with small_disk(directory, _SIZE_MB):
-            (directory / "backfilled").write_text(datetime.now(UTC).isoformat())
-            names = ("MQTT", "DB", "API", "INGEST_METRICS", "AGGREGATOR_METRICS", "NOTIFY_METRICS")
-            stack = Local(
-                directory=directory,
-                environment=os.environ
-                | {"TONNE_LOCAL_DIR": str(directory)}
-                | {f"TONNE_{name}_PORT": str(free_port()) for name in names},
-            )
+            stack = Local.at(directory)
             yield stack
             stack.call("down")
 
@@ -99,21 +91,20 @@ def test_the_stack_comes_back_when_there_is_room_and_has_lost_nothing(tight: Loc
     supervisor = int((tight.directory / "supervisord.pid").read_text())
     publisher = Publisher(int(tight.environment["TONNE_MQTT_PORT"]))
     try:
-        until(lambda: len(publisher.acknowledged) > 40, "messages are acknowledged", 2 * PATIENCE_S)
+        tight.until(lambda: len(publisher.acknowledged) > 40, "messages are acknowledged")
         filling = fill(tight.directory)
-        until(lambda: not tight.ready(), "a full disk shows", 2 * PATIENCE_S)
+        tight.until(lambda: not tight.ready(), "a full disk shows")
         # every process has tried to write by now, and supervisord to log what became of it
         for _ in range(20):
             fill(tight.directory)
             time.sleep(0.5)
         os.kill(supervisor, 0)
         filling.unlink()
-        until(tight.ready, "the stack comes back", 2 * PATIENCE_S)
+        tight.until(tight.ready, "the stack comes back")
         before = len(publisher.acknowledged)
-        until(
+        tight.until(
             lambda: len(publisher.acknowledged) > before + 40,
             "messages are acknowledged again",
-            2 * PATIENCE_S,
         )
     finally:
         publisher.end()
@@ -130,4 +121,4 @@ def test_the_stack_comes_back_when_there_is_room_and_has_lost_nothing(tight: Loc
             ).fetchall()
         return publisher.acknowledged - {row[0] for row in rows}
 
-    until(lambda: not missing(), "acknowledged readings are stored", 2 * PATIENCE_S)
+    tight.until(lambda: not missing(), "acknowledged readings are stored")

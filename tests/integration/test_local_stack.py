@@ -6,26 +6,15 @@ import os
 import signal
 import socket
 import subprocess
-import sys
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from xmlrpc.client import Fault
 
 import pytest
 
-from deploy.local.places import Places
-from deploy.local.problem import StackError
-from deploy.local.supervision import Supervisor
-from services.core.runtime.settings import Settings
-from tests.patience import PATIENCE_S, until
-from tests.services import free_port, server_directory
+from tests.local_stack import STACK_PATIENCE_S, Local
+from tests.services import server_directory
 
-pytestmark = [pytest.mark.database, pytest.mark.broker, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.database, pytest.mark.broker, pytest.mark.timeout(5 * STACK_PATIENCE_S)]
 
-_REPOSITORY = Path(__file__).parent.parent.parent
 _SERVICES = (
     "postgres",
     "nats",
@@ -38,66 +27,6 @@ _SERVICES = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Local:
-    """A local stack with a directory and ports of its own."""
-
-    directory: Path
-    environment: dict[str, str]
-
-    def command(self, verb: str) -> list[str]:
-        return [sys.executable, "-m", "deploy.local.stack", verb]
-
-    def call(self, verb: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(verb),
-            env=self.environment | settings,
-            cwd=_REPOSITORY,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=200,
-        )
-
-    def ready(self) -> bool:
-        url = f"http://127.0.0.1:{self.environment['TONNE_API_PORT']}/readyz"
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return True
-        except OSError:
-            return False
-
-    def pids(self) -> dict[str, int]:
-        """Process ids of the services that run, as supervisord itself answers."""
-        places = Places(
-            local_dir=self.directory, settings=Settings(), own_database=True, own_broker=True
-        )
-        try:
-            states = Supervisor(places).states()
-        except (StackError, Fault):
-            # it is not there, or about to go
-            return {}
-        return {
-            name: info["pid"] for name, info in states.items() if info["statename"] == "RUNNING"
-        }
-
-    def processes(self) -> list[str]:
-        """Command lines of whatever works for this stack, found by its directory and ports."""
-        marks = [os.fsencode(self.directory), self.environment["TONNE_MQTT_PORT"].encode()]
-        found = []
-        for process in Path("/proc").iterdir():
-            if not process.name.isdigit() or int(process.name) == os.getpid():
-                continue
-            try:
-                words = (process / "cmdline").read_bytes()
-                environment = (process / "environ").read_bytes()
-            except OSError:
-                continue
-            if words and any(mark in words + environment for mark in marks):
-                found.append(words.replace(b"\0", b" ").decode())
-        return found
-
-
 @pytest.fixture
 def local() -> Iterator[Local]:
     with server_directory() as parent:
@@ -105,15 +34,7 @@ def local() -> Iterator[Local]:
         parent.chmod(0o755)
         directory = parent / "tonne"
         directory.mkdir()
-        # history up to now is there already: publishing ninety days is not what is tested
-        (directory / "backfilled").write_text(datetime.now(UTC).isoformat())
-        names = ("MQTT", "DB", "API", "INGEST_METRICS", "AGGREGATOR_METRICS", "NOTIFY_METRICS")
-        stack = Local(
-            directory=directory,
-            environment=os.environ
-            | {"TONNE_LOCAL_DIR": str(directory)}
-            | {f"TONNE_{name}_PORT": str(free_port()) for name in names},
-        )
+        stack = Local.at(directory)
         yield stack
         if (directory / "supervisord.pid").exists():
             stack.call("down")
@@ -138,7 +59,7 @@ def test_up_and_down_can_be_repeated_and_the_killed_come_back(local: Local) -> N
         now = local.pids()
         return set(now) == set(_SERVICES) and not set(now.values()) & set(before.values())
 
-    until(lambda: all_came_back() and local.ready(), "all came back and the stack is ready")
+    local.until(lambda: all_came_back() and local.ready(), "all came back and the stack is ready")
 
     for _ in range(2):
         assert local.call("down").returncode == 0
@@ -146,36 +67,27 @@ def test_up_and_down_can_be_repeated_and_the_killed_come_back(local: Local) -> N
 
 
 def test_nothing_outlives_the_launcher(local: Local) -> None:
-    def launch() -> subprocess.Popen[bytes]:
-        with (local.directory / "launcher.log").open("ab") as log:
-            return subprocess.Popen(
-                local.command("run"),
-                env=local.environment,
-                cwd=_REPOSITORY,
-                stdout=log,
-                stderr=log,
-            )
+    with local.launched() as launcher:
+        local.until(local.ready, "the stack is ready", launcher)
+        launcher.kill()
+    # asked before it knows of its launcher's end, supervisord would say that all is well
+    local.until(lambda: not local.pids(), "supervisord stops")
+    # started now, the next one waits for those before it
+    with local.launched() as launcher:
+        local.until(
+            lambda: len(local.pids()) == len(_SERVICES) and local.ready(),
+            "one of each service runs, and the stack is ready",
+            launcher,
+        )
+        supervisor = int((local.directory / "supervisord.pid").read_text())
+        os.kill(supervisor, signal.SIGKILL)
+        assert launcher.wait(STACK_PATIENCE_S) == 1
+    local.until(lambda: local.processes() == [], "every process is gone")
 
-    launcher = launch()
-    until(local.ready, "the stack is ready")
-    launcher.kill()
-    launcher.wait()
-    # started at once, it waits for those before it
-    launcher = launch()
-    until(
-        lambda: len(local.pids()) == len(_SERVICES) and local.ready(),
-        "one of each service runs, and the stack is ready",
-        2 * PATIENCE_S,
-    )
-    supervisor = int((local.directory / "supervisord.pid").read_text())
-    os.kill(supervisor, signal.SIGKILL)
-    assert launcher.wait(PATIENCE_S) == 1
-    until(lambda: local.processes() == [], "every process is gone")
-
-    launcher = launch()
-    until(local.ready, "the stack is ready")
-    launcher.send_signal(signal.SIGINT)
-    assert launcher.wait(PATIENCE_S) == 0
+    with local.launched() as launcher:
+        local.until(local.ready, "the stack is ready", launcher)
+        launcher.send_signal(signal.SIGINT)
+        assert launcher.wait(STACK_PATIENCE_S) == 0
     assert local.processes() == []
 
 
