@@ -19,6 +19,7 @@ from typing import Final
 
 import bcrypt
 
+from services.core.facility import fleets
 from services.core.facility.model import own_topic
 from services.core.facility.topics import readings_topic, uncarried
 from services.core.store.registry.read import Device
@@ -134,9 +135,12 @@ def topics(device: Device) -> tuple[list[str], list[str]]:
     The second list says which of its topics are left out, and why.
     """
     named = {
-        own_topic(device.topic, channel.spec.get("topic")) for channel in device.channels.values()
+        name
+        for channel in device.channels.values()
+        if (topic := own_topic(device.topic, channel.spec.get("topic")))
+        for name in fleets.topics_of(topic, device.spec.get("device_from"), device.known_as)
     }
-    device_topics = sorted(topic for topic in named if topic)
+    device_topics = sorted(named)
     left_out = [f"{topic!r}: {why}" for topic in device_topics if (why := uncarried(topic))]
     fit = [topic for topic in device_topics if not uncarried(topic)]
     readings = readings_topic(device.facility, device.slug)

@@ -1,11 +1,11 @@
-"""``tonne devices``: broker accounts of devices."""
+"""``tonne devices``: broker accounts of devices, and those that nobody registered."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -24,12 +24,19 @@ from services.cli.device_accounts import (
 )
 from services.cli.device_names import chosen
 from services.cli.errors import clear_errors, failure
+from services.cli.listing import AsJson, show, show_rest
 from services.cli.process import database
 from services.cli.say import say
+from services.core.store.readings.unregistered import Unregistered, select_unregistered
 from services.core.store.registry import grants, read
 from services.ingest.route import SHARED_SERIES
 
-app = typer.Typer(no_args_is_help=True, help="Manage broker accounts of devices.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Manage broker accounts of devices, and list those that nobody registered.",
+)
+
+_COLUMNS: Final = ("facility", "id", "messages", "first", "last", "topic")
 
 
 class Broker(StrEnum):
@@ -41,7 +48,34 @@ class Broker(StrEnum):
 
 @app.callback()
 def _group() -> None:
-    """Manage broker accounts of devices."""
+    """Manage broker accounts of devices, and list those that nobody registered."""
+
+
+@app.command()
+def unknown(
+    facility: Annotated[
+        list[str] | None, typer.Option("--facility", help="facility id; repeatable")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="maximum number of ids")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List devices that were heard of and that nobody registered.
+
+    Each is named by the id in its topic or in its gateway's messages. What they sent waits in
+    quarantine, and is stored once a facility file registers them.
+    """
+    statement = select_unregistered(limit=limit + 1, facilities=facility)
+    with clear_errors(), process.session() as connection:
+        heard = [Unregistered(**row) for row in connection.execute(statement).mappings()]
+    rows = [
+        (row.facility, row.id or "(no id)", row.messages, row.first_at, row.last_at, row.topic)
+        for row in heard[:limit]
+    ]
+    if rows or as_json:
+        show(_COLUMNS, rows, as_json=as_json)
+    else:
+        say("every device that was heard of is registered, or its messages were discarded")
+    show_rest(heard, limit, which="more", as_json=as_json)
 
 
 @app.command()

@@ -20,6 +20,7 @@ from services.core.runtime.settings import Settings
 from services.core.store.registry import read, unapplied
 from services.ingest import stated_bounds, trial
 from services.ingest.decode.observation import TOO_LARGE_BYTES
+from services.ingest.resolve import Directory
 from services.ingest.sources.source import Message
 from services.ingest.stated_bounds import UnusableSettingError
 from services.ingest.trial import Absent, Refused, Taken, Verdict
@@ -94,7 +95,7 @@ def _topics(devices: read.Devices, stated: str | None) -> Sequence[str]:
     known = trial.topics(devices)
     if stated is None:
         return known
-    if stated not in known:
+    if not trial.is_taken(devices, stated):
         raise failure(
             f"no device of the file takes messages at {stated}; its topics are {', '.join(known)}"
         )
@@ -110,12 +111,13 @@ def _tried(
 ) -> dict[str, list[Verdict]]:
     """Try a message at each topic; where it is of use at one, the others are left out."""
     bounds = stated_bounds.bounds(settings)
+    directory = Directory(devices, max_steps=settings.mapping_steps)
     by_topic = {
         topic: trial.verdicts(
             devices,
             Message(topic=topic, payload=payload, received_at=arrived_at, token=None),
             bounds,
-            max_steps=settings.mapping_steps,
+            directory=directory,
         )
         for topic in topics
     }
@@ -134,7 +136,8 @@ def _show(devices: read.Devices, verdicts: Sequence[Verdict]) -> None:
     for verdict in verdicts:
         if isinstance(verdict, Refused):
             name = ".".join(part for part in (verdict.device, verdict.channel) if part)
-            say(f"refused: {name}: {verdict.reason}: {verdict.detail}")
+            place = f"{name}: " if name else ""
+            say(f"refused: {place}{verdict.reason}: {verdict.detail}")
         elif isinstance(verdict, Absent):
             place = trial.place(devices, verdict.channel)
             say(f"nothing for {_name(verdict.channel)} stands at {place}")

@@ -38,7 +38,11 @@ _NEWEST_ID: Final = (1 << 63) - 1
 Facilities = Annotated[list[str] | None, typer.Option("--facility", help="facility id; repeatable")]
 Devices = Annotated[
     list[str] | None,
-    typer.Option("--device", help="facility/device, or a device id of any facility; repeatable"),
+    typer.Option(
+        "--device",
+        help="facility/device, a device id of any facility, or an id that a gateway sends;"
+        " repeatable",
+    ),
 ]
 MeantDevices = Annotated[
     list[str] | None,
@@ -77,7 +81,7 @@ def list_(
         states=("replayed", "accepted", "discarded") if settled else ("open",),
         reasons=reason or (),
         facilities=facility or (),
-        devices=[spelled(name) for name in device or ()],
+        devices=_names(device),
         since=source_hours.instant("--from", since),
         until=source_hours.instant("--to", until),
         payload_bytes=1,
@@ -103,7 +107,7 @@ def _flat(item: QuarantineItem) -> dict[str, Any]:
         name: getattr(item, name)
         for name in (
             "id", "received_at", "state", "settled_at", "reason", "detail", "topic", "facility",
-            "device", "channel", "ts", "value", "stored_value", "payload_bytes",
+            "device", "unknown_ids", "channel", "ts", "value", "stored_value", "payload_bytes",
         )
     }  # fmt: skip
 
@@ -130,6 +134,7 @@ def show(
         ("topic", cell(item.topic)),
         ("facility", cell(item.facility or "")),
         ("device", cell(item.device or "")),
+        ("unknown ids", cell(", ".join(item.unknown_ids or ()))),
         ("channel", cell(item.channel or "")),
         ("time", _time(item.ts)),
         ("sent", _reading(item.value, item.quality, known=item.ts is not None)),
@@ -206,11 +211,16 @@ def _selection(
     return Selection(
         ids=tuple(ids) if ids else None,
         facilities=tuple(facility) if facility else None,
-        devices=tuple(spelled(name) for name in device) if device else None,
+        devices=_names(device) or None,
         reasons=tuple(reason) if reason else None,
         since=source_hours.instant("--from", since),
         until=source_hours.instant("--to", until),
     )
+
+
+def _names(typed: list[str] | None) -> tuple[str, ...]:
+    """Return what may be meant: an id of a gateway's own choice may have a dot in it."""
+    return tuple(dict.fromkeys(name for text in typed or () for name in (spelled(text), text)))
 
 
 def _refuse_unknown(connection: Connection, ids: list[int] | None) -> None:

@@ -12,7 +12,7 @@ from services.ingest.decode.observation import QUALITY, Observation
 from services.ingest.quarantine.reasons import Reason
 
 if TYPE_CHECKING:
-    from services.ingest.resolve import Target
+    from services.ingest.target import Target
 
 #: Longer texts name no unit.
 _LONGEST_UNIT: Final = 32

@@ -5,21 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import Final
-
-import structlog
 
 from services.core.store.factor_series.inbox import SentValues
 from services.core.store.factor_series.names import Series
 from services.core.store.readings.quarantine import QuarantineEntry
 from services.core.store.readings.writer import ReadingRow
-from services.core.timeline.instants import from_us, to_us
-from services.ingest import factor_values
+from services.core.timeline.instants import to_us
+from services.ingest import factor_values, refusals
 from services.ingest.arrivals import Arrivals
 from services.ingest.check import CheckError, check_time, checked_value, is_marker
 from services.ingest.corrections import ABOVE_RANGE, BAD
-from services.ingest.decode.instant import NEWEST_US, OLDEST_US
 from services.ingest.decode.observation import (
     TIME_AFTER_WAITING,
     TIME_FROM_BROKER,
@@ -30,15 +26,13 @@ from services.ingest.decode.observation import (
     Problem,
     UndecodableError,
 )
-from services.ingest.quarantine.reasons import Reason, explain
-from services.ingest.resolve import Destination, Directory, Publisher, Target
+from services.ingest.quarantine.reasons import Reason
+from services.ingest.refusals import Owner
+from services.ingest.resolve import Destination, Directory, Publisher
 from services.ingest.route import Kind
+from services.ingest.shared_topics import Fleets, Unregistered
 from services.ingest.sources.source import Message
-
-_log: Final = structlog.get_logger()
-
-#: Problems named one by one in the detail of a quarantined message.
-_MAX_NAMED: Final = 10
+from services.ingest.target import Target
 
 #: Reasons that a change of the registry can remove.
 UNKNOWN: Final = frozenset(
@@ -117,13 +111,15 @@ def prepare(
     arrivals: Arrivals | None = None,
     *,
     facility: str | None = None,
+    ids: frozenset[str] | None = None,
 ) -> Prepared:
     """Take a batch through steps 2 to 5; never raises, whatever the messages hold.
 
     ``arrivals``: the times given to the batches before; None: there were none. ``facility``: of a
-    topic that several share, only what is this one's; None: everybody's.
+    topic that several share, only what is this one's; None: everybody's. ``ids``: of a message of
+    many devices, only what these name; None: all.
     """
-    preparation = Preparation(directory, bounds, arrivals or Arrivals(), facility)
+    preparation = Preparation(directory, bounds, arrivals or Arrivals(), facility, ids)
     for message in messages:
         preparation.take(message)
     return Prepared(
@@ -145,10 +141,12 @@ class Preparation:
         bounds: TimeBounds,
         arrivals: Arrivals,
         facility: str | None,
+        ids: frozenset[str] | None = None,
     ) -> None:
         self._destination = directory.destination
         self._arrivals = arrivals
         self._facility = facility
+        self._ids = ids
         self._oldest_us = to_us(bounds.oldest)
         self._tolerance_us = bounds.future_tolerance // timedelta(microseconds=1)
         # without a limit nothing is that old
@@ -205,6 +203,8 @@ class Preparation:
             self._refuse(
                 message, destination, publishers, Problem(reason=Reason.TOO_LARGE, detail=detail)
             )
+        elif destination.unknown_id is not None:
+            self._refuse_unknown(message, destination, destination.unknown_id)
         elif destination.reason is not None:
             problem = Problem(reason=destination.reason, detail=destination.detail)
             self._refuse(message, destination, publishers, problem)
@@ -214,13 +214,59 @@ class Preparation:
             for publisher in publishers:
                 self._status(message, destination, publisher)
         else:
-            shared = len(publishers) > 1
-            problems = [
-                (publisher, problem)
-                for publisher in publishers
-                for problem in self._readings(message, publisher, shared=shared)
+            self._quarantine(message, self._of_devices(message, destination, publishers))
+
+    def _of_devices(
+        self, message: Message, destination: Destination, publishers: Sequence[Publisher]
+    ) -> list[tuple[Owner, Problem]]:
+        """Take what each of several devices says; return what is wrong with it."""
+        of_messages = destination.fleets
+        if of_messages is not None and self._ids is not None:
+            publishers = ()
+        shared = len(publishers) > 1 or of_messages is not None
+        problems: list[tuple[Owner, Problem]] = [
+            (publisher, problem)
+            for publisher in publishers
+            for problem in self._readings(message, publisher, shared=shared)
+        ]
+        return problems if of_messages is None else problems + self._by_ids(message, of_messages)
+
+    def _by_ids(self, message: Message, shared: Fleets[Publisher]) -> list[tuple[Owner, Problem]]:
+        """Take what many devices say in one message; return what is wrong with it."""
+        meant = self._facility
+        self._arrive(message.arrived_at, message.received_at)
+        try:
+            parts, unknown = shared.decode(message.payload, self._arrived_us, only=self._ids)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it would come again and again
+            problem = refusals.undecodable(
+                error, facility=", ".join(shared.facilities), device=None
+            )
+            return [
+                (Unregistered(facility=facility), problem)
+                for facility in shared.facilities
+                if meant in {None, facility}
             ]
-            self._quarantine(message, problems)
+        problems: list[tuple[Owner, Problem]] = [
+            (publisher, problem)
+            for publisher, decoded in parts
+            if meant in {None, publisher.facility}
+            for problem in self._take_decoded(message, publisher, decoded, shared=True)
+        ]
+        problems += [
+            (owner, refusals.unknown_ids(ids, message.topic))
+            for owner, ids in shared.refusals(unknown)
+            if meant in {None, owner.facility}
+        ]
+        return problems
+
+    def _refuse_unknown(self, message: Message, destination: Destination, known_as: str) -> None:
+        """Refuse a message of a device that nobody registered, for those who share its topic."""
+        owners = destination.refused_to
+        if self._facility is not None:
+            # who shares the topic no longer has the entry still
+            owners = (Unregistered(facility=self._facility),)
+        problem = refusals.unknown_ids((known_as,), message.topic)
+        self._quarantine(message, [(owner, problem) for owner in owners])
 
     def _status(self, message: Message, destination: Destination, publisher: Publisher) -> None:
         status_text = message.payload.strip()
@@ -258,12 +304,21 @@ class Preparation:
         arrived_at, received_at = message.arrived_at, message.received_at
         if arrived_at is not self._arrived_at or received_at is not self._received_at:
             self._arrive(arrived_at, received_at)
+        try:
+            decoded = publisher.decode(message.payload, self._arrived_us)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it would come again and again
+            return (
+                refusals.undecodable(error, facility=publisher.facility, device=publisher.device),
+            )
+        return self._take_decoded(message, publisher, decoded, shared=shared)
+
+    def _take_decoded(
+        self, message: Message, publisher: Publisher, decoded: Decoded, *, shared: bool
+    ) -> list[Problem]:
+        """Take what a message says of the publisher; return what is wrong with it."""
+        arrived_at = self._arrived_at
         arrived_us, received_us = self._arrived_us, self._received_us
         recent_us, newest_us = self._recent_us, self._newest_us
-        try:
-            decoded = publisher.decode(message.payload, arrived_us)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it would come again and again
-            return (_undecodable(publisher, error),)
         problems = decoded.problems
         observations: Sequence[Observation] = decoded.observations
         if problems or message.retained or self._heard.get(publisher.device_id) is not arrived_at:
@@ -283,7 +338,7 @@ class Preparation:
                 ts_us, time_source = arrival.timed(observation)
             target = targets.get(channel)
             if target is None:
-                problems += _unknown(publisher, observation)
+                problems += refusals.unknown_channel(publisher, observation)
                 continue
             if (
                 value is None
@@ -343,7 +398,7 @@ class Preparation:
                 return None, max(observation.quality, BAD), False
             return checked_value(observation, target.in_force_at(ts_us)), observation.quality, False
         except CheckError as error:
-            problems.append(_problem(error.reason, error.detail, observation))
+            problems.append(refusals.problem(error.reason, error.detail, observation))
             if error.reason is Reason.ABSURD_TIME or not target.holds:
                 return None
             # there was a value and nobody knows which: the one before holds no longer
@@ -386,34 +441,10 @@ class Preparation:
         else:
             self._quarantine(message, [(destination, problem)])
 
-    def _quarantine(
-        self, message: Message, problems: Sequence[tuple[Publisher | Destination, Problem]]
-    ) -> None:
-        """One entry for each facility and reason: bytes are not kept a thousand times."""
-        entries: dict[tuple[str | None, Reason], list[tuple[str | None, Problem]]] = {}
-        for owner, problem in problems:
-            key = (owner.facility, problem.reason)
-            entries.setdefault(key, []).append((owner.device, problem))
-        for (facility, reason), group in entries.items():
-            self.missed = self.missed or reason in UNKNOWN
-            only = group[0][1] if len(group) == 1 else None
-            devices = {device for device, _ in group}
-            self.quarantine.append(
-                QuarantineEntry(
-                    received_at=message.arrived_at,
-                    reason=reason,
-                    detail=explain(reason, _summary(group, named=len(devices) > 1)),
-                    topic=message.topic,
-                    payload=message.payload,
-                    facility=facility,
-                    device=devices.pop() if len(devices) == 1 else None,
-                    channel=only.channel if only else None,
-                    ts=_datetime(only.ts_us) if only else None,
-                    value=only.value if only else None,
-                    repeated=message.redelivered or message.retained,
-                    whole_message=message.retained,
-                )
-            )
+    def _quarantine(self, message: Message, problems: Sequence[tuple[Owner, Problem]]) -> None:
+        """Keep what is wrong with a message."""
+        self.missed = self.missed or any(problem.reason in UNKNOWN for _, problem in problems)
+        self.quarantine += refusals.entries(message, problems)
 
 
 class _Arrival:
@@ -439,54 +470,3 @@ class _Arrival:
         if before:
             self._arrivals.extend(self._device_id, self._message, ts_us)
         return ts_us, self._source
-
-
-def _undecodable(publisher: Publisher, error: Exception) -> Problem:
-    """Return what a decoder says is wrong with a message, or what is wrong with the decoder."""
-    if isinstance(error, UndecodableError):
-        return Problem(reason=error.reason, detail=error.detail)
-    _log.error(
-        "decoder_failed", facility=publisher.facility, device=publisher.device, exc_info=error
-    )
-    detail = f"the decoder of device {publisher.device!r} failed ({type(error).__name__})"
-    return Problem(reason=Reason.DECODER_FAILED, detail=detail)
-
-
-def _unknown(publisher: Publisher, observation: Observation) -> list[Problem]:
-    if observation.channel in publisher.others:
-        return []
-    detail = f"device {publisher.device!r} has no such channel"
-    return [_problem(Reason.UNKNOWN_CHANNEL, detail, observation)]
-
-
-def _problem(reason: Reason, detail: str, observation: Observation) -> Problem:
-    return Problem(
-        reason=reason,
-        detail=detail,
-        channel=observation.channel,
-        ts_us=observation.ts_us,
-        value=observation.value,
-    )
-
-
-def _summary(problems: Sequence[tuple[str | None, Problem]], *, named: bool) -> str:
-    """Say what is wrong, ``named`` by device where it is not the same for all of them."""
-    by_text: dict[str, list[str]] = {}
-    for device, problem in problems:
-        place = f"{problem.channel[:80]}: " if problem.channel else ""
-        by_text.setdefault(f"{place}{problem.detail}", []).append(device or "")
-    texts = [
-        f"{text} (devices {_list(devices)})" if named else text
-        for text, devices in islice(by_text.items(), _MAX_NAMED)
-    ]
-    more = len(by_text) - len(texts)
-    return "; ".join(texts) + (f"; and {more} more" if more else "")
-
-
-def _list(devices: Sequence[str]) -> str:
-    more = len(devices) - _MAX_NAMED
-    return ", ".join(devices[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
-def _datetime(ts_us: int | None) -> datetime | None:
-    return from_us(ts_us) if ts_us is not None and OLDEST_US <= ts_us <= NEWEST_US else None

@@ -2,87 +2,30 @@
 
 from __future__ import annotations
 
-import math
-import struct
-import sys
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any, Final
 
 import psycopg
 import structlog
 
-from services.core.accounting.units import Conversion
-from services.core.facility.in_force import InForce
+from services.core.facility import fleets
 from services.core.facility.mapping_expression import MAX_STEPS
 from services.core.facility.model import own_topic
 from services.core.store.factor_series import names
 from services.core.store.registry import read
-from services.core.timeline.instants import to_us
 from services.ingest import route
-from services.ingest.check import FLOAT_MARKERS_FROM
-from services.ingest.corrections import Rule
 from services.ingest.decode import UnusableFormatError, decoder_for, native
-from services.ingest.decode.instant import NEWEST_US
 from services.ingest.decode.observation import Decoded, Decoder, UndecodableError
 from services.ingest.quarantine.reasons import Reason
+from services.ingest.shared_topics import Fleets, SharedTopics, Unregistered, detail
+from services.ingest.target import Target, target
 
 _log: Final = structlog.get_logger()
-
-#: A channel's unit times this is taken for rounding below zero, where no range tells its width.
-_NOISE: Final = 1e-9
 
 #: Topics remembered at most, and their length; a flood of invented ones must not fill the memory.
 _MAX_TOPICS: Final = 100_000
 _LONGEST_TOPIC: Final = 256
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Target:
-    """Where the values of one channel go."""
-
-    facility_id: int
-    channel_id: int
-    slug: str
-    #: the unit that readings are stored in
-    unit: str
-    #: physical range of what is sent in that unit, before scale and offset, ends included, finite
-    lowest: float
-    highest: float
-    #: how far beyond them, as sent, a value is taken for rounding
-    noise: float = 0.0
-    #: from what is sent and stored to the unit; None: they are the same
-    as_sent: Conversion | None = None
-    #: what is below zero in the unit is no range of a sensor, but what flows the other way
-    counts_one_way: bool = False
-    #: in the channel's unit: between these a refused value went over the range; None: none does
-    over_range: tuple[float, float] | None = None
-    #: as sent; between them no value needs a second look, neither at the range nor for markers
-    plain_lowest: float = -FLOAT_MARKERS_FROM
-    plain_highest: float = FLOAT_MARKERS_FROM
-    #: numbers as sent that mean no value
-    markers: frozenset[float] = frozenset()
-    #: whether a gap stands in for a value that is refused: the one before holds no longer, and
-    #: an event of unknown amount is none of zero
-    holds: bool = False
-    #: a reading from before may be one of a wrong clock that :mod:`.alone` looks for; later events
-    #: of a log stand alone by nature
-    alone_until_us: int = NEWEST_US
-    #: which of two readings for one time stands
-    corrections: Rule = Rule.BETTER_QUALITY
-    #: what takes the place of this one's range and unit, by when in microseconds, ascending
-    later: tuple[tuple[int, Target], ...] = ()
-    #: how long before its time a reading counts from: the interval that ends there
-    reaches_back_us: int = 0
-
-    def in_force_at(self, ts_us: int) -> Target:
-        """Return what is in force at the time of a reading."""
-        if not self.later:
-            return self
-        index = bisect_right(self.later, ts_us - self.reaches_back_us, key=lambda entry: entry[0])
-        return self if index == 0 else self.later[index - 1][1]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,6 +57,17 @@ class Destination:
     device: str | None = None
     #: with VALUES: the factor by the hour that they are of
     series: names.Series | None = None
+    #: what splits messages by the ids in them, for those who are told by these
+    fleets: Fleets[Publisher] | None = None
+    #: with ``reason``: the id in the topic that no device has, and whose matter that is
+    unknown_id: str | None = None
+    refused_to: tuple[Unregistered, ...] = ()
+
+    def concerns(self, facility: str) -> bool:
+        """Whether a facility has devices at the topic."""
+        return any(publisher.facility == facility for publisher in self.publishers) or (
+            self.fleets is not None and facility in self.fleets.facilities
+        )
 
 
 class Directory:
@@ -128,13 +82,18 @@ class Directory:
         #: what speaks at each device's native topic, by facility and device
         self._publishers: dict[tuple[str, str], Publisher] = {}
         claims: dict[str, list[Publisher]] = {}
+        self._shared: SharedTopics[Publisher] = SharedTopics(
+            devices.ignored_ids, max_steps=max_steps
+        )
         for name, device in devices.by_name.items():
             publishers = _usable_publishers(device, max_steps)
             by_topic = {
                 topic: publisher for topic, publisher in publishers.items() if topic is not None
             }
             for topic, publisher in by_topic.items():
-                claims.setdefault(topic, []).append(publisher)
+                refusing = self._share(topic, device, publisher) if device.known_as else publisher
+                if refusing is not None:
+                    claims.setdefault(topic, []).append(refusing)
             # the device's format belongs to its own topics; beside them it speaks tonne's
             self._publishers[name] = (
                 replace(next(iter(by_topic.values())), decode=native.decode)
@@ -145,15 +104,30 @@ class Directory:
             topic: _destination(route.Kind.READINGS, _sharing(publishers))
             for topic, publishers in claims.items()
         }
-        self.own_topics = frozenset(self._by_device_topic)
+        self.own_topics = frozenset(self._by_device_topic) | self._shared.topics
         # nobody listens at these; what the broker still holds of them must not be lost
         unheard = {
             retired.topic: self._unheard(route.Kind.READINGS, retired.facility, retired.device)
             for retired in devices.retired_topics
-            if retired.topic not in self._by_device_topic
+            if retired.topic not in self.own_topics
         }
         self.retired_topics = frozenset(unheard)
         self._by_device_topic |= unheard
+        self._retired_patterns = list(filter(fleets.is_pattern, unheard))
+
+    def _share(self, topic: str, device: read.Device, publisher: Publisher) -> Publisher | None:
+        """Let a device share a topic by its ids; what refuses all there if that cannot be."""
+        channels = [
+            channel
+            for channel in device.channels.values()
+            if own_topic(device.topic, channel.spec.get("topic")) == topic
+        ]
+        try:
+            self._shared.add(topic, device, channels, publisher)
+        except Exception as error:  # noqa: BLE001 - one device's file must not end ingest for all
+            _log.exception("format_unusable", facility=device.facility, device=device.slug)
+            return _unusable(device, error)
+        return None
 
     def publisher(self, facility: str, device: str) -> Publisher | None:
         """Return what a device is at its native topic; None: there is no such device."""
@@ -164,12 +138,34 @@ class Directory:
         known = self._by_topic.get(topic)
         if known is not None:
             return known
-        destination = self._by_device_topic.get(topic) or self._find(route.parse(topic))
+        destination = self._of_devices(topic) or self._find(route.parse(topic))
         if len(topic) <= _LONGEST_TOPIC:
             if len(self._by_topic) >= _MAX_TOPICS:
                 self._by_topic.clear()
             self._by_topic[topic] = destination
         return destination
+
+    def _of_devices(self, topic: str) -> Destination | None:
+        """Return what to do at a topic that devices have, or a retired facility had."""
+        plain = self._by_device_topic.get(topic)
+        sharing = self._shared.sharing(topic)
+        if sharing is None:
+            if plain is None and self._retired_patterns:
+                patterns = (name for name in self._retired_patterns if fleets.covers(name, topic))
+                plain = next(map(self._by_device_topic.get, patterns), None)
+            return plain
+        publishers = [*(plain.publishers if plain is not None else ()), *sharing.owners]
+        if publishers or sharing.fleets is not None:
+            return _destination(route.Kind.READINGS, _sharing(publishers), sharing.fleets)
+        if sharing.unknown_id is None or not sharing.refused_to:
+            return Destination(kind=route.Kind.IGNORED)
+        return Destination(
+            kind=route.Kind.READINGS,
+            reason=Reason.UNKNOWN_DEVICE,
+            detail=detail([sharing.unknown_id], topic),
+            unknown_id=sharing.unknown_id,
+            refused_to=sharing.refused_to,
+        )
 
     def _find(self, address: route.Address) -> Destination:
         if address.kind is route.Kind.IGNORED:
@@ -222,9 +218,18 @@ class Directory:
         return Reason.RETIRED_FACILITY, detail
 
 
-def _destination(kind: route.Kind, publishers: tuple[Publisher, ...]) -> Destination:
-    only = publishers[0] if kind is route.Kind.READINGS and len(publishers) == 1 else None
-    return Destination(kind=kind, publishers=publishers, only=only)
+def _destination(
+    kind: route.Kind,
+    publishers: tuple[Publisher, ...],
+    of_messages: Fleets[Publisher] | None = None,
+) -> Destination:
+    is_only = kind is route.Kind.READINGS and len(publishers) == 1 and of_messages is None
+    return Destination(
+        kind=kind,
+        publishers=publishers,
+        only=publishers[0] if is_only else None,
+        fleets=of_messages,
+    )
 
 
 def _usable_publishers(device: read.Device, max_steps: int) -> dict[str | None, Publisher]:
@@ -241,13 +246,18 @@ def _publishers(device: read.Device, max_steps: int) -> dict[str | None, Publish
     for channel in device.channels.values():
         topic = own_topic(device.topic, channel.spec.get("topic"))
         sharing.setdefault(topic, []).append(channel)
-    targets = {slug: _target(channel) for slug, channel in device.channels.items()}
+    targets = {slug: target(channel) for slug, channel in device.channels.items()}
     return {
         topic: Publisher(
             device_id=device.id,
             facility=device.facility,
             device=device.slug,
-            decode=_decoder(device, channels, max_steps),
+            decode=(
+                # whose records are whose, all who share the topic tell together
+                native.decode
+                if topic is not None and fleets.tells_in_payload(device.spec.get("device_from"))
+                else _decoder(device, channels, max_steps)
+            ),
             targets=targets,
         )
         for topic, channels in (sharing or {device.topic: []}).items()
@@ -309,68 +319,6 @@ def _refusing(detail: str) -> Decoder:
         raise UndecodableError(Reason.UNSUPPORTED_FORMAT, detail)
 
     return refuse
-
-
-def _single(number: float) -> float:
-    try:
-        return float(struct.unpack("f", struct.pack("f", number))[0])
-    except OverflowError:
-        return number
-
-
-def _target(channel: read.Channel) -> Target:
-    first, *later = channel.in_force
-    target = _target_of(channel, first)
-    if not later:
-        return target
-    others = tuple((terms.from_us or 0, _target_of(channel, terms)) for terms in later)
-    every = (target, *(other for _, other in others))
-    interval_s = channel.spec.get("length") if channel.spec.get("stamp") == "end" else None
-    return replace(
-        target,
-        later=others,
-        reaches_back_us=round((interval_s or 0.0) * 1e6),
-        # what is plain whenever it was measured
-        plain_lowest=max(other.plain_lowest for other in every),
-        plain_highest=min(other.plain_highest for other in every),
-    )
-
-
-def _target_of(channel: read.Channel, terms: InForce) -> Target:
-    lowest, highest = terms.plausible or (-math.inf, math.inf)
-    noise, in_unit = terms.noise, terms.as_sent
-    if channel.counts_one_way:
-        lowest, noise = max(lowest, 0.0), max(noise, _NOISE)
-    if in_unit is not None:
-        lowest, highest = in_unit.back((lowest, highest))
-        noise /= abs(in_unit.scale)
-    named = [
-        float(value) for value in channel.spec.get("invalid", ()) if not isinstance(value, str)
-    ]
-    # a device that counts in single precision sends the nearest number that it has
-    markers = frozenset(named) | frozenset(map(_single, named))
-    return Target(
-        facility_id=channel.facility_id,
-        channel_id=channel.id,
-        slug=channel.slug,
-        unit=channel.unit,
-        as_sent=in_unit,
-        noise=noise,
-        # a range that begins at zero says itself that nothing lies below
-        counts_one_way=channel.counts_one_way and (terms.range is None or terms.range[0] < 0),
-        lowest=max(lowest, -sys.float_info.max),
-        highest=min(highest, sys.float_info.max),
-        # where the channel names markers each value is compared with them
-        plain_lowest=math.inf if markers else max(lowest, -FLOAT_MARKERS_FROM),
-        plain_highest=-math.inf if markers else min(highest, FLOAT_MARKERS_FROM),
-        markers=markers,
-        over_range=channel.over_range(terms),
-        alone_until_us=NEWEST_US
-        if "since" not in channel.spec
-        else to_us(datetime.fromisoformat(channel.spec["since"])),
-        holds=channel.kind in {"gauge", "event"},
-        corrections=Rule(channel.spec.get("corrections", Rule.BETTER_QUALITY)),
-    )
 
 
 class RegistryCache:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from services.core.facility import fleets
 from services.core.facility.in_force import in_force_at
-from services.core.facility.mapping_expression import MAX_STEPS
 from services.core.facility.model import own_topic
 from services.core.facility.topics import readings_topic
 from services.core.store.registry import read
@@ -22,7 +22,8 @@ from services.ingest.decode.instant import NEWEST_US, OLDEST_US
 from services.ingest.decode.observation import QUALITY, TIME_FROM_DEVICE, Part, Problem
 from services.ingest.prepare import Candidate, Preparation, TimeBounds
 from services.ingest.quarantine.reasons import Reason, explain
-from services.ingest.resolve import Destination, Directory, Publisher
+from services.ingest.refusals import Owner
+from services.ingest.resolve import Directory
 from services.ingest.sources.source import Message
 
 _QUALITIES: Final = {stored: name for name, stored in QUALITY.items()}
@@ -70,22 +71,24 @@ class _Trial(Preparation):
 
     def __init__(self, directory: Directory, bounds: TimeBounds) -> None:
         super().__init__(directory, bounds, Arrivals(), None)
-        self.problems: list[tuple[Publisher | Destination, Problem]] = []
+        self.problems: list[tuple[Owner, Problem]] = []
 
-    def _quarantine(
-        self, _message: Message, problems: Sequence[tuple[Publisher | Destination, Problem]]
-    ) -> None:
+    def _quarantine(self, _message: Message, problems: Sequence[tuple[Owner, Problem]]) -> None:
         self.problems += problems
 
 
 def verdicts(
-    devices: read.Devices, message: Message, bounds: TimeBounds, *, max_steps: int = MAX_STEPS
+    devices: read.Devices,
+    message: Message,
+    bounds: TimeBounds,
+    *,
+    directory: Directory | None = None,
 ) -> list[Verdict]:
     """Return what would become of a message, and of each channel at its topic.
 
-    ``max_steps``: what the expressions of a mapping may cost for it.
+    ``directory``: of the same devices; None: it is made for this message alone.
     """
-    directory = Directory(devices, max_steps=max_steps)
+    directory = directory or Directory(devices)
     trial = _Trial(directory, bounds)
     trial.take(message)
     channels = {
@@ -101,28 +104,52 @@ def verdicts(
     answered |= {(verdict.device, verdict.channel) for verdict in refused}
     # a message that is refused whole says of no channel that it leaves it out
     whole = {verdict.device for verdict in refused if verdict.channel is None}
+    named = {device for device, _ in answered}
     absent = [
         Absent(channel=channel)
-        for channel in channels.values()
-        if _topic(devices, channel) == message.topic
-        and channel.device not in whole
-        and (channel.device, channel.slug) not in answered
+        for device in devices.by_name.values()
+        # of a message of many devices, only those that it names
+        if device.slug in named or not fleets.tells_in_payload(device.spec.get("device_from"))
+        for channel in device.channels.values()
+        if takes(device, channel, message.topic)
+        and device.slug not in whole
+        and (device.slug, channel.slug) not in answered
     ]
     return [*taken, *refused, *absent]
 
 
-def topics(devices: read.Devices) -> tuple[str, ...]:
-    """Return the topics at which the devices' messages come, in the order of the file."""
-    listed = (
-        _topic(devices, channel)
+def takes(device: read.Device, channel: read.Channel, topic: str) -> bool:
+    """Whether values of a channel come in messages at a topic."""
+    return any(fleets.covers(name, topic) for name in _topics(device, channel))
+
+
+def is_taken(devices: read.Devices, topic: str) -> bool:
+    """Whether messages at a topic come to any device, known or of an id that none of them has."""
+    return any(
+        fleets.covers(_topic(device, channel), topic)
         for device in devices.by_name.values()
         for channel in device.channels.values()
     )
-    return tuple(dict.fromkeys(listed))
 
 
-def _topic(devices: read.Devices, channel: read.Channel) -> str:
-    device = devices.by_name[channel.facility, channel.device]
+def topics(devices: read.Devices) -> tuple[str, ...]:
+    """Return topics at which the devices' messages come, in the order of the file.
+
+    Of a topic that has a level for the id it is the one of the first device there.
+    """
+    listed: dict[str, str] = {}
+    for device in devices.by_name.values():
+        for channel in device.channels.values():
+            listed.setdefault(_topic(device, channel), next(iter(_topics(device, channel))))
+    return tuple(listed.values())
+
+
+def _topics(device: read.Device, channel: read.Channel) -> tuple[str, ...]:
+    stated = _topic(device, channel)
+    return fleets.topics_of(stated, device.spec.get("device_from"), device.known_as)
+
+
+def _topic(device: read.Device, channel: read.Channel) -> str:
     stated = own_topic(device.topic, channel.spec.get("topic"))
     return stated or readings_topic(device.facility, device.slug)
 
@@ -139,7 +166,7 @@ def _taken(channel: read.Channel, row: Candidate) -> Taken:
     )
 
 
-def _refused(owner: Publisher | Destination, problem: Problem) -> Refused:
+def _refused(owner: Owner, problem: Problem) -> Refused:
     ts_us = problem.ts_us
     return Refused(
         device=owner.device,

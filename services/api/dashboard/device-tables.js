@@ -33,7 +33,7 @@ export function quarantineTable(rows, replay) {
     return [
       clockWords(Date.parse(row.time), "UTC"),
       node("a", { href: `/docs/reference/quarantine-reasons.html#${row.reason}`, textContent: reasonWord(row.reason), title: row.reason }),
-      row.detail, [row.topic, row.device, row.channel].filter(Boolean).join(" · "), message(row), button,
+      row.detail, [row.topic, row.device, row.unknown_ids?.join(", "), row.channel].filter(Boolean).join(" · "), message(row), button,
     ];
   }));
 }

@@ -25,6 +25,11 @@ class QuarantineRow(Answer):
     topic: str = Field(examples=["emissions/linz/cems-1/readings"])
     facility: str | None = Field(examples=["linz"])
     device: str | None = Field(examples=["cems-1"])
+    unknown_ids: list[str] | None = Field(
+        examples=[None],
+        description="ids by which a message at a topic of many devices names some that nobody"
+        " registered; `null`: it is none of these",
+    )
     channel: str | None = Field(examples=["co3"])
     ts: datetime | None = Field(
         examples=["2026-11-23T18:00:00Z"], description="time of the reading, if it could be read"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from services.core.facility.channels import Channel
 from services.core.facility.fields import Expression, Part, Slug, Topic, at_most
@@ -15,6 +15,42 @@ from services.core.facility.mapping_model import (
     Quality,
     Timestamp,
 )
+
+
+def _ids(value: Any) -> Any:
+    """Read ids as they were written: a number that YAML changes is none."""
+    items = value if isinstance(value, list | tuple) else [value]
+    changed = next((item for item in items if isinstance(item, bool | float)), None)
+    if changed is not None:
+        raise ValueError(
+            f"{changed!r} is not read as it was written: put the id in quotes, such as"
+            " known_as: '1e5'"
+        )
+    return [str(item) if isinstance(item, int) else item for item in items]
+
+
+#: How a device is called by its gateway; ids are compared as text.
+Ids = Annotated[
+    tuple[Annotated[str, StringConstraints(min_length=1, max_length=100)], ...],
+    BeforeValidator(_ids),
+    Field(min_length=1, max_length=1000),
+]
+
+
+class IgnoredIds(Part):
+    """Ids at a topic that many devices share, whose messages are known not to matter."""
+
+    topic: Topic = Field(
+        examples=["plant/gw1/meters"],
+        description="The topic, as the devices that share it write it.",
+    )
+    ids: Ids | None = Field(
+        None,
+        examples=[["Slave9", "Slave12"]],
+        description=(
+            "The ids, such as [Slave9, Slave12]. Default: every id that no device is known as."
+        ),
+    )
 
 
 class Device(Part):
@@ -28,8 +64,27 @@ class Device(Part):
     topic: Topic | None = Field(
         None,
         description=(
-            "Topic of the device's own messages, without wildcards. Default: "
-            "emissions/{facility}/{device}/readings."
+            "Topic of the device's own messages; a level may be +, where the id of the device"
+            " stands. Default: emissions/{facility}/{device}/readings."
+        ),
+    )
+    known_as: Ids | None = Field(
+        None,
+        examples=["a1b2"],
+        description=(
+            "Id by which messages at a topic of many devices name this one, such as a1b2; of a"
+            " device that was exchanged both, [a1b2, c3d4]. Messages with an id that no device is"
+            " known as are kept in quarantine. Default: all messages at the topic are this"
+            " device's."
+        ),
+    )
+    device_from: Expression | None = Field(
+        None,
+        examples=["topic.1"],
+        description=(
+            "With known_as: where the id stands. topic.1: in the second level of the topic, which"
+            " is +. deviceInfo.devEui: JMESPath to it in each record (json). keys(@): records stand"
+            " under the ids, as values of an object. Default: the level of the topic that is +."
         ),
     )
     format: Literal["native", "json", "senml", "cbor", "msgpack", "line-protocol"] = Field(

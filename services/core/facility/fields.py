@@ -28,7 +28,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from services.core.facility import scale_text, secret_names
-from services.core.facility.topics import uncarried
+from services.core.facility.topics import ANY, unheard
 from services.core.timeline import durations
 from services.core.timeline.instants import DAY_S
 
@@ -188,10 +188,11 @@ def _topic(value: str, info: ValidationInfo) -> str:
     if not value:
         raise ValueError("a topic has at least one character")
     shown = ascii(value[:60])
-    if re.search("[+#]", value):
+    if "#" in value or any("+" in level and level != ANY for level in value.split("/")):
         raise ValueError(
             f"{shown} is not one topic: write out the wildcards + and #, for instance with a"
-            " topic for each channel"
+            " topic for each channel; where a whole level is the device's id, + stands for it,"
+            " beside known_as"
         )
     if any(unicodedata.category(character) in _NOT_IN_TOPICS for character in value):
         raise ValueError(
@@ -202,7 +203,7 @@ def _topic(value: str, info: ValidationInfo) -> str:
             f"{shown} has a level * or >, which is a wildcard to NATS: let the device publish"
             " elsewhere"
         )
-    if why := uncarried(value):
+    if why := unheard(value):
         raise ValueError(f"{shown} is not a topic that a device may use: {why}")
     return value
 
@@ -327,7 +328,7 @@ MailAddress = Annotated[str, AfterValidator(_mail_address), Field(max_length=254
 #: An environment variable of the notifier, by its name one that is there to be named.
 SecretVariable = Annotated[str, AfterValidator(_secret_variable)]
 Percent = Annotated[float, Field(ge=0, le=1000)]
-#: An MQTT topic without wildcards.
+#: An MQTT topic; a level that is ``+`` is any, see :mod:`services.core.facility.fleets`.
 Topic = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_topic)]
 #: An expression that finds something in a payload.
 Expression = Annotated[str, StringConstraints(min_length=1, max_length=1000)]

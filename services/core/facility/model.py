@@ -14,7 +14,7 @@ from services.core.accounting.gwp import GwpName
 from services.core.facility.alert_codes import AlertCodes
 from services.core.facility.channels import Channel, Epoch, InvalidMarker
 from services.core.facility.derived_channels import derived_channels, with_derived
-from services.core.facility.devices import Device
+from services.core.facility.devices import Device, IgnoredIds
 from services.core.facility.electricity import (
     ELECTRICITY_LATENESS_S,
     Certificate,
@@ -72,6 +72,7 @@ __all__ = [
     "Facility",
     "FacilityFile",
     "Factor",
+    "IgnoredIds",
     "InvalidMarker",
     "Load",
     "Location",
@@ -224,6 +225,14 @@ class FacilityFile(Part):
         ],
         min_length=1,
         description="Publishers of readings.",
+    )
+    ignored_ids: Annotated[tuple[IgnoredIds, ...], at_most(1000)] | None = Field(
+        None,
+        examples=[[{"topic": "plant/gw1/meters", "ids": ["Slave9"]}]],
+        description=(
+            "Ids at topics of many devices whose messages are known not to matter. Default:"
+            " messages with an id that no device is known as are kept in quarantine."
+        ),
     )
     factors: Annotated[tuple[Factor, ...], at_most(10_000)] = Field(
         (), description="Emission factors of this facility, beside the built-in and imported ones."

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from services.core.accounting.units import UnitError, conversion
-from services.core.facility import mapping_expression, model
+from services.core.facility import fleets, mapping_expression, model
 from services.core.facility.channels import A_KIND
 from services.core.facility.mapping_model import MAPPED, Quality, Timestamp, UnitFrom
-from services.core.facility.topics import readings_topic
+from services.core.facility.topics import ANY, readings_topic
 
 Path = tuple[str | int, ...]
 Finding = tuple[Path, str]
@@ -40,15 +40,51 @@ _Taken = tuple[str, str, str | None, str, str]
 def problems(file: model.FacilityFile) -> Iterator[Finding]:
     """Every reason why messages of the file's devices could not be distinguished or understood."""
     takers: dict[_Taken, str] = {}
+    fleet_ids: dict[str, dict[str, str]] = {}
     for i, device in enumerate(file.devices):
         path: Path = ("devices", i)
-        yield from _topics(path, file.facility.id, device, takers)
+        topics = _stated_topics(path, device)
+        yield from fleets.problems(path, device, topics)
+        same_id = list(_same_id(path, device, topics, fleet_ids))
+        yield from same_id
+        # which of its values are another device's follows from that
+        yield from _topics(path, file.facility.id, device, {} if same_id else takers)
         if device.format == "native":
             yield from _native(path, device)
         elif device.format in MAPPED:
             yield from _json(path, device)
         else:
             yield from _senml(path, device)
+    known = {topic: set(owners) for topic, owners in fleet_ids.items()}
+    yield from fleets.problems_of_ignored(file.ignored_ids or (), known)
+
+
+def _stated_topics(path: Path, device: model.Device) -> dict[str, Path]:
+    """Return the device's own topics, each with where the file states it."""
+    places: dict[str, Path] = {}
+    for j, channel in device.numbered:
+        topic = model.own_topic(device.topic, channel.topic)
+        if topic is not None:
+            stated_by_channel = channel.topic is not None
+            place = (*path, "channels", j, "topic") if stated_by_channel else (*path, "topic")
+            places.setdefault(topic, place)
+    return places
+
+
+def _same_id(
+    path: Path, device: model.Device, topics: Iterable[str], owners: dict[str, dict[str, str]]
+) -> Iterator[Finding]:
+    """Find ids that two devices share at one topic; ``owners``: by topic and id the device."""
+    for known_as in device.known_as or ():
+        for topic in topics:
+            owner = owners.setdefault(topic, {}).setdefault(known_as, device.id)
+            if owner != device.id:
+                mistake = (
+                    f"{device.id} and {owner} are both known as {known_as[:60]} at {topic[:60]}"
+                )
+                advice = "give each its own id, or make them one device with the channels of both"
+                yield (*path, "known_as"), f"{mistake}: {advice}"
+                break
 
 
 def _topics(
@@ -68,21 +104,39 @@ def _topics(
             yield place, f"{topic} is a topic of tonne's own; let {device.id} publish elsewhere"
         if topic.startswith("$"):
             yield place, f"{topic[:60]} begins with $, which brokers keep for themselves"
-        if len(topic.encode()) > _LONGEST_TOPIC_BYTES:
+        longest_id = max(map(len, map(str.encode, device.known_as or ("",))))
+        if len(topic.encode()) + (longest_id if ANY in topic else 0) > _LONGEST_TOPIC_BYTES:
             mistake = f"{topic[:60]}... has {len(topic.encode())} bytes"
             yield place, f"{mistake}; a topic has at most {_LONGEST_TOPIC_BYTES}"
-        taker = takers.setdefault(_taken(topic, device, channel), f"{device.id}.{channel.id}")
-        if taker.partition(".")[0] != device.id:
+        taken = [
+            takers.setdefault(_taken(name, known_as, device, channel), f"{device.id}.{channel.id}")
+            for name, known_as in _by_id(topic, device)
+        ]
+        taker = next((other for other in taken if other.partition(".")[0] != device.id), None)
+        if taker is not None:
             mistake = f"{device.id}.{channel.id} takes from {topic} the same value as {taker}"
             advice = "let each device of a topic select its own, or make it one device"
             yield (*path, "channels", j), f"{mistake}, which would count twice; {advice}"
 
 
-def _taken(topic: str, device: model.Device, channel: model.Channel) -> _Taken:
+def _by_id(topic: str, device: model.Device) -> Iterator[tuple[str, str | None]]:
+    """Return the topic for each id of the device, and the id where the payload tells it."""
+    level = fleets.id_level(device.device_from, topic)
+    for known_as in device.known_as or (None,):
+        if known_as is None or level is None:
+            yield topic, known_as
+        else:
+            yield fleets.exact(topic, level, known_as), None
+
+
+def _taken(
+    topic: str, known_as: str | None, device: model.Device, channel: model.Channel
+) -> _Taken:
     """Return what a channel takes of the messages at a topic."""
     if device.format in MAPPED:
         first_byte = None if channel.bytes is None else channel.bytes.from_byte
-        chosen = repr((device.columns, device.where, channel.where, channel.cell, first_byte))
+        which = (device.columns, device.where, channel.where, channel.cell, first_byte, known_as)
+        chosen = repr(which)
         return topic, device.format, device.records, channel.from_ or "@", chosen
     if device.format == "senml":
         return topic, device.format, None, (channel.from_ or channel.id).removesuffix("#v"), ""

@@ -14,6 +14,13 @@ _MAX_LEVELS: Final = 100
 _MAX_BYTES: Final = 4000
 
 
+#: As a level of a topic: any level, for instance the id of a device.
+ANY: Final = "+"
+
+#: Topics of devices in the native format begin with it.
+READINGS_ROOT: Final = "emissions"
+
+
 def readings_topic(facility: str, device: str) -> str:
     """Return the topic of a device's messages in the native format."""
     return f"emissions/{facility}/{device}/readings"
@@ -36,6 +43,12 @@ def uncarried(topic: str) -> str:
     if topic.count("/") >= _MAX_LEVELS or len(topic.encode()) > _MAX_BYTES:
         return f"it has more than {_MAX_LEVELS} levels or {_MAX_BYTES} bytes"
     return ""
+
+
+def unheard(topic: str) -> str:
+    """Why ingest could not hear messages at a topic, of which levels may be ``+``; else empty."""
+    levels = topic.split("/")
+    return uncarried("/".join("x" if level == ANY else level for level in levels))
 
 
 def beyond_nats(topic: str) -> bool:

@@ -4,6 +4,7 @@
 - :mod:`.json_mapping`: any JSON, with :mod:`.selection` (where a value stands) and
   :mod:`.timestamp` (when it was measured).
 - :mod:`.binary_document` and :mod:`.line_protocol`: what is mapped as JSON is, once it is read.
+- :mod:`.fleet`: messages of many devices, by the id in each record.
 - :mod:`.senml`: RFC 8428, with :mod:`.senml_pack` (its bytes).
 - :mod:`.compression`: around each of them.
 
@@ -17,26 +18,12 @@ from functools import partial
 from typing import Final
 
 from services.core.facility.mapping_expression import MAX_STEPS
-from services.ingest.decode import (
-    binary_document,
-    compression,
-    json_mapping,
-    line_protocol,
-    native,
-    senml,
-)
+from services.ingest.decode import compression, json_mapping, native, senml
+from services.ingest.decode.mapped_formats import MAPPED, with_defaults
 from services.ingest.decode.observation import Decoder, DecoderFactory, Part
 
 #: Those that say themselves what stands where.
 _PLAIN: Final[Mapping[str, DecoderFactory]] = {"native": native.decoder, "senml": senml.decoder}
-
-#: Those that are mapped: how their bytes are read; None: as JSON.
-_MAPPED: Final[Mapping[str, json_mapping.Read | None]] = {
-    "json": None,
-    "cbor": binary_document.cbor,
-    "msgpack": binary_document.msgpack,
-    "line-protocol": line_protocol.read,
-}
 
 
 class UnusableFormatError(ValueError):
@@ -55,16 +42,14 @@ def decoder_for(
     :raises UnusableFormatError: no module decodes this format, or the parts do not fit it.
     """
     factory = _PLAIN.get(wire_format)
-    if wire_format in _MAPPED:
-        factory = partial(json_mapping.decoder, max_steps=max_steps, read=_MAPPED[wire_format])
+    if wire_format in MAPPED:
+        factory = partial(json_mapping.decoder, max_steps=max_steps, read=MAPPED[wire_format])
     if factory is None:
         raise UnusableFormatError(
-            f"format {wire_format!r} is not one of {', '.join(sorted({*_PLAIN, *_MAPPED}))}"
+            f"format {wire_format!r} is not one of {', '.join(sorted({*_PLAIN, *MAPPED}))}"
         )
-    if wire_format == "line-protocol":
-        device = {**line_protocol.DEFAULTS, **device}
     try:
-        decode = factory(device, channels)
+        decode = factory(with_defaults(wire_format, device), channels)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         detail = " ".join(str(error).split())[:200]
         raise UnusableFormatError(f"what the facility file says cannot be used: {detail}") from None

@@ -21,12 +21,16 @@ def unpacked(decode: Decoder) -> Decoder:
     """Return a decoder of what ``decode`` decodes, compressed with gzip."""
 
     def of_packed(payload: bytes, received_us: int) -> Decoded:
-        return decode(_gunzip(payload), received_us)
+        return decode(gunzip(payload), received_us)
 
     return of_packed
 
 
-def _gunzip(payload: bytes) -> bytes:
+def gunzip(payload: bytes) -> bytes:
+    """Return what was packed.
+
+    :raises UndecodableError: it is no gzip, or too much.
+    """
     unpacker = zlib.decompressobj(_GZIP)
     try:
         data = unpacker.decompress(payload, TOO_LARGE_BYTES)

@@ -72,6 +72,27 @@ def decoder(
     how its bytes are read; None: as JSON, or as a number in text.
     """
     budget = Budget(max_steps)
+    whole = [channel.get("from", "@") == "@" for channel in channels]
+    records = record_source(device, budget)
+    taken = mapped(device, channels, budget)
+    # every message is one text, in a way of writing that JSON has not
+    is_text = bool(whole) and all(whole) and all(map(_reads_text, channels))
+    mapping = _Mapping(
+        records=records,
+        channels=taken,
+        takes_scalars=any(whole),
+        read=read or (_text if is_text else read_json),
+        budget=budget,
+        costs=(records is not None and records.costs) or costs(taken),
+    )
+    return partial(_decode, mapping)
+
+
+def mapped(device: Part, channels: Sequence[Part], budget: Budget) -> tuple[Channel, ...]:
+    """Return where the values of channels stand in a record.
+
+    :raises ValueError, KeyError, TypeError: the parts cannot be used.
+    """
     delimiter = device.get("delimiter", COMMA)
     # made once, for what a record tells by one rule is looked up once
     device_time = (
@@ -80,9 +101,7 @@ def decoder(
     device_quality = (
         quality_rule(device["quality"], budget, delimiter) if "quality" in device else None
     )
-    whole = [channel.get("from", "@") == "@" for channel in channels]
-    records = record_source(device, budget)
-    taken = tuple(
+    return tuple(
         Channel(
             id=channel["id"],
             select=_selected(channel, budget, delimiter),
@@ -106,17 +125,11 @@ def decoder(
         )
         for channel in channels
     )
-    # every message is one text, in a way of writing that JSON has not
-    is_text = bool(whole) and all(whole) and all(map(_reads_text, channels))
-    mapping = _Mapping(
-        records=records,
-        channels=taken,
-        takes_scalars=any(whole),
-        read=read or (_text if is_text else _document),
-        budget=budget,
-        costs=(records is not None and records.costs) or not all(map(is_path, _selections(taken))),
-    )
-    return partial(_decode, mapping)
+
+
+def costs(channels: Sequence[Channel]) -> bool:
+    """Whether what channels select takes anything from the budget of a message."""
+    return not all(map(is_path, _selections(channels)))
 
 
 def _selected(channel: Part, budget: Budget, delimiter: str) -> Selection:
@@ -152,9 +165,7 @@ def _selections(channels: Sequence[Channel]) -> Iterator[Selection]:
 def _decode(mapping: _Mapping, payload: bytes, received_us: int) -> Decoded:
     document = mapping.read(payload)
     if not (mapping.takes_scalars or isinstance(document, _CONTAINERS)):
-        raise UndecodableError(
-            Reason.NOT_A_READING, f"the payload is {shown(document)}, not an object or array"
-        )
+        refuse_scalar(document)
     if mapping.costs:
         mapping.budget.renew(len(payload))
     try:
@@ -171,6 +182,17 @@ def _decode(mapping: _Mapping, payload: bytes, received_us: int) -> Decoded:
     return taker.finish()
 
 
+def refuse_scalar(document: Any) -> None:
+    """Refuse what is neither an object nor an array.
+
+    :raises UndecodableError: it is not.
+    """
+    if not isinstance(document, _CONTAINERS):
+        raise UndecodableError(
+            Reason.NOT_A_READING, f"the payload is {shown(document)}, not an object or array"
+        )
+
+
 def _text(payload: bytes) -> str:
     """Return a text as it is, or as JSON writes it."""
     if payload.lstrip()[:1] == b'"':
@@ -183,7 +205,11 @@ def _text(payload: bytes) -> str:
         raise UndecodableError(Reason.BAD_VALUE, "the payload is not text in UTF-8") from None
 
 
-def _document(payload: bytes) -> Any:
+def read_json(payload: bytes) -> Any:
+    """Read JSON, or numbers in plain text.
+
+    :raises UndecodableError: it is neither.
+    """
     try:
         return json_document.read(payload)
     except UndecodableError:

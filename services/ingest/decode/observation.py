@@ -57,6 +57,8 @@ class Problem:
     channel: str | None = None
     ts_us: int | None = None
     value: float | None = None
+    #: by which it names devices that nobody registered
+    unknown_ids: tuple[str, ...] = ()
 
 
 class Decoded(msgspec.Struct, frozen=True, kw_only=True):

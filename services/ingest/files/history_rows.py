@@ -17,7 +17,8 @@ from services.core.accounting.units import UnitError, conversion
 from services.ingest.check import FLOAT_MARKERS_FROM
 from services.ingest.files.row_messages import quality_code
 from services.ingest.files.rows import UNSTATED, Bools, FileRows, Floats, Integers, Names, Place
-from services.ingest.resolve import Directory, Publisher, Target
+from services.ingest.resolve import Directory, Publisher
+from services.ingest.target import Target
 
 #: Of channels that nobody knows nothing is plain.
 _NOBODY: Final = -1

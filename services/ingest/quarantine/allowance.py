@@ -16,7 +16,8 @@ from services.core.store.readings.quarantine import QuarantineEntry, Usage
 #: How old the counts of the database may become; in between this process counts its own.
 _LEARN_EVERY_S: Final = 60.0
 
-#: Facility and device as the topic says; neither for topics that name none.
+#: Facility and device as the topic says; neither for topics that name none. Of ids that nobody
+#: registered the first one stands for the message.
 _Device = tuple[str | None, str | None]
 
 
@@ -70,7 +71,7 @@ class Allowance:
         by_device: dict[_Device, tuple[int, int]] = {}
         number, size = self._all
         for entry in entries:
-            device = (entry.facility, entry.device)
+            device = _device(entry)
             its_number, its_size = by_device.get(device) or self._by_device.get(device, (0, 0))
             more = len(entry.payload)
             if (
@@ -87,9 +88,13 @@ class Allowance:
     def count(self, entries: Iterable[QuarantineEntry]) -> None:
         """Remember entries that were stored."""
         for entry in entries:
-            self._count((entry.facility, entry.device), 1, len(entry.payload))
+            self._count(_device(entry), 1, len(entry.payload))
 
     def _count(self, device: _Device, entries: int, payload_bytes: int) -> None:
         number, size = self._by_device.get(device, (0, 0))
         self._by_device[device] = (number + entries, size + payload_bytes)
         self._all = (self._all[0] + entries, self._all[1] + payload_bytes)
+
+
+def _device(entry: QuarantineEntry) -> _Device:
+    return entry.facility, entry.device or next(iter(entry.unknown_ids or ()), None)

@@ -12,13 +12,15 @@ ADVICE: dict[Reason, str] = {
         "publish to emissions/{facility}/{device}/readings, ids of a-z, 0-9 and '-',"
         " or name the topic in the device's facility file"
     ),
-    Reason.UNKNOWN_FACILITY: "apply the facility's file with `tonne apply`, then replay this",
+    Reason.UNKNOWN_FACILITY: (
+        "apply the facility's file with `tonne apply`, which replays this if the device is in it"
+    ),
     Reason.RETIRED_FACILITY: (
         "stop its devices and discard this, or bring the facility back with `tonne apply`, then"
         " replay this"
     ),
     Reason.UNKNOWN_DEVICE: (
-        "add the device to its facility's file, run `tonne apply`, then replay this"
+        "add the device to its facility's file and run `tonne apply`, which replays this"
     ),
     Reason.UNKNOWN_CHANNEL: (
         "add the channel to its device in the facility file, run `tonne apply`, then replay this"

@@ -277,7 +277,8 @@ def _tried(
         redelivered=True,
     )
     # of a topic that several facilities share, the entry is the matter of one
-    prepared = prepare([message], directory, bounds, arrivals, facility=entry.facility)
+    ids = None if entry.unknown_ids is None else frozenset(entry.unknown_ids)
+    prepared = prepare([message], directory, bounds, arrivals, facility=entry.facility, ids=ids)
     rows, refusals = prepared.rows, prepared.quarantine
     understood = _has_taker(entry, directory.destination(entry.topic))
     if entry.reason in _OF_ONE_READING:
@@ -295,9 +296,13 @@ def _tried(
 
 def _has_taker(entry: QuarantineItem, destination: Destination) -> bool:
     """Whether anybody takes messages at the entry's topic whose matter it can be."""
-    if entry.facility is None or not destination.publishers:
+    of_messages = destination.fleets
+    if of_messages is not None and entry.unknown_ids is not None and entry.facility is not None:
+        known = of_messages.facilities.get(entry.facility, frozenset())
+        return not known.isdisjoint(entry.unknown_ids)
+    if entry.facility is None or not (destination.publishers or of_messages):
         return destination.kind is not Kind.IGNORED
-    return any(publisher.facility == entry.facility for publisher in destination.publishers)
+    return destination.concerns(entry.facility)
 
 
 def _reading_of(entry: QuarantineItem, rows: Sequence[Candidate]) -> list[Candidate]:

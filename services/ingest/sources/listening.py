@@ -12,7 +12,7 @@ from typing import Any, Final
 import psycopg
 import structlog
 
-from services.core.facility.topics import uncarried
+from services.core.facility.topics import unheard
 from services.core.store.operations.broker_sessions import BrokerSession, keep_filters
 from services.ingest.sources import subscriptions
 from services.ingest.sources.source import MessageSource
@@ -83,7 +83,7 @@ class Listening:
         """Filters and topics that the broker does not bring, with the reason."""
         reasons = dict(self._source.refused)
         for topic in sorted(self._device_topics):
-            if why := uncarried(topic):
+            if why := unheard(topic):
                 reasons[topic] = why
         return reasons
 

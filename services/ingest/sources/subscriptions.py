@@ -13,7 +13,7 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from typing import Final
 
-from services.core.facility.topics import uncarried
+from services.core.facility.topics import unheard
 from services.ingest.route import ROOT
 
 #: Everything below ``emissions/``, so that topics with a wrong number of levels are seen too.
@@ -36,9 +36,7 @@ def filters(own_topics: Iterable[str], *, max_units: int | None) -> frozenset[st
     last one for everything.
     """
     shapes = {
-        _shape(topic)
-        for topic in own_topics
-        if not uncarried(topic) and topic.split("/")[0] != ROOT
+        _shape(topic) for topic in own_topics if not unheard(topic) and topic.split("/")[0] != ROOT
     }
     if max_units is None or units({NATIVE, *shapes}) <= max_units:
         return frozenset({NATIVE, *shapes})
@@ -110,7 +108,7 @@ def step(
     until they are drained. Where both do not fit, or the broker refuses one, the filter for
     everything stands in: a unit is always kept free for it.
     """
-    heard = [topic for topic in own_topics if not uncarried(topic)]
+    heard = [topic for topic in own_topics if not unheard(topic)]
     needed = {
         filter_
         for filter_ in subscribed - wanted

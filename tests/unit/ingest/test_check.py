@@ -8,7 +8,7 @@ import pytest
 from services.ingest.check import CheckError, check_time, checked_value
 from services.ingest.decode.observation import QUALITY, Observation
 from services.ingest.quarantine.reasons import Reason
-from services.ingest.resolve import Target
+from services.ingest.target import Target
 
 
 def target(*, unit: str = "kWh", lowest: float = -math.inf, highest: float = math.inf) -> Target:

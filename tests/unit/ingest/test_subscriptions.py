@@ -47,10 +47,14 @@ def test_too_many_beginnings_are_heard_by_one_filter_that_stands_alone() -> None
 
 
 def test_topics_that_no_subscription_brings_take_no_filter() -> None:
-    topics = ["$JS/API/x", "a\nb/c", "x/\x00", "/".join("x" * 101), "a/" + "b" * 5000, "a/+"]
+    topics = ["$JS/API/x", "a\nb/c", "x/\x00", "/".join("x" * 101), "a/" + "b" * 5000, "a/b+"]
     assert all(uncarried(topic) for topic in topics)
     assert filters(topics, max_units=LIMIT) == {NATIVE}
     assert not uncarried("My Home/energy")
+
+
+def test_a_topic_with_a_level_for_the_id_has_the_filter_of_its_devices() -> None:
+    assert filters(["gw/+/telemetry", "gw/a1/telemetry"], max_units=LIMIT) == {NATIVE, "gw/+/+"}
 
 
 @pytest.mark.parametrize(

@@ -63,8 +63,8 @@ def test_every_part_has_its_heading_on_the_page() -> None:
          " (reference: /docs/reference/facility-file/#maintenance)")),
         ("thresholds: [{id: x, measure: rate}]", "such as above: 500"),
         ("xyz: 1", ("xyz: this key is not known here; known are alert_codes, credits, devices,"
-         " electricity, facility, factors, maintenance, notify, pathway, products, removals,"
-         " sources, thresholds")),
+         " electricity, facility, factors, ignored_ids, maintenance, notify, pathway, products,"
+         " removals, sources, thresholds")),
     ],
 )  # fmt: skip
 def test_what_is_missing_is_named_with_an_example(text: str, says: str) -> None:

@@ -163,7 +163,8 @@ def test_tonnes_own_topics_are_not_to_be_had(topic: str) -> None:
 @pytest.mark.parametrize(
     ("topic", "says"),
     [
-        ("tele/+/SENSOR", "is not one topic: write out the wildcards"),
+        ("tele/+/SENSOR", "has a level +, and a needs known_as"),
+        ("tele/a+/SENSOR", "is not one topic: write out the wildcards"),
         ("tele/#", "is not one topic: write out the wildcards"),
         ("", "at least one character"),
         (">", "a wildcard to NATS"),

@@ -10,6 +10,7 @@ from services.core.facility import model
 from services.core.facility.differences import Difference, differences
 from services.core.store.audit.record import difference, record, state_of_text
 from services.core.store.operations import standing, unstated_intervals
+from services.core.store.readings.unregistered import replay_registered
 from services.core.store.registry import file_versions, queued
 from services.core.store.registry.apply import apply, lock
 from services.core.store.registry.queued import QueuedSource
@@ -20,7 +21,7 @@ from services.core.store.schema import tables as t
 class AppliedFacility:
     """What became of a facility file."""
 
-    #: a line each; none: at most comments and layout
+    #: a line each, also of what is replayed; none: at most comments and layout
     changes: list[str]
     #: every value that the file states otherwise than before
     differences: list[Difference]
@@ -78,7 +79,7 @@ def apply_facility(
     if text != written:
         file_versions.keep(connection, slug, text, changes, by=by)
     return AppliedFacility(
-        changes=changes,
+        changes=[*changes, *replay_registered(connection, file, by=by)],
         differences=differences(stated, file),
         restated=queued.since(connection, before, slug),
         warnings=[

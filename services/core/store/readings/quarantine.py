@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 import psycopg
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, Text, cast, func, select
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from services.core.store.schema.tables import quarantine
 
@@ -38,6 +39,8 @@ class QuarantineEntry:
     #: of one reading, as sent, and for a conflict as stored; codes as of ``reading.quality``
     quality: int | None = None
     stored_quality: int | None = None
+    #: by which a message at a topic of many devices names some that nobody registered
+    unknown_ids: tuple[str, ...] | None = None
     #: the message was delivered before, so that the same entry may exist
     repeated: bool = False
     #: of what may be the same entry, the reason and the message tell; not when it is read as sent
@@ -100,7 +103,8 @@ UPDATE quarantine SET state = %s, settled_at = now() WHERE id = ANY(%s) AND stat
 _REFUSE_AGAIN: Final = """
 UPDATE quarantine
 SET detail = %(detail)s, channel = %(channel)s, ts = %(ts)s, value = %(value)s,
-    stored_value = %(stored_value)s, quality = %(quality)s, stored_quality = %(stored_quality)s
+    stored_value = %(stored_value)s, quality = %(quality)s, stored_quality = %(stored_quality)s,
+    unknown_ids = %(unknown_ids)s
 WHERE id = %(id)s AND state = 'open'
 """
 
@@ -142,6 +146,7 @@ class Usage:
     """What of one device lies open in quarantine."""
 
     facility: str | None
+    #: its id, or the one by which a gateway names it
     device: str | None
     entries: int
     payload_bytes: int
@@ -150,8 +155,8 @@ class Usage:
 def usages(connection: psycopg.Connection[Any]) -> list[Usage]:
     """Read how much is open, by facility and device as the topics named them."""
     rows = connection.execute(
-        "SELECT facility, device, count(*), sum(octet_length(payload))"
-        " FROM quarantine WHERE state = 'open' GROUP BY facility, device"
+        "SELECT facility, coalesce(device, unknown_ids[1]), count(*), sum(octet_length(payload))"
+        " FROM quarantine WHERE state = 'open' GROUP BY 1, 2"
     )
     return [
         Usage(facility=facility, device=device, entries=entries, payload_bytes=int(size))
@@ -163,6 +168,8 @@ def _storable(entry: QuarantineEntry) -> dict[str, Any]:
     """Return the entry's columns in the order of ``_COLUMNS``."""
     columns = {name: getattr(entry, name) for name in _COLUMNS}
     columns["reason"] = str(entry.reason)
+    ids = entry.unknown_ids
+    columns["unknown_ids"] = None if ids is None else [_text("device", name) for name in ids]
     for column in _LONGEST:
         columns[column] = _text(column, columns[column])
     return columns
@@ -197,6 +204,8 @@ class QuarantineItem:
     stored_quality: int | None
     state: str
     settled_at: datetime | None
+    #: of a message at a topic of many devices
+    unknown_ids: Sequence[str] | None = None
     #: when it was written, by the database's clock; None: not known, or not asked for
     kept_at: datetime | None = None
 
@@ -240,10 +249,12 @@ def select_page(
 def names_device(names: Sequence[str]) -> ColumnElement[bool]:
     """Return whether an entry is of one of some devices, each by its id or ``facility/device``.
 
-    No id has a slash in it, and no topic can bring one into these columns.
+    No id has a slash in it, and no topic can bring one into these columns. An id by which a gateway
+    names what nobody registered stands for that.
     """
     c = quarantine.c
-    return c.device.in_(names) | (c.facility + "/" + c.device).in_(names)
+    by_id: ColumnElement[bool] = c.unknown_ids.overlap(cast(list(names), ARRAY(Text)))
+    return c.device.in_(names) | (c.facility + "/" + c.device).in_(names) | by_id
 
 
 def select_item(item_id: int) -> Select[Any]:

@@ -212,7 +212,8 @@ _OLDEST: Final = "SELECT * FROM replay_request WHERE finished_at IS NULL ORDER B
 _ENTRIES: Final = """
 SELECT q.id, q.received_at, q.reason, q.detail, q.topic, q.payload,
        octet_length(q.payload) AS payload_bytes, q.facility, q.device, q.channel, q.ts, q.value,
-       q.stored_value, q.quality, q.stored_quality, q.state, q.settled_at, q.kept_at
+       q.stored_value, q.quality, q.stored_quality, q.unknown_ids, q.state, q.settled_at,
+       q.kept_at
 FROM (
     SELECT id, sum(octet_length(payload)) OVER (ORDER BY received_at, id)
                - octet_length(payload) AS before
@@ -223,7 +224,8 @@ FROM (
           AND (%(ids)s::bigint[] IS NULL OR id = ANY(%(ids)s))
           AND (%(facilities)s::text[] IS NULL OR facility = ANY(%(facilities)s))
           AND (%(devices)s::text[] IS NULL OR device = ANY(%(devices)s)
-               OR facility || '/' || device = ANY(%(devices)s))
+               OR facility || '/' || device = ANY(%(devices)s)
+               OR unknown_ids && %(devices)s)
           AND (%(reasons)s::text[] IS NULL OR reason = ANY(%(reasons)s))
           AND (%(since)s::timestamptz IS NULL OR received_at >= %(since)s)
           AND (%(until)s::timestamptz IS NULL OR received_at < %(until)s)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -35,6 +35,8 @@ _SIGNED = {
     ("gauge", "power"),
     ("interval", "energy"),
 }
+
+_FACILITIES = "SELECT slug, retired_at, document -> 'ignored_ids' AS ignored_ids FROM facility"
 
 _REVISION = "SELECT revision FROM registry_revision"
 
@@ -96,6 +98,21 @@ class Device:
     spec: Mapping[str, Any] = field(repr=False)
     channels: Mapping[str, Channel] = field(repr=False)
 
+    @property
+    def known_as(self) -> tuple[str, ...]:
+        """Ids by which messages at topics of many devices name it; none: all there are its own."""
+        return tuple(self.spec.get("known_as") or ())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IgnoredIds:
+    """Ids at a topic of many devices whose messages are known not to matter to a facility."""
+
+    facility: str
+    topic: str
+    #: None: all that no device is known as
+    ids: frozenset[str] | None
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RetiredTopic:
@@ -120,6 +137,18 @@ class Devices:
     retired_topics: tuple[RetiredTopic, ...] = ()
     #: ids of factors by the hour, by their facility (None: of every facility) and slug
     series: Mapping[tuple[str | None, str], Series] = field(default_factory=dict)
+    ignored_ids: tuple[IgnoredIds, ...] = ()
+
+
+def ignored(facility: str, listed: Iterable[Mapping[str, Any]] | None) -> Iterator[IgnoredIds]:
+    """Return what a facility's file says of ids that do not matter."""
+    for entry in listed or ():
+        ids = entry.get("ids")
+        yield IgnoredIds(
+            facility=facility,
+            topic=entry["topic"],
+            ids=None if ids is None else frozenset(ids),
+        )
 
 
 def revision(connection: psycopg.Connection[Any]) -> int:
@@ -141,8 +170,9 @@ def devices(connection: psycopg.Connection[Any]) -> Devices:
         cursor.execute(_REVISION)
         row = cursor.fetchone()
         found_revision = int(row["revision"]) if row else 0
-        cursor.execute("SELECT slug, retired_at FROM facility")
-        retired_at = {str(r["slug"]): r["retired_at"] for r in cursor}
+        cursor.execute(_FACILITIES)
+        facilities = cursor.fetchall()
+        retired_at = {str(r["slug"]): r["retired_at"] for r in facilities}
         cursor.execute(
             "SELECT c.id, c.device_id, c.slug, c.quantity, c.unit, c.kind, c.spec,"
             " EXISTS (SELECT FROM source_input i JOIN source s ON s.id = i.source_id"
@@ -183,4 +213,10 @@ def devices(connection: psycopg.Connection[Any]) -> Devices:
         retired={slug: retired for slug, retired in retired_at.items() if retired is not None},
         retired_topics=retired_topics,
         series=series,
+        ignored_ids=tuple(
+            entry
+            for r in facilities
+            if r["retired_at"] is None
+            for entry in ignored(r["slug"], r["ignored_ids"])
+        ),
     )

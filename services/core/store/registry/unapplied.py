@@ -22,7 +22,14 @@ def devices(*files: model.FacilityFile) -> read.Devices:
                 file.facility.id, device, bought, facility_id=number, id_=_CHANNELS * len(by_name)
             )
     return read.Devices(
-        revision=1, facilities=frozenset(file.facility.id for file in files), by_name=by_name
+        revision=1,
+        facilities=frozenset(file.facility.id for file in files),
+        by_name=by_name,
+        ignored_ids=tuple(
+            entry
+            for file in files
+            for entry in read.ignored(file.facility.id, map(model.spec, file.ignored_ids or ()))
+        ),
     )
 
 

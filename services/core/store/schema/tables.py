@@ -432,6 +432,12 @@ quarantine = Table(
     Column("stored_value", Double, comment="for a conflict: what is stored under the same key"),
     Column("quality", SmallInteger, comment="of one reading: as sent"),
     Column("stored_quality", SmallInteger, comment="for a conflict: as stored"),
+    Column(
+        "unknown_ids",
+        ARRAY(Text),
+        comment="ids by which a message at a topic of many devices names some that nobody"
+        " registered",
+    ),
     Column("state", Text, nullable=False, server_default="open"),
     Column("settled_at", _instant),
     Column(
