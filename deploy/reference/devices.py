@@ -1,64 +1,107 @@
-"""A page for each example of a device whose payload cannot be changed."""
+"""Pages for devices whose payload cannot be changed: a section for each family that tonne has."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-from deploy.reference.markdown import page
+from deploy.reference.markdown import code, page, table
+from services.core.facility.families.catalogue import (
+    GROUPS,
+    DocumentedMessage,
+    Family,
+    families,
+)
+from services.core.facility.file import parse
 
-_EXAMPLES = Path(__file__).parents[1] / "examples" / "devices"
-
-_NAMES = {
-    "dsmr-reader-json": "DSMR-reader, one JSON topic",
-    "dsmr-reader-split": "DSMR-reader, a topic for each value",
-    "emoncms": "Emoncms and emonHub",
-    "oesterreichs-energie": "Oesterreichs Energie smart meter adapter",
-    "openems": "OpenEMS",
-    "senml": "SenML sensors",
-    "shelly-gen1": "Shelly, first generation",
-    "shelly-gen2": "Shelly, second generation and later",
-    "tasmota": "Tasmota",
-    "thingsboard": "ThingsBoard devices and gateways",
-    "zigbee2mqtt": "Zigbee2MQTT",
-}
+_READ = (
+    "Each facility file is whole: `tonne devices examples NAME` prints it. Change ids and topics"
+    " to yours, try it with a message of your own (`tonne map try FILE PAYLOAD`), and apply it with"
+    " `tonne apply`. The readings below each message are what tonne makes of it; a test holds them."
+)
 
 
 def pages_of_devices() -> dict[str, str]:
-    """Return a page for each facility file in ``deploy/examples/devices``, by file name."""
-    paths = sorted(_EXAMPLES.glob("*.yaml"))
-    return {"index.md": _index(paths), **{f"{path.stem}.md": _page(path) for path in paths}}
+    """Return the index of all families, and a page for each group, by file name."""
+    known = families()
+    return {
+        "index.md": _index(known),
+        **{
+            f"{group}.md": _group(title, [family for family in known if family.group == group])
+            for group, title in GROUPS.items()
+        },
+    }
 
 
-def _index(paths: list[Path]) -> str:
-    rows = [f"- [{_NAMES.get(path.stem, path.stem)}]({path.stem}.md)" for path in paths]
+def _index(known: list[Family]) -> str:
     return page(
-        "Mapping other payload formats",
+        "Devices that tonne knows",
         "A device whose payload cannot be changed has a `topic` and a `format` in its facility"
-        " file, and each channel says `from` where in the payload its value stands. Every key is"
-        " in the [facility file's reference](../../reference/facility-file.md); what holds for"
-        " times, lists and missing keys is in [what holds for a mapping](mapping.md). What one"
-        " value may look like, with a key for each way, is in [recipes](recipes.md).",
-        "A complete file for each of these, tested with the payloads that the makers document:",
-        "\n".join(rows),
+        " file, and each channel says `from` where in the payload its value stands. Here is a whole"
+        " file for each of these families, tested with the messages that their makers document:"
+        " `tonne devices examples` lists them, `tonne devices examples NAME > facility.yaml` is"
+        " where to begin.",
+        table(
+            ("family", "name", "reads", "kind"),
+            (
+                (
+                    f"[{family.title}]({family.group}.md#{_anchor(family.title)})",
+                    code(family.name),
+                    ", ".join(_quantities(family)),
+                    GROUPS[family.group],
+                )
+                for family in sorted(known, key=lambda family: family.title.casefold())
+            ),
+        ),
+        "A device that is not here: [recipes](recipes.md) have a key for each way in which a value"
+        " may be written, [what holds for a mapping](mapping.md) tells of times, lists and missing"
+        " keys, and every key is in the"
+        " [facility file's reference](../../reference/facility-file.md). How a family is added is"
+        " [here](../../contribute/families.md).",
     )
 
 
-def _page(path: Path) -> str:
-    text = _without_editor_line(path.read_text(encoding="utf-8"))
-    head = re.match(r"(?:#.*\n)+", text)
-    said = " ".join(line.lstrip("# ").rstrip() for line in head[0].splitlines()) if head else ""
-    introduction = said.partition(": ")[2] or said
-    file = text[head.end() :] if head else text
-    return page(
-        _NAMES.get(path.stem, path.stem),
-        introduction[:1].upper() + introduction[1:],
-        "Copy this facility file (`deploy/examples/devices/" + path.name + "`), change the ids and"
-        " topics to yours, and apply it with `tonne apply`:",
-        f"```yaml\n{file.rstrip()}\n```",
+def _group(title: str, members: list[Family]) -> str:
+    return page(title, _READ, *(_section(family) for family in members))
+
+
+def _section(family: Family) -> str:
+    return "\n\n".join(
+        [
+            f"## {family.title}",
+            family.introduction,
+            f"`tonne devices examples {family.name}` prints:",
+            f"```yaml\n{family.file.rstrip()}\n```",
+            *(_message(message) for message in family.messages()),
+        ]
     )
 
 
-def _without_editor_line(text: str) -> str:
-    first, _, rest = text.partition("\n")
-    return rest if first.startswith("# yaml-language-server:") else text
+def _message(message: DocumentedMessage) -> str:
+    payload = message.payload.rstrip("\n")
+    language = "json" if payload.startswith(("{", "[")) else "text"
+    parts = [
+        f"At `{message.topic}`, as in {message.source} ({message.licence}):",
+        f"<!-- example: a message at {message.topic} -->\n```{language}\n{payload}\n```",
+        table(("channel", "value", "time"), (_reading(line) for line in message.readings)),
+    ]
+    return "\n\n".join(parts)
+
+
+def _reading(line: str) -> tuple[str, str, str]:
+    channel, rest = line.split(" ", 1)
+    value, time = rest.rsplit(" ", 1)
+    return code(channel) or "", value, time
+
+
+def _quantities(family: Family) -> list[str]:
+    listed = (
+        channel.quantity.replace("_", " ")
+        for device in parse(family.text).devices
+        for channel in device.channels
+    )
+    return list(dict.fromkeys(listed))
+
+
+def _anchor(title: str) -> str:
+    """Return the anchor of a heading, as the site makes it."""
+    return re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", title).strip().lower())

@@ -91,7 +91,11 @@ PARTS: Final = {
         "services.cli.activities", "app", "Import, list and withdraw amounts of bills and the like."
     ),
     "report": Part("services.cli.report", "app", "Write reports, for people and for authorities."),
-    "devices": Part("services.cli.devices", "app", "Manage broker accounts of devices."),
+    "devices": Part(
+        "services.cli.devices",
+        "app",
+        "Manage broker accounts of devices, list unregistered ones, and print examples.",
+    ),
     "quarantine": Part(
         "services.cli.quarantine", "app", "List, replay and discard refused messages."
     ),

@@ -1,4 +1,4 @@
-"""``tonne devices``: broker accounts of devices, and those that nobody registered."""
+"""``tonne devices``: broker accounts, devices that nobody registered, and example files."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from services.cli.device_accounts import (
     topics,
     user_name,
 )
+from services.cli.device_examples import examples
 from services.cli.device_names import chosen
 from services.cli.errors import clear_errors, failure
 from services.cli.listing import AsJson, show, show_rest
@@ -33,7 +34,7 @@ from services.ingest.route import SHARED_SERIES
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Manage broker accounts of devices, and list those that nobody registered.",
+    help="Manage broker accounts of devices, list unregistered ones, and print examples.",
 )
 
 _COLUMNS: Final = ("facility", "id", "messages", "first", "last", "topic")
@@ -48,7 +49,10 @@ class Broker(StrEnum):
 
 @app.callback()
 def _group() -> None:
-    """Manage broker accounts of devices, and list those that nobody registered."""
+    """Manage broker accounts of devices, list unregistered ones, and print examples."""
+
+
+app.command()(examples)
 
 
 @app.command()

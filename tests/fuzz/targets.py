@@ -19,6 +19,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.exception import MalformedPacket
 
 from services.core.facility import model
+from services.core.facility.families.catalogue import families, family_called
 from services.core.facility.file import parse
 from services.core.facility.mapping_expression import ExpressionError, OverBudgetError, check
 from services.ingest.decode import decoder_for
@@ -31,7 +32,6 @@ from services.ingest.decode.observation import (
 from services.ingest.sources.mqtt.publish_packets import take_publishes
 
 _HERE: Final = Path(__file__).parent
-_EXAMPLES: Final = _HERE.parents[1] / "deploy" / "examples" / "devices"
 
 #: 2026-11-23T18:30:00Z
 _RECEIVED_US: Final = 1_795_458_600_000_000
@@ -118,10 +118,7 @@ def _decoders(text: str) -> list[Decoder]:
 
 
 _FOREIGN: Final[list[Decoder]] = [
-    decoder
-    for path in sorted(_EXAMPLES.glob("*.yaml"))
-    if path.stem != "senml"
-    for decoder in _decoders(path.read_text())
+    decoder for family in families() if family.name != "senml" for decoder in _decoders(family.text)
 ] + _decoders(_DEMANDING)
 
 _BINARY: Final = [
@@ -144,7 +141,7 @@ devices:
 
 _PACKED: Final = decoder_for("json", {"compression": "gzip"}, [{"id": "a", "from": "a"}])
 
-_SENML: Final = _decoders((_EXAMPLES / "senml.yaml").read_text())
+_SENML: Final = _decoders(family_called("senml").text)
 
 
 def native(payload: bytes) -> None:

@@ -22,11 +22,16 @@ _COMMITTED = _ROOT / "deploy" / "docs" / "reference" / "facility.schema.json"
 _EXAMPLES = sorted(
     [*(_ROOT / "deploy" / "demo").glob("*.yaml"), *(_ROOT / "deploy" / "examples").rglob("*.yaml")]
 )
+_FAMILIES = [
+    path
+    for path in sorted((_ROOT / "services" / "core" / "facility" / "families").glob("*/*.yaml"))
+    if not path.name.endswith(".messages.yaml")
+]
 _FILES = [*_EXAMPLES, _ROOT / "tests" / "fixtures" / "contract-facility.yaml"]
 _VALIDATOR = Draft202012Validator(schema())
 
 #: Keys under these are the writer's own words.
-_OWN_WORDS = {"map", "inputs"}
+_OWN_WORDS = {"map", "inputs", "where", "columns"}
 
 
 def _as_json(node: Any) -> Any:
@@ -91,7 +96,7 @@ def test_tonne_prints_it() -> None:
     assert json.loads(done.output) == schema()
 
 
-@pytest.mark.parametrize("path", _FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*_FILES, *_FAMILIES], ids=lambda path: path.stem)
 def test_an_example_is_valid(path: Path) -> None:
     assert [error.message for error in _VALIDATOR.iter_errors(_read(path))] == []
 
@@ -133,7 +138,9 @@ def test_a_value_of_a_wrong_kind_is_refused(place: tuple[Any, ...], value: objec
 
 @pytest.mark.parametrize("unit", ["kWh", {"from": "u", "default": "kWh"}])
 def test_a_unit_may_come_with_the_payload(unit: object) -> None:
-    document = _read(_ROOT / "deploy" / "examples" / "devices" / "tasmota.yaml")
+    document = _read(
+        _ROOT / "services" / "core" / "facility" / "families" / "plugs" / "tasmota.yaml"
+    )
     document["devices"][0]["channels"][0]["unit"] = unit
     assert _VALIDATOR.is_valid(document)
     document["devices"][0]["channels"][0]["unit"] = {"from": "u"}

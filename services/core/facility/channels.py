@@ -72,10 +72,10 @@ class Epoch(Part):
     )
 
 
-#: A number or a text that stands for no value.
+#: A number or a text that stands for no value; a text may be empty, as some devices send it.
 InvalidMarker = (
     Annotated[float, Field(strict=True, allow_inf_nan=False)]
-    | Annotated[str, StringConstraints(strict=True, min_length=1, max_length=64)]
+    | Annotated[str, StringConstraints(strict=True, max_length=64)]
 )
 
 
@@ -337,7 +337,7 @@ class Channel(Part):
         None,
         description=(
             "What the device sends where it has no value, such as [65535, -9999, unavailable]:"
-            " numbers as sent, before scale, and, with json, text. They are gaps."
+            " numbers as sent, before scale, and, with json, text, also empty. They are gaps."
         ),
     )
     calibration: Calibration | None = Field(

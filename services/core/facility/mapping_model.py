@@ -78,14 +78,18 @@ Delimiter = Annotated[str, AfterValidator(_delimiter)]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 #: The same as a payload may have it: empty, too.
 _AnyWord = Annotated[str, StringConstraints(max_length=100)]
+_WrittenWord = _AnyWord | float | bool
+_WrittenWords = _WrittenWord | Annotated[list[_WrittenWord], Field(min_length=1, max_length=1000)]
 #: Words of a payload, one of which is meant; a single one needs no list.
 Words = Annotated[
-    tuple[_AnyWord, ...], BeforeValidator(_words_of_list), Field(min_length=1, max_length=1000)
+    tuple[_AnyWord, ...],
+    BeforeValidator(_words_of_list, json_schema_input_type=_WrittenWords),
+    Field(min_length=1, max_length=1000),
 ]
 #: What a record must hold: by expression, the words that one of must stand there.
 Conditions = Annotated[
     dict[Expression, Annotated[tuple[_AnyWord, ...], Field(min_length=1, max_length=1000)]],
-    BeforeValidator(_each_as_words),
+    BeforeValidator(_each_as_words, json_schema_input_type=dict[str, _WrittenWords]),
     Field(min_length=1, max_length=20),
 ]
 #: Arrays side by side, by the name that each has in a record; or where the names stand.

@@ -143,7 +143,9 @@ def _advice_on_words(value: str) -> str:
             f": {parts[1]!r} stands behind it; if that is its unit, say unit: {{suffix: true,"
             " default: ...} for the channel"
         )
-    if value.strip() and not any(character.isdigit() for character in value):
+    if not value.strip():
+        return ': if that means that there is no value, say invalid: [""] for the channel'
+    if not any(character.isdigit() for character in value):
         return ": if it means that there is no value, name it in invalid of the channel"
     return ""
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import cbor2
 import pytest
 
-from tests.contract.ingest.formats.station import EXAMPLES
+from tests.contract.ingest.formats.station import VARIOUS, example
 from tests.contract.ingest.traffic import publish
 from tests.integration.ingest.plant import METER, Plant
 from tests.patience import until
@@ -78,7 +78,7 @@ SENT = [
     Sent("edge/edge0/channel/meter0/ActivePower", b"null", {"edge0-meter0.power": None}, ts=None),
     Sent(
         "emonhub/rx/10/values",
-        b"10,11,12",
+        b"10,11,0,0,230.1,12",
         {"emon-node10.power-1": 10, "emon-node10.power-2": 11, "emon-node10.energy": 12},
         ts=None,
     ),
@@ -114,8 +114,8 @@ BAD = [
 @pytest.fixture
 def stations(plant: Plant) -> Plant:
     """The plant with the devices of every example, and ingest running."""
-    for path in sorted(EXAMPLES.glob("*.yaml")):
-        plant.apply(path.read_text())
+    for name in VARIOUS:
+        plant.apply(example(name))
     plant.started()
     return plant
 
@@ -165,7 +165,7 @@ def test_what_cannot_be_understood_is_kept_and_keys_that_nobody_asked_for_are_no
 
 def test_a_new_devices_topic_is_heard_without_a_restart(plant: Plant) -> None:
     plant.started()
-    plant.apply((EXAMPLES / "openems.yaml").read_text())
+    plant.apply(example("openems"))
     topic = "edge/edge0/channel/meter0/ActivePower"
 
     def stored() -> int:

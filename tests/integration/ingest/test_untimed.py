@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.ingest.formats.station import EXAMPLES
+from tests.contract.ingest.formats.station import VARIOUS, example
 from tests.contract.ingest.traffic import publish
 from tests.integration.ingest.plant import Plant
 from tests.integration.ingest.test_replay import replayed
@@ -81,8 +81,8 @@ def all_stored(plant: Plant, each: Untimed) -> None:
 
 @pytest.mark.parametrize("plant", ["mqtt", "jetstream"], indirect=True)
 def test_a_burst_of_a_thousand_is_stored_in_order_for_every_example(plant: Plant) -> None:
-    for path in sorted(EXAMPLES.glob("*.yaml")):
-        plant.apply(path.read_text())
+    for name in VARIOUS:
+        plant.apply(example(name))
     plant.started()
     for each in DEVICES:
         publish(plant.broker.port, [sent(each, k) for k in range(BURST)])
@@ -96,7 +96,7 @@ def test_a_burst_of_a_thousand_is_stored_in_order_for_every_example(plant: Plant
 def test_what_waited_in_the_broker_is_stored_in_order_and_says_what_is_known_of_its_time(
     plant: Plant,
 ) -> None:
-    plant.apply((EXAMPLES / "zigbee2mqtt.yaml").read_text())
+    plant.apply(example("zigbee2mqtt"))
     plant.started()
     assert plant.end() == 0
     each = next(device for device in DEVICES if device.channel == "ps5.power")
@@ -116,7 +116,7 @@ def test_what_waited_in_the_broker_is_stored_in_order_and_says_what_is_known_of_
 
 @pytest.mark.incident
 def test_after_a_crash_the_newest_value_is_the_one_that_was_sent_last(plant: Plant) -> None:
-    plant.apply((EXAMPLES / "zigbee2mqtt.yaml").read_text())
+    plant.apply(example("zigbee2mqtt"))
     each = next(device for device in DEVICES if device.channel == "ps5.power")
     plant.started()
     # killed with messages in hand, some of them stored: NATS delivers those again after newer ones

@@ -18,10 +18,11 @@ from tests.integration.aggregator.plant import FILE
 from tests.integration.api.conftest import app, client, clock, settings  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).parents[3]
+DEVICES = ROOT / "services/core/facility/families"
 EXAMPLES = sorted(
     [
         *ROOT.glob("deploy/demo/*.yaml"),
-        *ROOT.glob("deploy/examples/devices/*.yaml"),
+        *(DEVICES / name for name in ("gateways/senml.yaml", "meters/dsmr-reader-json.yaml")),
         ROOT / "tests/fixtures/contract-facility.yaml",
     ]
 )

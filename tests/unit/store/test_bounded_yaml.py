@@ -91,7 +91,13 @@ def test_mappings_that_merge_another_are_not_compared_with_each_other(
     assert document["c"][3].lc.key("d")[0] == 5
 
 
-_EXAMPLES = sorted((Path(__file__).parents[3] / "deploy" / "examples").rglob("*.yaml"))
+_ROOT = Path(__file__).parents[3]
+_EXAMPLES = sorted(
+    [
+        *(_ROOT / "deploy" / "examples").rglob("*.yaml"),
+        *(_ROOT / "services" / "core" / "facility" / "families" / "meters").glob("*.yaml"),
+    ]
+)
 
 _SCALARS = """
 a: [1, 0x1F, 0o17, 1_000, -3, +4, 1.5, 1e3, .inf, -.inf, 1., 017, 0b11, 12:30, yes, on, ~, 1_0.5]

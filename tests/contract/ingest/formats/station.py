@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from services.core.facility import model
+from services.core.facility.families.catalogue import family_called
 from services.core.facility.file import parse
 from services.core.store.readings.quarantine import QuarantineEntry
 from services.core.store.registry import unapplied
@@ -17,14 +17,16 @@ from services.ingest.prepare import TimeBounds, prepare
 from services.ingest.resolve import Directory
 from services.ingest.sources.source import Message
 
-EXAMPLES = Path(__file__).parents[4] / "deploy" / "examples" / "devices"
+#: Families whose messages are told apart in each way that there is.
+VARIOUS = (
+    "dsmr-reader-json", "dsmr-reader-split", "emoncms", "oesterreichs-energie", "openems", "senml",
+    "shelly-gen1", "shelly-gen2", "tasmota", "thingsboard", "zigbee2mqtt",
+)  # fmt: skip
 
 #: When messages arrive, unless a test says otherwise.
 ARRIVAL = datetime(2026, 11, 23, 18, 30, tzinfo=UTC)
 
-_BOUNDS = TimeBounds(
-    oldest=datetime(2000, 1, 1, tzinfo=UTC), future_tolerance=timedelta(minutes=10)
-)
+BOUNDS = TimeBounds(oldest=datetime(2000, 1, 1, tzinfo=UTC), future_tolerance=timedelta(minutes=10))
 
 DEVICE_TIME, ARRIVAL_TIME = 0, 1
 
@@ -63,7 +65,7 @@ class Station:
         message = Message(
             topic=topic, payload=payload, received_at=at, token=None, retained=retained
         )
-        prepared = prepare([message], self.directory, _BOUNDS)
+        prepared = prepare([message], self.directory, BOUNDS)
         found = [
             Reading(
                 f"{row.publisher.device}.{row.channel}",
@@ -82,7 +84,7 @@ class Station:
         message = Message(
             topic=topic, payload=json.dumps(payload).encode(), received_at=ARRIVAL, token=None
         )
-        prepared = prepare([message], self.directory, _BOUNDS)
+        prepared = prepare([message], self.directory, BOUNDS)
         self.quarantine += prepared.quarantine
         return [row.quality for row in prepared.rows]
 
@@ -91,9 +93,14 @@ class Station:
         return [entry.reason for entry in self.quarantine]
 
 
-def station(file: str) -> Station:
-    """The station of an example."""
-    return station_of((EXAMPLES / file).read_text())
+def example(name: str) -> str:
+    """The facility file of a device family."""
+    return family_called(name).text
+
+
+def station(name: str) -> Station:
+    """The station of a device family's example."""
+    return station_of(example(name))
 
 
 def station_of(text: str) -> Station:

@@ -17,7 +17,7 @@ TELEGRAM = (
 
 
 def test_a_telegram_as_json() -> None:
-    p1 = station("dsmr-reader-json.yaml")
+    p1 = station("dsmr-reader-json")
     ts = datetime(2026, 1, 15, 20, 0, 10, tzinfo=UTC)
     assert p1.receive("dsmr/json", TELEGRAM) == [
         Reading("p1-json.import-low", ts, 5779.835),
@@ -31,14 +31,14 @@ def test_a_telegram_as_json() -> None:
 
 
 def test_without_a_gas_meter() -> None:
-    p1 = station("dsmr-reader-json.yaml")
+    p1 = station("dsmr-reader-json")
     payload = TELEGRAM.replace('"981.443"', "null").replace('"2026-01-15T21:00:00+01:00"', "null")
     gas = p1.receive("dsmr/json", payload)[-1]
     assert gas == Reading("p1-json.gas", ARRIVAL, None, ARRIVAL_TIME)
 
 
 def test_a_telegram_in_split_topics() -> None:
-    p1 = station("dsmr-reader-split.yaml")
+    p1 = station("dsmr-reader-split")
     later = ARRIVAL + timedelta(milliseconds=3)
     p1.receive("dsmr/reading/timestamp", "2026-11-23T18:29:58+00:00")
     p1.receive("dsmr/reading/electricity_delivered_1", "5779.835")
@@ -54,6 +54,6 @@ def test_a_telegram_in_split_topics() -> None:
 
 
 def test_a_split_topic_that_carries_a_text() -> None:
-    p1 = station("dsmr-reader-split.yaml")
+    p1 = station("dsmr-reader-split")
     assert p1.receive("dsmr/reading/electricity_delivered_1", "None") == []
     assert [(e.reason, e.payload) for e in p1.quarantine] == [("malformed_json", b"None")]

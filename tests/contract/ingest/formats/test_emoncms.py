@@ -14,7 +14,7 @@ TX = "emon/emontx"
 
 @pytest.fixture
 def emon() -> Station:
-    return station("emoncms.yaml")
+    return station("emoncms")
 
 
 def test_a_value_at_its_own_topic(emon: Station) -> None:
@@ -23,7 +23,15 @@ def test_a_value_at_its_own_topic(emon: Station) -> None:
     ]
 
 
-@pytest.mark.parametrize("payload", ["10,11,12", " 10.0, 11, +12\n", "[10,11,12]", "010,11,12"])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "10,11,0,0,230.1,12",
+        " 10.0, 11, 0, 0, 230.1, +12\n",
+        "[10,11,0,0,230.1,12]",
+        "010,11,0,0,230.1,12",
+    ],
+)
 def test_numbers_parted_by_commas(emon: Station, payload: str) -> None:
     assert emon.receive("emonhub/rx/10/values", payload) == [
         Reading("emon-node10.power-1", ARRIVAL, 10, ARRIVAL_TIME),

@@ -13,7 +13,7 @@ TOPIC = "sma/90296857"
 
 @pytest.fixture
 def adapter() -> Station:
-    return station("oesterreichs-energie.yaml")
+    return station("oesterreichs-energie")
 
 
 def test_a_register_beside_a_code_that_nobody_knows(adapter: Station) -> None:

@@ -11,7 +11,7 @@ METER = "edge/edge0/channel/meter0"
 
 @pytest.fixture
 def edge() -> Station:
-    return station("openems.yaml")
+    return station("openems")
 
 
 def test_bare_values_and_null_as_a_gap(edge: Station) -> None:

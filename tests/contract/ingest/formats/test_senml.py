@@ -78,7 +78,7 @@ devices:
 
 @pytest.fixture
 def gateway() -> Station:
-    return station("senml.yaml")
+    return station("senml")
 
 
 @pytest.mark.parametrize("encode", [as_json, as_cbor])

@@ -11,7 +11,7 @@ EM = "shellies/shellyem-b1e05a"
 
 @pytest.fixture
 def gen1() -> Station:
-    return station("shelly-gen1.yaml")
+    return station("shelly-gen1")
 
 
 def test_each_quantity_has_its_topic_and_is_timed_by_its_arrival(gen1: Station) -> None:

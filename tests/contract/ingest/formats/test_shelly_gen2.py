@@ -31,7 +31,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def gen2() -> Station:
-    return station("shelly-gen2.yaml")
+    return station("shelly-gen2")
 
 
 def test_registers_every_minute(gen2: Station) -> None:

@@ -17,7 +17,7 @@ SENSOR = (
 
 @pytest.fixture
 def tasmota() -> Station:
-    return station("tasmota.yaml")
+    return station("tasmota")
 
 
 def test_telemetry(tasmota: Station) -> None:

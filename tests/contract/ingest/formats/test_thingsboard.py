@@ -14,7 +14,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def board() -> Station:
-    return station("thingsboard.yaml")
+    return station("thingsboard")
 
 
 def test_one_object(board: Station) -> None:

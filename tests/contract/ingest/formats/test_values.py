@@ -82,6 +82,7 @@ def test_marks_that_stand_elsewhere_are_refused(number: str, sent: str) -> None:
         ("1,234", "number: comma for the channel; if it parts thousands, number: point"),
         ("12.5 kWh", "unit: {suffix: true, default: ...}"),
         ("unavailable", "name it in invalid"),
+        ("", 'say invalid: [""]'),
     ],
 )
 def test_a_text_that_is_no_number_says_which_key_reads_it(sent: str, words: str) -> None:
@@ -113,6 +114,10 @@ def test_a_unit_behind_the_number(number: str, sent: Any, value: float | None) -
     assert values(device(f"{SUFFIX}, from: v{number}"), {"v": sent}) == [value]
     if isinstance(sent, str):
         assert values(device(f"{SUFFIX}{number}"), sent) == [value]
+
+
+def test_an_empty_text_may_mean_that_there_is_no_value() -> None:
+    assert values(device(f'{ENERGY}, from: v, invalid: [""]'), {"v": ""}) == [None]
 
 
 @pytest.mark.parametrize(

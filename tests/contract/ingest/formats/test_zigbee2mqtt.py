@@ -22,7 +22,7 @@ SEEN = datetime(2025, 10, 15, 17, 10, 57, tzinfo=UTC)
 
 @pytest.fixture
 def zigbee() -> Station:
-    return station("zigbee2mqtt.yaml")
+    return station("zigbee2mqtt")
 
 
 @pytest.mark.parametrize("last_seen", [SENT["last_seen"], 1760548257000, "1760548257000"])

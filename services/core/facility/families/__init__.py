@@ -1,0 +1,1 @@
+"""Device families: an example facility file for each, with messages as its makers document them."""
