@@ -189,6 +189,49 @@ async def test_the_form_changes_the_text_and_leaves_its_comments(address: str, p
         assert (await client.get(ADDRESS)).text == text
 
 
+async def test_every_part_of_a_form_opens_and_its_address_leads_to_it(
+    address: str, page: Page
+) -> None:
+    file = FILE.replace("kind: gauge, ", "kind: gauge, range: [0, 900], ", 1).replace(
+        FACTOR, f"gases: {{HFC-32: 0.5}}, {FACTOR}"
+    )
+    assert file.count("range: [0, 900]") == file.count("HFC-32") == 1
+    async with httpx.AsyncClient(base_url=address) as client:
+        put = await client.put(ADDRESS, content=file)
+        assert put.status_code == 200, put.text
+    await page.goto(f"{address}/configuration?facility=works&part=/factors/1/gases&language=de")
+    form = page.locator("#form")
+    gases = form.locator("[data-path='/factors/1/gases']")
+    await expect(gases.locator("> summary")).to_be_focused()
+    await expect(gases).to_contain_text("kg jedes anderen Treibhausgases je Einheit")
+    # keys that the file chooses itself have fields, and so have rows of values
+    await gases.get_by_placeholder("Schlüssel").fill("HFC-125")
+    await gases.get_by_role("button", name="Hinzufügen").click()
+    await gases.get_by_label("HFC-125", exact=True).fill("0.25")
+    await gases.get_by_label("HFC-125", exact=True).press("Tab")
+    await expect(page.locator("#text")).to_have_value(re.compile("HFC-32: 0.5, HFC-125: 0.25"))
+    # what opens brings parts that are closed
+    await page.wait_for_function(
+        """() => {
+            const closed = document.querySelectorAll("#form details.part:not(:has(> .below))");
+            for (const part of closed) part.open = true;
+            return closed.length === 0;
+        }"""
+    )
+    limits = form.get_by_label("Wertebereich", exact=True)
+    await expect(limits).to_have_value("0  900")
+    await limits.fill("0; 950")
+    await limits.press("Tab")
+    await expect(page.locator("#text")).to_have_value(re.compile(r"range: \[0, 950\]"))
+    await wait_for(page, "#check-summary", "Keine Fehler.")
+    assert "part=%2F" in page.url
+    # what is not there leads to what it would stand in
+    await page.goto(f"{address}/configuration?facility=works&part=/sources/0/name")
+    await expect(form.locator("[data-path='/sources/0']")).to_have_attribute("open", "")
+    await page.click("#as-text")
+    await expect(page).to_have_url(f"{address}/configuration?facility=works")
+
+
 async def test_a_facility_is_made_on_the_page(address: str, page: Page) -> None:
     await page.goto(f"{address}/facilities")
     await expect(page.locator("#notice")).to_contain_text("There is no facility yet")

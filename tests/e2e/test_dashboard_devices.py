@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -13,7 +14,7 @@ from tests.e2e.test_dashboard import address, browser, connection, emit, page, t
 from tests.e2e.test_dashboard_alerts import fire, limit
 from tests.e2e.test_dashboard_widths import LONG, TOO_WIDE
 from tests.integration.aggregator.plant import apply_text
-from tests.integration.api.plant import MINUTE, found
+from tests.integration.api.plant import MINUTE, found, minutes
 from tests.integration.api.test_operation import progress
 
 __all__ = ["address", "browser", "connection", "page"]
@@ -25,10 +26,21 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
 ]
 
+HOUR = 60 * MINUTE
+
 _REFUSED = """
 INSERT INTO quarantine (received_at, reason, detail, topic, payload, facility, device)
 VALUES (now(), 'unknown-channel', %s, %s, %s, 'works', 'meter')
 """
+
+
+def speak(connection: Connection, channel: str, ts: datetime, *, ahead: timedelta) -> None:
+    """Store a reading that came so long before its time."""
+    connection.execute(
+        "INSERT INTO reading (ts, value, received_at, channel_id, quality, time_source)"
+        " SELECT %s, 1, %s, id, 0, 0 FROM channel WHERE slug = %s",
+        (ts, ts - ahead, channel),
+    )
 
 
 async def test_devices_that_are_silent_and_what_was_refused_are_listed(
@@ -38,9 +50,18 @@ async def test_devices_that_are_silent_and_what_was_refused_are_listed(
     detail = "the device has no channel volts: add it to the facility file"
     connection.execute(_REFUSED, (detail, f"emissions/works/{LONG}", b'{"volts": 230}'))
     progress(connection, "ingest", 3600)
+    now = this_minute()
+    speak(connection, "power", now - 2 * HOUR, ahead=2 * HOUR)
+    (source,) = connection.execute("SELECT id FROM source WHERE slug = 'by-gauge'").fetchone() or ()
+    known = [(now - ago * MINUTE, 2.0, 60_000) for ago in (*range(10, 20), *range(50, 60))]
+    minutes(connection, source, known)
     await page.goto(f"{address}/devices")
     rows = page.locator("#device-rows tbody tr")
     await expect(rows).to_have_count(2)
+    await expect(rows.filter(has_text="meter")).to_contain_text("2 h ahead")
+    await wait_for(page, "#gaps-summary", "1 in 7 days, of five minutes and longer")
+    await expect(page.locator("#gap-rows tbody tr")).to_contain_text("30 min")
+    await expect(page.locator("#monitors")).to_be_hidden()
     await expect(rows.first).to_contain_text("never")
     await wait_for(page, "#devices-summary", "2 devices, 2 offline or never heard of")
     await expect(page.locator("#pipeline-summary")).to_contain_text("not ready")

@@ -67,6 +67,8 @@ def test_the_calls_of_the_contract_are_there_and_those_with_data_want_a_key() ->
         ("post", "/v1/facilities/{facility}/recipients/test"),
         ("get", "/v1/facilities/{facility}/versions/{number}"),
         ("get", "/v1/facilities/{facility}/versions/{number}/difference"),
+        ("get", "/v1/devices"),
+        ("get", "/v1/monitors"),
         ("get", "/v1/live"),
         ("get", "/v1/stream"),
         ("get", "/v1/emissions"),

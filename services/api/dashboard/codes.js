@@ -1,6 +1,6 @@
 // What the API answers by a code, in the reader's language; a code that is not here stands as it is.
 
-import { t } from "./words.js";
+import { locale, t } from "./words.js";
 
 const said = (words) => (code) => words[code] ?? code;
 
@@ -22,8 +22,7 @@ export const qualityWords = said({
 /** Of an hour: whether readings may still come. */
 export const stateWords = said({ provisional: t("provisional"), final: t("final") });
 
-/** Why a version of an hour came to be. */
-export const reasonWords = said({
+const REASONS = {
   open: t("open"), closed: t("closed"),
   "late readings": t("late readings"), "value held on": t("value held on"),
   "accepted correction": t("accepted correction"), "better reading": t("better reading"),
@@ -32,6 +31,39 @@ export const reasonWords = said({
   "register epoch": t("register epoch"), "source configuration": t("source configuration"),
   "source added": t("source added"), "substitution resolved": t("substitution resolved"),
   recomputation: t("recomputation"),
+};
+
+/** Why a version of an hour came to be: a kind, or `kind: cause`. */
+export function reasonWords(reason) {
+  const at = reason.indexOf(": ");
+  const kind = at < 0 ? reason : reason.slice(0, at);
+  return [REASONS[kind] ?? kind, ...(at < 0 ? [] : [causeWords(reason.slice(at + 2))])].join(": ");
+}
+
+/** What a restatement comes from; hours are told in the reader's language, what people wrote stays. */
+export function causeWords(cause) {
+  const hours = /^hours? (\S+?)(?: to (\S+))?$/.exec(cause ?? "");
+  if (hours === null) return cause;
+  const [, from, to] = hours;
+  return to === undefined ? t("hour {from}", { from }) : t("hours {from} to {to}", { from, to });
+}
+
+/** Why a factor is stale. */
+export function staleWords(why) {
+  const out = /^(.*) of (\d{4}), (\d{4}) is out$/.exec(why);
+  if (out) return t("{factor} of {year}; that of {newest} is out", { factor: out[1], year: out[2], newest: out[3] });
+  const due = /^(.*) of (\d{4}); a newer one is expected since (\w+ \d{4})$/.exec(why);
+  if (!due) return why;
+  const month = new Intl.DateTimeFormat(locale, { month: "long", year: "numeric", timeZone: "UTC" });
+  return t("{factor} of {year}; a newer one is expected since {month}", { factor: due[1], year: due[2], month: month.format(Date.parse(`1 ${due[3]} UTC`)) });
+}
+
+/** What an input of an equation is. */
+export const meaningWords = said({
+  "the CO2 concentration": t("the CO2 concentration"), "the CO2 mass flow": t("the CO2 mass flow"),
+  "the O2 concentration": t("the O2 concentration"), "the flue gas flow": t("the flue gas flow"),
+  "the heat input rate": t("the heat input rate"), "the stack gas flow": t("the stack gas flow"),
+  "the stack moisture": t("the stack moisture"),
 });
 
 /** What a threshold watches. */

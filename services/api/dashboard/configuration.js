@@ -57,6 +57,7 @@ async function start() {
   $("new").hidden = !mayConfigure(null);
   const asked = new URLSearchParams(location.search);
   if (listed.length > 0) await choose(facilities.get(asked.get("facility")) ?? listed[0]);
+  if (asked.has("part") && asked.get("facility") === facility?.id && !$("file").hidden) await act($("as-form"), () => goToPart(asked.get("part")));
   else offer($("facility"), [], "");
   if (asked.has("new") && !$("new").hidden) makeNew();
 }
@@ -84,7 +85,7 @@ async function makeNew() {
 async function choose(chosen) {
   facility = chosen;
   offer($("facility"), named([...(chosen.isNew ? [chosen] : []), ...facilities.values()]), chosen.id, (id) => leaveFor(facilities.get(id)));
-  if (!chosen.isNew) history.replaceState(null, "", `?${new URLSearchParams({ facility: chosen.id })}`);
+  remember(formed === null ? {} : { part: "" });
   say("");
   const isOpen = mayConfigure(chosen.id);
   $("file").hidden = !isOpen;
@@ -111,7 +112,7 @@ function begin() {
 /** Offer keys and values while the text is written, and a form; without them the text is written all the same. */
 async function complete() {
   const schema = await get("/v1/schema/facility");
-  form = new FileForm($("form"), schema, edit);
+  form = new FileForm($("form"), schema, { edit, opened: (path) => formed !== null && remember({ part: path }) });
   $("as-form").disabled = false;
   return new Completion($("text"), $("offers"), $("offers-summary"), schema);
 }
@@ -128,11 +129,26 @@ async function edit(edits) {
 async function showForm() {
   form.show(await edit([]));
   show(true);
+  remember({ part: new URLSearchParams(location.search).get("part") ?? "" });
 }
 
 function showText() {
   formed = null;
   show(false);
+  remember();
+}
+
+/** The address names the facility and, of the form, the part that was opened last, so that it can be sent. */
+function remember({ part = null } = {}) {
+  if (facility.isNew) return;
+  history.replaceState(null, "", `?${new URLSearchParams({ facility: facility.id, ...(part !== null && { part }) })}`);
+}
+
+/** Go to the part of the form that the address names. */
+async function goToPart(part) {
+  await completion;
+  await showForm();
+  if (part !== "") form.goTo(part);
 }
 
 function show(isForm) {

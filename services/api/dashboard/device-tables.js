@@ -1,7 +1,7 @@
 // Devices, and what was refused, as tables.
 
 import { node } from "./dom.js";
-import { ago } from "./format.js";
+import { ago, spanWords } from "./format.js";
 import { reasonWord } from "./pipeline-words.js";
 import { plural, t } from "./words.js";
 import { clockWords } from "./zones.js";
@@ -10,18 +10,31 @@ import { table } from "./tree.js";
 /** Each device, those that are silent for longest first. */
 export function deviceTable(devices) {
   const order = [...devices].sort((a, b) => (Date.parse(a.last_seen) || 0) - (Date.parse(b.last_seen) || 0));
-  return table([t("Device"), t("Facility"), t("Last heard"), t("State")], order.map((device) => [
-    node("span", {}, device.name, ...(device.name === device.id ? [] : [node("small", { className: "quiet", textContent: ` ${device.id}` })])),
-    node("a", { href: `/?${new URLSearchParams({ facility: device.facility.id })}`, textContent: device.facility.name }),
-    device.last_seen === null ? t("never") : `${ago(Date.parse(device.last_seen))} (${clockWords(Date.parse(device.last_seen), device.facility.timezone)})`,
+  return table([t("Device"), t("Facility"), t("Last heard"), t("Newest reading"), t("Clock"), t("State")], order.map((device) => [
+    node("span", {}, device.name, ...(device.name === device.device ? [] : [node("small", { className: "quiet", textContent: ` ${device.device}` })])),
+    node("a", { href: `/?${new URLSearchParams({ facility: device.facility })}`, textContent: device.facility_name }),
+    device.last_seen === null ? t("never") : ago(Date.parse(device.last_seen)),
+    device.newest_reading === null ? "–" : clockWords(Date.parse(device.newest_reading), device.timezone),
+    offsetWords(device),
     stateOf(device),
   ]));
 }
 
+/** So far off a clock may be that is set by the network, with the time that a message takes. */
+const NEAR_S = 5;
+
+/** How far the clock of a device is off; readings that were sent late look like a clock that is behind. */
+function offsetWords({ clock_offset_s: seconds, newest_reading: newest }) {
+  if (seconds === null) return newest === null ? "–" : t("not known");
+  if (Math.abs(seconds) < NEAR_S) return t("right");
+  const span = spanWords(Math.abs(seconds));
+  return node("span", { className: "doubt", textContent: seconds > 0 ? t("{span} ahead", { span }) : t("{span} behind, or sent late", { span }) });
+}
+
 /** What a device last said of itself; most say nothing. */
-function stateOf({ online, status_at: at, facility }) {
+function stateOf({ online, status_at: at, timezone }) {
   if (online === null) return t("says nothing of it");
-  const time = clockWords(Date.parse(at), facility.timezone);
+  const time = clockWords(Date.parse(at), timezone);
   return online ? t("online since {time}", { time }) : t("offline since {time}", { time });
 }
 

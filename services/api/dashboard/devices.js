@@ -1,6 +1,7 @@
 // The page of devices: which of them speak, what was refused and why, and how the pipeline is.
 
 import { get, page, post, readiness } from "./api.js";
+import { drawGaps, drawMonitors } from "./data-health.js";
 import { deviceTable, quarantineTable } from "./device-tables.js";
 import { node } from "./dom.js";
 import { listedFacilities, named, offer } from "./facility-list.js";
@@ -11,6 +12,9 @@ import { plural, t } from "./words.js";
 const $ = (id) => document.getElementById(id);
 const REFRESH_MS = 10_000;
 const PAGE = 50;
+
+/** Days of which gaps are listed; they are read when a facility is chosen, for that takes long. */
+const GAP_DAYS = 7;
 
 let chosen = new URLSearchParams(location.search).get("facility") ?? "";
 let next = null;
@@ -24,25 +28,40 @@ async function start() {
     chosen = id;
     history.replaceState(null, "", chosen ? `?${new URLSearchParams({ facility: chosen })}` : location.pathname);
     refresh();
+    readHealth();
     startQuarantine();
   });
   $("older").onclick = () => readQuarantine(next);
   setInterval(() => document.visibilityState === "visible" && refresh(), REFRESH_MS);
   refresh();
+  readHealth();
   startQuarantine();
 }
 
+const ofChosen = () => (chosen ? { facility: chosen } : {});
+
 async function refresh() {
   try {
-    const [facilities, ready] = await Promise.all([get("/v1/facilities"), readiness()]);
+    const [devices, ready] = await Promise.all([get("/v1/devices", ofChosen()), readiness()]);
     drawPipeline(ready);
-    const shown = facilities.filter(({ id }) => !chosen || id === chosen);
-    const devices = shown.flatMap((facility) => facility.devices.map((device) => ({ ...device, facility })));
     const silent = devices.filter(({ last_seen: seen, online }) => seen === null || online === false).length;
     const all = plural("{n} device", "{n} devices", devices.length);
     $("devices-summary").textContent = silent ? t("{devices}, {silent} offline or never heard of", { devices: all, silent }) : all;
     $("device-rows").replaceChildren(deviceTable(devices));
     readAgain();
+  } catch (error) {
+    sayUnread(error);
+  }
+}
+
+/** How tests of monitors stand, and when sources had no data. */
+async function readHealth() {
+  try {
+    const [monitors, gaps, facilities] = await Promise.all([
+      get("/v1/monitors", ofChosen()), get("/v1/annotations", { ...ofChosen(), kind: "gap", from: `now-${GAP_DAYS}d`, to: "now", limit: 1000 }), get("/v1/facilities"),
+    ]);
+    drawMonitors(monitors);
+    drawGaps(gaps, new Map(facilities.map((facility) => [facility.id, facility])), GAP_DAYS);
   } catch (error) {
     sayUnread(error);
   }
@@ -66,7 +85,7 @@ function processWords([process, { ready, age_s: age }]) {
 
 function startQuarantine() {
   $("quarantine-rows").replaceChildren();
-  readQuarantine(`/v1/quarantine?${new URLSearchParams({ ...(chosen && { facility: chosen }), limit: PAGE })}`);
+  readQuarantine(`/v1/quarantine?${new URLSearchParams({ ...ofChosen(), limit: PAGE })}`);
 }
 
 async function readQuarantine(from) {

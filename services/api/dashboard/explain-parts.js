@@ -2,7 +2,7 @@
 
 import { card, facts } from "./cards.js";
 import { node } from "./dom.js";
-import { qualityWords, reasonWords, stateWords } from "./codes.js";
+import { causeWords, meaningWords, qualityWords, reasonWords, staleWords, stateWords } from "./codes.js";
 import { FIGURES } from "./figures.js";
 import { NO_DATA, mass, percent } from "./format.js";
 import { SMALL } from "./masses.js";
@@ -68,7 +68,7 @@ function computation({ method, equation, factor, market_factor: market, closing,
   const parts = [];
   if (equation) {
     parts.push(node("p", {}, node("strong", { textContent: t("Equation {id}", equation) }), ` ${t("in {unit}, by {citation}", equation)}`));
-    parts.push(table([t("Role"), t("Meaning"), t("Unit"), t("Basis")], equation.inputs.map(({ role, meaning, unit: of, basis }) => [role, meaning, of, basis])));
+    parts.push(table([t("Role"), t("Meaning"), t("Unit"), t("Basis")], equation.inputs.map(({ role, meaning, unit: of, basis }) => [role, meaningWords(meaning), of, basis])));
   }
   if (factor?.applied && version?.activity !== null && version !== null) {
     parts.push(node("p", { className: "formula", textContent: t("{activity} × {factor} kg CO₂ per {unit}", {
@@ -97,7 +97,7 @@ function cited(name, factor) {
   const span = from ? `, ${valid}` : "";
   return node("div", {},
     node("p", {}, node("strong", { textContent: `${name} ${id ?? ""}`.trim() }), `${span}${citation ? `: ${citation}` : ""}`),
-    ...(stale ? [node("p", { className: "doubt", textContent: t("Stale: {why}", { why: typeof stale === "string" ? stale : t("a newer release should be there") }) })] : []),
+    ...(stale ? [node("p", { className: "doubt", textContent: t("Stale: {why}", { why: typeof stale === "string" ? staleWords(stale) : t("a newer release should be there") }) })] : []),
     detail(t("All that is recorded of it"), factor));
 }
 
@@ -144,6 +144,9 @@ function minutes({ minutes: list, activity_unit: unit }, { zone }) {
     node("details", {}, node("summary", { textContent: t("Table") }), table(names, rows)));
 }
 
+/** A reason, with its cause where it does not have that in itself. */
+const whyWords = (reason, cause) => [reasonWords(reason), ...(cause && !reason.includes(cause) ? [causeWords(cause)] : [])].join(": ");
+
 /** Every version, the newest first, with why it was made and by what. */
 function versions({ versions: list }, { zone, restatements, asOf, onVersion }) {
   if (list.length === 0) return null;
@@ -155,7 +158,7 @@ function versions({ versions: list }, { zone, restatements, asOf, onVersion }) {
     return [
       String(version.version), at(version.known_at), at(version.superseded_at), exactMass(version.co2_kg),
       [qualityWords(version.quality), version.code].filter((part) => part !== null).join(", "), stateWords(version.state),
-      [reasonWords(version.reason), causes.get(version.version)].filter(Boolean).join(": "), known,
+      whyWords(version.reason, causes.get(version.version)), known,
     ];
   });
   const note = asOf ? [node("p", {}, node("button", { type: "button", className: "plain", textContent: t("Show what is known now"), onclick: () => onVersion("") }))] : [];

@@ -2,6 +2,7 @@
 
 import { node } from "./dom.js";
 import { contextAt, proposals } from "./file-context.js";
+import { helpWords } from "./schema-words.js";
 import { plural } from "./words.js";
 
 const SHOWN = 50;
@@ -55,7 +56,7 @@ export class Completion {
     if (this.#offers.length === 0) return this.#close();
     this.#list.replaceChildren(...this.#offers.map((offer, i) => {
       const option = node("li", { id: `offer-${i}`, role: "option", onclick: () => this.#insert(offer) },
-        node("b", { textContent: offer.text }), node("span", { className: "quiet", textContent: offer.help }));
+        node("b", { textContent: offer.text }), node("span", { className: "quiet", textContent: helpWords(offer.help) }));
       option.setAttribute("aria-selected", "false");
       return option;
     }));

@@ -56,7 +56,8 @@ function reached(schema, path) {
 export function alternatives(schema, part) {
   if (part.$ref) return alternatives(schema, schema.$defs[part.$ref.split("/").at(-1)]);
   const options = part.anyOf ?? part.oneOf;
-  return options ? options.flatMap((option) => alternatives(schema, option)) : [part];
+  // beside properties they only say which of them have to be stated together
+  return options && part.properties === undefined ? options.flatMap((option) => alternatives(schema, option)) : [part];
 }
 
 /** Whether a part may be of this kind: a key such as `method` may say which one it is. */

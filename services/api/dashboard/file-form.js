@@ -2,11 +2,10 @@
 
 import { node } from "./dom.js";
 import { field } from "./form-fields.js";
-import { beginning, deciding, isForFields, kindOf, kinds, step, valueAt } from "./form-kinds.js";
+import { beginning, deciding, kindOf, kinds, linesOf, rowsOf, shapeOf, step, valueAt, valuesOf } from "./form-kinds.js";
 import { sayWhy } from "./notice.js";
+import { helpWords, keyItself, keyWords } from "./schema-words.js";
 import { plural, t } from "./words.js";
-
-const words = (key) => key.replaceAll("_", " ");
 
 export class FileForm {
   #root;
@@ -22,9 +21,11 @@ export class FileForm {
   /** How often the form was drawn. */
   #drawn = 0;
 
-  /** `edit` makes edits in the text that is written and returns what it states then. */
-  constructor(root, schema, edit) {
-    [this.#root, this.#schema, this.#edit] = [root, schema, edit];
+  #opened;
+
+  /** `edit` makes edits in the text that is written and returns what it states then; `opened` is told which part was. */
+  constructor(root, schema, { edit, opened }) {
+    [this.#root, this.#schema, this.#edit, this.#opened] = [root, schema, edit, opened];
   }
 
   /** Show what a text states. */
@@ -120,7 +121,7 @@ export class FileForm {
     const rest = Object.keys(properties).filter((key) => !isShown(key));
     return [
       ...shown.map((key) => this.#part(path + step(key), properties[key], value[key],
-        { label: words(key), key, isRequired: required.includes(key), choices: decided.get(key) })),
+        { label: keyWords(key), name: keyItself(key), key, isRequired: required.includes(key), choices: decided.get(key) })),
       ...(rest.length ? [this.#more(path, rest, properties)] : []),
     ];
   }
@@ -129,7 +130,7 @@ export class FileForm {
   #more(path, keys, properties) {
     const choose = node("select", {},
       node("option", { value: "", textContent: t("State more …") }),
-      ...keys.map((key) => node("option", { value: key, textContent: words(key), title: properties[key].description ?? "" })));
+      ...keys.map((key) => node("option", { value: key, textContent: [keyWords(key), keyItself(key)].filter(Boolean).join(" · "), title: helpWords(properties[key].description) })));
     choose.setAttribute("aria-label", t("State more of this part"));
     choose.onchange = () => {
       const own = path + step(choose.value);
@@ -141,16 +142,16 @@ export class FileForm {
     return node("p", { className: "more" }, choose);
   }
 
-  #part(path, part, value, { label, key, isRequired = false, choices, removable = null }) {
+  #part(path, part, value, { label, name = "", key, isRequired = false, choices, removable = null }) {
     const may = kinds(this.#schema, part);
     const isComposite = value === undefined || value === null ? may.scalars.length === 0 : typeof value === "object";
     if (!isComposite) {
       return field({
-        path, label, key, value, isRequired, choices, may, removable, description: part.description ?? "",
+        path, label, name, key, value, isRequired, choices, may, removable, description: helpWords(part.description),
         changed: (stated, isOther = false) => this.#state(path, stated, isOther || choices !== undefined),
       });
     }
-    return this.#composite(path, part, may, value ?? undefined, { label, removable: removable ?? (isRequired || value === undefined ? null : path) });
+    return this.#composite(path, part, may, value ?? undefined, { label, name, removable: removable ?? (isRequired || value === undefined ? null : path) });
   }
 
   #state(path, stated, decides) {
@@ -162,16 +163,16 @@ export class FileForm {
     this.#change(edits, { isOther: decides, focus: decides ? path : null });
   }
 
-  #composite(path, part, may, value, { label, removable }) {
+  #composite(path, part, may, value, { label, name, removable }) {
     const kind = kindOf(may.composites, value ?? (may.composites[0].type === "array" ? [] : {}));
-    const summary = node("summary", {}, node("b", { textContent: label }), node("span", { className: "quiet", textContent: ofWhich(kind, value) }),
+    const summary = node("summary", {}, node("b", { textContent: label }), ...(name ? [node("code", { className: "quiet", textContent: name })] : []), node("span", { className: "quiet", textContent: ofWhich(kind, value) }),
       node("span", { className: "mistakes doubt" }));
     const made = node("details", { className: "part" }, summary);
     made.dataset.path = path;
     made.fill = () => {
-      const help = part.description ?? kind.description ?? "";
+      const help = helpWords(part.description ?? kind.description);
       made.append(node("div", { className: "below" },
-        ...(help ? [node("p", { className: "quiet help", lang: "en", textContent: help })] : []),
+        ...(help ? [node("p", { className: "quiet help", textContent: help })] : []),
         node("p", { className: "mistake doubt" }),
         ...this.#within(path, kind, may, value),
         ...(removable === null ? [] : [this.#remove(removable, label)])));
@@ -180,6 +181,7 @@ export class FileForm {
     made.addEventListener("toggle", () => {
       if (made.open) this.#unfold(made);
       else this.#open.delete(path);
+      if (made.isConnected) this.#opened(made.open ? path : path.slice(0, path.lastIndexOf("/")));
     });
     if (this.#open.has(path)) {
       made.open = true;
@@ -197,12 +199,15 @@ export class FileForm {
   }
 
   #within(path, kind, may, value) {
-    if (!isForFields(kind)) {
+    const shape = shapeOf(kind);
+    if (shape === "text") {
       return [node("pre", { className: "stated", textContent: JSON.stringify(value ?? null, null, 1) }),
         node("p", { className: "quiet", textContent: t("This part is changed in the text.") })];
     }
-    if (kind.type === "array") return this.#entries(path, kind, value ?? []);
+    if (shape === "list") return this.#entries(path, kind, value ?? []);
+    if (shape === "row" || shape === "table") return this.#rows(path, shape, value ?? []);
     if (value === undefined) return [this.#begin(path, beginning(may))];
+    if (shape === "mapping") return this.#mapping(path, kind, value);
     return this.#keys(path, kind, value, { decided: deciding(may.composites) });
   }
 
@@ -217,8 +222,38 @@ export class FileForm {
         { op: "add", path: `${path}/-`, value: beginning(may) },
       ], { focus: own });
     };
-    add.setAttribute("aria-label", t("Add to {list}", { list: words(path.split("/").at(-1)) }));
+    add.setAttribute("aria-label", t("Add to {list}", { list: keyWords(path.split("/").at(-1)) }));
     return [...value.map((entry, i) => this.#part(`${path}/${i}`, items, entry, { label: titleOf(entry, i), key: "", removable: `${path}/${i}` })), add];
+  }
+
+  /** One row of values, or a row on each line: what is copied from a spreadsheet can be pasted. */
+  #rows(path, shape, value) {
+    const area = node("textarea", { rows: shape === "row" ? 1 : Math.min(12, value.length + 2), spellcheck: false });
+    area.value = linesOf(shape === "row" ? [value] : value);
+    area.setAttribute("aria-label", keyWords(path.split("/").at(-1)));
+    area.onchange = () => {
+      const rows = rowsOf(area.value);
+      this.#state(path, rows.length === 0 ? undefined : shape === "row" ? rows.flat() : rows, true);
+    };
+    const help = shape === "row" ? t("Values with spaces between them.") : t("A row on each line, values with spaces between them.");
+    return [area, node("p", { className: "quiet help", textContent: help })];
+  }
+
+  /** Keys that the file chooses itself, each with its value, and a field for one more. */
+  #mapping(path, kind, value) {
+    const values = valuesOf(kind);
+    const key = node("input", { type: "text", autocomplete: "off", spellcheck: false, required: true, placeholder: t("key") });
+    key.setAttribute("aria-label", t("Key to add to {list}", { list: keyWords(path.split("/").at(-1)) }));
+    const add = node("form", { className: "filters" }, key, node("button", { type: "submit", textContent: t("Add") }));
+    add.onsubmit = (event) => {
+      event.preventDefault();
+      const own = path + step(key.value.trim());
+      this.#open.add(own);
+      this.#change((document) => (valueAt(document, own) === undefined ? [{ op: "add", path: own, value: beginning(kinds(this.#schema, values)) }] : []), { focus: own });
+    };
+    const parts = Object.entries(value).map(([name, one]) =>
+      this.#part(path + step(name), values, one, { label: name, key: "", removable: path + step(name) }));
+    return [...parts, add];
   }
 
   #begin(path, value) {

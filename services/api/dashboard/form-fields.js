@@ -7,7 +7,7 @@ import { t } from "./words.js";
 let made = 0;
 
 /** A field; `changed` is told the value that was entered, undefined: none is. */
-export function field({ path, label, key, value, isRequired, choices, may, removable, description, changed }) {
+export function field({ path, label, name = "", key, value, isRequired, choices, may, removable, description, changed }) {
   const id = `field-${(made += 1)}`;
   const allowed = choices ?? choicesOf(may.scalars);
   const entry = allowed ? choice(allowed, value, isRequired) : input(may.scalars, key, value);
@@ -16,11 +16,12 @@ export function field({ path, label, key, value, isRequired, choices, may, remov
   entry.setAttribute("aria-describedby", `${id}-help ${id}-mistake`);
   if (isRequired) entry.setAttribute("aria-required", "true");
   entry.onchange = () => changed(typed(may.scalars, entry.value));
-  const name = node("label", { htmlFor: id }, node("b", { textContent: label }),
+  const heading = node("label", { htmlFor: id }, node("b", { textContent: label }),
+    ...(name ? [" ", node("code", { className: "quiet", textContent: name })] : []),
     ...(isRequired ? [" ", node("span", { className: "quiet", textContent: t("required") })] : []));
-  const part = node("div", { className: "part field" }, name, entry,
+  const part = node("div", { className: "part field" }, heading, entry,
     node("p", { id: `${id}-mistake`, className: "mistake doubt" }),
-    node("p", { id: `${id}-help`, className: "quiet help", lang: "en", textContent: [description, bounds(may.scalars)].filter(Boolean).join(" ") }));
+    node("p", { id: `${id}-help`, className: "quiet help", textContent: [description, bounds(may.scalars)].filter(Boolean).join(" ") }));
   part.dataset.path = path;
   const clear = removable ?? (may.composites.length > 0 ? path : null);
   if (clear !== null) part.append(...others(changed, may, removable, label));

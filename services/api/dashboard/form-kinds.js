@@ -59,9 +59,33 @@ export function beginning({ scalars, composites }) {
   return decided ? { [decided[0]]: decided[1][0] } : {};
 }
 
-/** Whether all of a composite can be stated in fields; tables and mappings of free keys are for the text. */
-export function isForFields({ type, properties, items }) {
-  return type === "array" ? items !== undefined && Object.keys(items).length > 0 && items.type !== "array" : properties !== undefined;
+const isRow = (kind) => kind?.type === "array" && kind.prefixItems !== undefined;
+
+/**
+ * How a composite is stated: in "fields" with fixed keys, as a "list", a "row" or "table" of values, or as a
+ * "mapping" of free keys; "text": only in the text.
+ */
+export function shapeOf(kind) {
+  const { type, properties, items } = kind;
+  if (isRow(kind)) return "row";
+  if (type !== "array") return properties !== undefined ? "fields" : valuesOf(kind) ? "mapping" : "text";
+  if (isRow(items)) return "table";
+  return items !== undefined && Object.keys(items).length > 0 && items.type !== "array" ? "list" : "text";
+}
+
+/** What the values of a mapping of free keys may be; null: nothing is said of them. */
+export function valuesOf({ additionalProperties, patternProperties = {} }) {
+  const [values] = [additionalProperties, ...Object.values(patternProperties)].filter((schema) => typeof schema === "object");
+  return values ?? null;
+}
+
+/** Rows of values as lines of words. */
+export const linesOf = (rows) => rows.map((row) => row.join("  ")).join("\n");
+
+/** Lines of words, as somebody types or pastes them, as rows of values; what is no number stays a text. */
+export function rowsOf(lines) {
+  return lines.split("\n").map((line) => line.trim()).filter(Boolean).map((line) =>
+    line.split(/[\s;,]+/).map((word) => (Number.isFinite(Number(word)) ? Number(word) : word)));
 }
 
 /** A step of a JSON pointer (RFC 6901). */

@@ -77,6 +77,15 @@ export function ago(instant, now = Date.now()) {
   return hours < 48 ? t("{n} h ago", { n: hours }) : t("{n} days ago", { n: whole.format(hours / 24) });
 }
 
+/** A length of time, in the unit that it is short in. */
+export function spanWords(seconds) {
+  if (seconds < 90) return t("{n} s", { n: Math.round(seconds) });
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 90) return t("{n} min", { n: minutes });
+  const hours = Math.round(minutes / 60);
+  return hours < 48 ? t("{n} h", { n: hours }) : t("{n} days", { n: whole.format(hours / 24) });
+}
+
 /** A clock time in a facility's time zone. */
 export function clock(instant, timeZone) {
   return new Intl.DateTimeFormat(locale, {

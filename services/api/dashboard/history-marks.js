@@ -1,7 +1,7 @@
 // What happened in a range: alerts, calibrations, gaps and changed factors, and restated hours.
 
 import { page } from "./api.js";
-import { reasonWords } from "./codes.js";
+import { causeWords, reasonWords } from "./codes.js";
 import { massText } from "./format.js";
 import { plural } from "./words.js";
 import { clockWords } from "./zones.js";
@@ -37,7 +37,7 @@ function changes(restatements, all) {
     const times = rows.map(({ time }) => Date.parse(time));
     const difference = rows.reduce((sum, { difference_kg: kg }) => sum + (kg ?? 0), 0);
     const { reason, cause } = rows[0];
-    const why = cause ? `${reasonWords(reason)}: ${cause}` : reasonWords(reason);
+    const why = cause ? `${reasonWords(reason)}: ${causeWords(cause)}` : reasonWords(reason);
     const mass = `${difference < 0 ? "−" : "+"}${massText(Math.abs(difference))}`;
     const words = all
       ? plural("{n} hour was restated by {mass} ({why})", "{n} hours were restated by {mass} ({why})", rows.length, { mass, why })

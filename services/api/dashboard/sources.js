@@ -1,5 +1,6 @@
 // The table of sources and the bar of their shares.
 
+import { staleWords } from "./codes.js";
 import { FIGURES, apart, leftOut } from "./figures.js";
 import { NO_DATA, RATE_UNIT, ago, band, clock, mass, massText, oneDecimal, percent, rate, rateText, substituted } from "./format.js";
 import { t } from "./words.js";
@@ -82,7 +83,7 @@ function row(source, index, figure, zone) {
   if (source.stale_factor) {
     const note = document.createElement("small");
     note.className = "note";
-    note.textContent = source.stale_factor;
+    note.textContent = staleWords(source.stale_factor);
     head.append(note);
   }
   line.append(head);

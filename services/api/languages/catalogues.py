@@ -1,11 +1,15 @@
-"""Catalogues: the texts of a language, for templates, reports and the modules of pages."""
+"""Catalogues: the texts of a language, for templates, reports and the modules of pages.
+
+Texts of pages and reports are one part; those of the facility file's schema are another, for only
+the page of configuration shows them.
+"""
 
 from __future__ import annotations
 
 import json
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
@@ -15,14 +19,22 @@ from services.api.languages import ENGLISH, LANGUAGES
 #: The languages that have a catalogue.
 TRANSLATED: Final = tuple(language for language in LANGUAGES if language != ENGLISH)
 
+Part = Literal["pages", "schema"]
+PARTS: Final[tuple[Part, ...]] = get_args(Part)
+
+
+def file_name(language: str, part: Part) -> str:
+    """Return the name of a catalogue's file in the package."""
+    return f"{language}.po" if part == "pages" else f"{part}.{language}.po"
+
 
 @cache
-def catalogue(language: str) -> Catalog:
+def catalogue(language: str, part: Part = "pages") -> Catalog:
     """Read a catalogue of the package.
 
     :raises ValueError: the file is no catalogue.
     """
-    with (files("services.api.languages") / f"{language}.po").open("rb") as file:
+    with (files("services.api.languages") / file_name(language, part)).open("rb") as file:
         return read_po(file, locale=language, abort_invalid=True)
 
 
@@ -46,17 +58,17 @@ class Texts:
         return str(forms[0] if count == 1 else forms[-1])
 
 
-def javascript(language: str) -> bytes:
+def javascript(language: str, part: Part) -> bytes:
     """Return a module that pages import: the catalogue as its default."""
-    texts = json.dumps(_texts(language), ensure_ascii=False, separators=(",", ":"))
+    texts = json.dumps(_texts(language, part), ensure_ascii=False, separators=(",", ":"))
     return f"export default {texts};\n".encode()
 
 
 @cache
-def _texts(language: str) -> dict[str, Any]:
+def _texts(language: str, part: Part = "pages") -> dict[str, Any]:
     """Texts by their key; those with a number are a list by its forms."""
     texts: dict[str, Any] = {}
-    for message in catalogue(language):
+    for message in catalogue(language, part):
         key, text = message.id, message.string
         if isinstance(key, str):
             if key and text:

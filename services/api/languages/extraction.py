@@ -1,4 +1,4 @@
-"""Collect the texts of templates, modules and reports, and bring the catalogues up to date."""
+"""Collect the texts of templates, modules, reports and the schema, and renew the catalogues."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from importlib.resources import files
 from io import BytesIO
+from itertools import product
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -14,7 +15,8 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract
 from babel.messages.pofile import write_po
 
-from services.api.languages.catalogues import TRANSLATED, catalogue
+from services.api.languages.catalogues import PARTS, TRANSLATED, Part, catalogue, file_name
+from services.core.facility.schema import schema_text
 
 #: A text, or the texts for one and for many.
 Key = str | tuple[str, str]
@@ -44,8 +46,10 @@ _CALL: Final = re.compile(
 _PLACES: Final = ("api/dashboard", "core/accounting/emission_report")
 
 
-def keys() -> set[Key]:
-    """Return every text that is looked up."""
+def keys(part: Part = "pages") -> set[Key]:
+    """Return every text of a part that is looked up."""
+    if part == "schema":
+        return set(_texts_of_schema(json.loads(schema_text())))
     package = Path(str(files("services")))
     return {
         key
@@ -54,6 +58,21 @@ def keys() -> set[Key]:
         if path.suffix in _KINDS or path.suffix == ".js"
         for key in _keys_of(path)
     }
+
+
+def _texts_of_schema(schema: object) -> Iterator[str]:
+    """Return what keys of facility files are called, and what is said of them."""
+    if isinstance(schema, list):
+        for entry in schema:
+            yield from _texts_of_schema(entry)
+    elif isinstance(schema, dict):
+        if isinstance(schema.get("description"), str):
+            yield schema["description"]
+        properties = schema.get("properties")
+        if isinstance(properties, dict):
+            yield from (str(key).replace("_", " ") for key in properties)
+        for entry in schema.values():
+            yield from _texts_of_schema(entry)
 
 
 def _keys_of_module(path: Path) -> Iterator[Key]:
@@ -75,11 +94,11 @@ def _keys_of(path: Path) -> Iterator[Key]:
         yield key if isinstance(key, str) else (key[0], key[1])
 
 
-def renewed(language: str) -> bytes:
+def renewed(language: str, part: Part = "pages") -> bytes:
     """Return a catalogue with exactly these keys, and what it has said of them so far."""
-    known = catalogue(language)
+    known = catalogue(language, part)
     fresh = Catalog(locale=language)
-    for key in keys():
+    for key in keys(part):
         message = known.get(key if isinstance(key, str) else key[0])
         # a text that is counted from now on, or no longer, is translated anew
         is_same = message is not None and message.pluralizable == isinstance(key, tuple)
@@ -91,17 +110,18 @@ def renewed(language: str) -> bytes:
 
 def write() -> Iterator[str]:
     """Bring the catalogues up to date; return a line about each, with what it lacks."""
-    for language in TRANSLATED:
-        path = Path(str(files("services.api.languages") / f"{language}.po"))
-        path.write_bytes(renewed(language))
+    for language, part in product(TRANSLATED, PARTS):
+        name = file_name(language, part)
+        path = Path(str(files("services.api.languages") / name))
+        path.write_bytes(renewed(language, part))
         catalogue.cache_clear()
-        yield f"{path.name}: {len(untranslated(language))} texts lack a translation"
+        yield f"{name}: {len(untranslated(language, part))} texts lack a translation"
 
 
-def untranslated(language: str) -> list[Key]:
+def untranslated(language: str, part: Part = "pages") -> list[Key]:
     """Return the keys of which a catalogue has no text, or not one for each of its forms."""
     return [
         message.id if isinstance(message.id, str) else (message.id[0], message.id[1])
-        for message in catalogue(language)
+        for message in catalogue(language, part)
         if message.id and not (message.string and all(message.string))
     ]

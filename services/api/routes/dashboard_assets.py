@@ -11,7 +11,7 @@ from importlib.resources import files
 from typing import Final
 
 from services.api.http.problems import NotFound
-from services.api.languages.catalogues import TRANSLATED, javascript
+from services.api.languages.catalogues import TRANSLATED, Part, javascript
 
 _MEDIA_TYPES: Final = {
     ".html": "text/html; charset=utf-8",
@@ -20,7 +20,10 @@ _MEDIA_TYPES: Final = {
     ".svg": "image/svg+xml",
 }
 #: Modules of the texts that pages look up, by their names.
-_CATALOGUES: Final = {f"catalogue.{language}.js": language for language in TRANSLATED}
+_CATALOGUES: Final[dict[str, tuple[str, Part]]] = {
+    **{f"catalogue.{language}.js": (language, "pages") for language in TRANSLATED},
+    **{f"schema.{language}.js": (language, "schema") for language in TRANSLATED},
+}
 _IMPORT: Final = re.compile(r'^(?:import|export) (?:[^;]*? from )?"\./([\w-]+\.js)";', re.MULTILINE)
 
 
@@ -51,7 +54,7 @@ def file_asset(name: str) -> Asset:
     :raises NotFound: there is none of that name.
     """
     if name in _CATALOGUES:
-        return asset_of(javascript(_CATALOGUES[name]), name=name)
+        return asset_of(javascript(*_CATALOGUES[name]), name=name)
     if name not in _names():
         raise NotFound(f"Unknown asset {name}.")
     return asset_of((files("services.api") / "dashboard" / name).read_bytes(), name=name)

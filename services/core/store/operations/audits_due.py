@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from services.core.accounting.stack.audits import Audit
 from services.core.accounting.stack.deadlines import (
     GRACE_HOURS,
     NAMES,
@@ -55,21 +56,34 @@ def sentences(rows: Iterable[Sequence[Any]], now: datetime) -> list[tuple[str, s
     """Return code, facility and sentence of each audit that asks for something ``now``."""
     hour = int(now.timestamp()) // 3600
     notices: dict[tuple[str, str, str], None] = {}
-    for facility, timezone, name, role, spec, idle in rows:
+    for row in rows:
+        facility, _, name, _, _, idle = row
         if facility is None:
             notices["more-notices", "", not_looked_at(idle[0], "deadlines of audits")] = None
             continue
-        if not model.enters(role):
-            continue
-        audits = assemble_closing.audits(model.Channel.model_validate(spec), role)
-        of_channel = terms(audits, operating=OperatingHours(idle=idle), zone=ZoneInfo(timezone))
-        for term in {term.kind: term for term in of_channel}.values():
-            if code := _code(term, hour):
+        for _, term in newest_audits(row):
+            if term is not None and (code := audit_code(term, hour)):
                 notices[code, facility, f"{facility}: {_sentence(name, term, code)}"] = None
     return list(notices)
 
 
-def _code(term: Term, hour: int) -> str:
+def newest_audits(row: Sequence[Any]) -> list[tuple[Audit, Term | None]]:
+    """Return the newest audit of each kind, of a row of MONITORS, and how long it is vouched for.
+
+    By the newest that was passed; None: none of the kind was, or another kind stands for it.
+    """
+    _, timezone, _, role, spec, idle = row
+    if not model.enters(role):
+        return []
+    audits = assemble_closing.audits(model.Channel.model_validate(spec), role)
+    of_channel = terms(audits, operating=OperatingHours(idle=idle), zone=ZoneInfo(timezone))
+    vouched = {term.kind: term for term in of_channel}
+    newest = {audit.kind: audit for audit in sorted(audits, key=lambda audit: audit.ts_us)}
+    return [(audit, vouched.get(kind)) for kind, audit in newest.items()]
+
+
+def audit_code(term: Term, hour: int) -> str:
+    """Return the code of the notice that an audit asks for in an hour; empty: nothing is due."""
     if hour >= term.expires:
         return "audit-expired"
     if hour >= term.grace_from:
