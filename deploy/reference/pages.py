@@ -14,6 +14,7 @@ from deploy.reference import (
     facility,
     factors,
     http,
+    mapping_keys,
     metrics,
     quarantine,
     roles,
@@ -29,6 +30,7 @@ def pages() -> dict[str, str]:
     """Return the text of each page by its path below the documentation."""
     reference = {
         "facility-file.md": facility.page_of_facility_file(),
+        "mapping-keys.md": mapping_keys.page_of_mapping_keys(),
         "settings.md": settings.page_of_settings(),
         "cli.md": command_line.page_of_commands(),
         "http-api.md": http.page_of_calls(),

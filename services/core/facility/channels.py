@@ -116,6 +116,7 @@ class Channel(Part):
     )
     from_: Expression | None = Field(
         None,
+        examples=["ENERGY.Total"],
         alias="from",
         description=(
             "Where the value stands in a mapped payload. json: JMESPath; without it the payload"
@@ -125,22 +126,30 @@ class Channel(Part):
     )
     where: Conditions | None = Field(
         None,
+        examples=[{"id": ["Stack.CO2"]}],
         description=(
             "json: the records that this channel is read from, by JMESPath the words that one of"
             " stands there, such as {id: Stack.CO2} or {type: [IDM, SCM]}. Default: all of them."
         ),
     )
     topic: Topic | None = Field(
-        None, description="Topic of this channel alone, below the device's topic if that has one."
+        None,
+        examples=["electricity_delivered_1"],
+        description="Topic of this channel alone, below the device's topic if that has one.",
     )
     timestamp: Timestamp | None = Field(
-        None, description="json: time of this channel, where it differs from the device's."
+        None,
+        examples=[{"from": "gas.ts"}],
+        description="json: time of this channel, where it differs from the device's.",
     )
     quality: Quality | None = Field(
-        None, description="json: quality of this channel, where it differs from the device's."
+        None,
+        examples=[{"from": "gas.q", "map": {"ok": "good"}}],
+        description="json: quality of this channel, where it differs from the device's.",
     )
     number: NumberKind | None = Field(
         None,
+        examples=["comma"],
         description=(
             "json: how text is read as a number: decimal, comma (1.234,5 and 1 234,5), point"
             " (1,234.5) or hex. Default: only what can be read in one way."
@@ -148,6 +157,7 @@ class Channel(Part):
     )
     cell: Cell | None = Field(
         None,
+        examples=[2],
         description=(
             "json: cell of the text at from that is the value, such as 2 in 1780304400;12.5. Of a"
             " text of several lines each is a reading, with the time in the same line. Default:"
@@ -184,6 +194,7 @@ class Channel(Part):
     )
     scale: ScaleOverTime | None = Field(
         None,
+        examples=["200/5"],
         description=(
             "The unit's worth of one that the device sends, as a number or as plates state it: 40"
             " or 200/5 behind a current transformer of 200 A to 5 A, 0.001 or 1000 imp/kWh for"
@@ -194,6 +205,7 @@ class Channel(Part):
     )
     offset: OffsetOverTime | None = Field(
         None,
+        examples=[-25],
         description=(
             "gauge: added after the scale, in the channel's unit: -25 and scale: 6.25 for 4 to"
             " 20 mA that mean 0 to 100 %. One value, or one from each instant on, as scale."
@@ -260,6 +272,7 @@ class Channel(Part):
     )
     direction: Direction | None = Field(
         None,
+        examples=["export"],
         description=(
             "energy, power: which way it is counted. import: what flows in. export: what flows out;"
             " it emits nothing. both: a gauge, interval or derived channel that is below zero while"
@@ -327,6 +340,7 @@ class Channel(Part):
     )
     corrections: Literal["better-quality", "newest", "by-hand"] | None = Field(
         None,
+        examples=["newest"],
         description=(
             "Which of two values for one time stands. better-quality: the better one by its "
             "quality. newest: the one that came last. by-hand: the first, until somebody "
@@ -335,6 +349,7 @@ class Channel(Part):
     )
     invalid: Annotated[tuple[InvalidMarker, ...], Field(max_length=20)] | None = Field(
         None,
+        examples=[[65535, "unavailable"]],
         description=(
             "What the device sends where it has no value, such as [65535, -9999, unavailable]:"
             " numbers as sent, before scale, and, with json, text, also empty. They are gaps."

@@ -63,6 +63,7 @@ class Device(Part):
     name: str | None = Field(None, description="Name that people read.")
     topic: Topic | None = Field(
         None,
+        examples=["tele/pow1/SENSOR"],
         description=(
             "Topic of the device's own messages; a level may be +, where the id of the device"
             " stands. Default: emissions/{facility}/{device}/readings."
@@ -89,6 +90,7 @@ class Device(Part):
     )
     format: Literal["native", "json", "senml", "cbor", "msgpack", "line-protocol"] = Field(
         "native",
+        examples=["json"],
         description=(
             "Format of the messages at the device's own topics. cbor, msgpack and line-protocol"
             " are mapped as json is, by the keys that say json; line-protocol as records with"
@@ -97,6 +99,7 @@ class Device(Part):
     )
     compression: Literal["gzip"] | None = Field(
         None,
+        examples=["gzip"],
         description=(
             "How messages in the device's format are compressed; unpacked they have less than"
             " 1 MiB. Default: they are not."
@@ -104,6 +107,7 @@ class Device(Part):
     )
     records: Expression | None = Field(
         None,
+        examples=["values"],
         description=(
             "json: JMESPath to the readings of a message that contains several, each with its "
             "own values and time. Default: a message is one reading."
@@ -111,6 +115,7 @@ class Device(Part):
     )
     columns: ColumnsOf | None = Field(
         None,
+        examples=[{"id": "names", "v": "values"}],
         description=(
             "json: arrays side by side that are records, by the name that each has in a record"
             " the JMESPath to it, such as {id: names, v: values}. Of records that are arrays, the"
@@ -119,6 +124,7 @@ class Device(Part):
     )
     where: Conditions | None = Field(
         None,
+        examples=[{"meter": ["26332170"]}],
         description=(
             "json: the records that are this device's, by JMESPath the words that one of stands"
             " there, such as {meter: 26332170}. Default: all of them."
@@ -126,16 +132,19 @@ class Device(Part):
     )
     timestamp: Timestamp | None = Field(
         None,
+        examples=[{"from": "Time", "timezone": "Europe/Vienna"}],
         description="json: where the message carries its time. Default: its arrival is its time.",
     )
     quality: Quality | None = Field(
         None,
+        examples=[{"from": "status", "map": {"ok": "good", "error": "bad"}}],
         description=(
             "json: where the message says how good its values are. Default: every value is good."
         ),
     )
     delimiter: Delimiter | None = Field(
         None,
+        examples=[";"],
         description=(
             'json: what stands between the cells of a text, one character such as ";" or "\\t".'
             " Default: a comma."

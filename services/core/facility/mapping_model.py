@@ -111,18 +111,21 @@ class Timestamp(Part):
     )
     timezone: Zone | None = Field(
         None,
+        examples=["Europe/Vienna"],
         description=(
             "IANA time zone of times that carry no offset. Default: such times are refused."
         ),
     )
     unit: Literal["s", "ms", "us", "ns"] | None = Field(
         None,
+        examples=["ms"],
         description=(
             "Unit of times that are numbers. Default: milliseconds from 1e11 on, else seconds."
         ),
     )
     format: DateFormat | None = Field(
         None,
+        examples=["%d.%m.%Y %H:%M"],
         description=(
             "How a date is written that is not RFC 3339, as strptime has it: '%Y%m%d%H%M%S' for"
             " 20261123180005."
@@ -130,6 +133,7 @@ class Timestamp(Part):
     )
     number: NumberKind | None = Field(
         None,
+        examples=["hex"],
         description=(
             "How times that are text are read as numbers: decimal, comma, point or hex. Default:"
             " only what can be read in one way."
@@ -137,6 +141,7 @@ class Timestamp(Part):
     )
     cell: Cell | None = Field(
         None,
+        examples=[1],
         description=(
             "Cell of the text at from that is the time, such as 1 in 1780304400;12.5. Default: the"
             " whole text."
@@ -144,6 +149,7 @@ class Timestamp(Part):
     )
     invalid: Words | None = Field(
         None,
+        examples=[["0", "1970-01-01T00:00:00Z"]],
         description=(
             "Times that the device sends while it knows none, such as [0, 1970-01-01T00:00:00Z]:"
             " what comes with them is timed by its arrival. Default: every time is believed."
@@ -151,6 +157,7 @@ class Timestamp(Part):
     )
     stands_in: Literal["record", "message"] = Field(
         "record",
+        examples=["message"],
         description=(
             "Where from looks for the time. record: in each of records. message: beside them, in"
             " the message that they are taken from."
@@ -158,6 +165,7 @@ class Timestamp(Part):
     )
     step: DurationS | None = Field(
         None,
+        examples=["5m"],
         description=(
             "How far apart the values of a list are whose times follow from their places, such as"
             " 5m; where from selects no list, how far apart records are. Default: each has its own"
@@ -166,10 +174,12 @@ class Timestamp(Part):
     )
     order: Literal["oldest-first", "newest-first"] | None = Field(
         None,
+        examples=["newest-first"],
         description="With step: which value comes first in the list. Default: oldest-first.",
     )
     place: Literal["first", "last"] | None = Field(
         None,
+        examples=["last"],
         description="With step: the value of the list that from is the time of. Default: first.",
     )
 
@@ -194,6 +204,7 @@ class Quality(Part):
     )
     cell: Cell | None = Field(
         None,
+        examples=[3],
         description=(
             "Cell of the text at from that is the word, such as 3 in 12.5;kWh;ok. Default: the"
             " whole text."
@@ -210,6 +221,7 @@ class Quality(Part):
     )
     default: QualityName | None = Field(
         None,
+        examples=["uncertain"],
         description=(
             "Quality of a word that is not in map, and of a value without a word. Default: such"
             " a word is refused, and a value without a word is good."
@@ -224,10 +236,13 @@ class UnitFrom(Part):
         None, examples=["unit"], alias="from", description="JMESPath to the unit."
     )
     cell: Cell | None = Field(
-        None, description="Cell of the text at from that is the unit. Default: the whole text."
+        None,
+        examples=[2],
+        description="Cell of the text at from that is the unit. Default: the whole text.",
     )
     suffix: Literal[True] | None = Field(
         None,
+        examples=[True],
         description=(
             "true: the unit stands behind the number, in one text such as 12.5 kWh. A number alone"
             " is in the channel's unit."
@@ -235,6 +250,7 @@ class UnitFrom(Part):
     )
     map: Annotated[dict[Word, str], BeforeValidator(_words), Field(max_length=1000)] | None = Field(
         None,
+        examples=[{"KWH": "kWh"}],
         description=(
             "The payload's words, each with the unit it means. Default: the words are units "
             "already."
@@ -283,12 +299,14 @@ class Bytes(Part):
     )
     from_byte: Annotated[int, Field(strict=True, ge=0, le=4096)] = Field(
         0,
+        examples=[4],
         description=(
             "Bytes before the first one of the number, such as 4 behind two registers of 16 bits."
         ),
     )
     byte_order: Literal["big", "little"] = Field(
         "big",
+        examples=["little"],
         description=(
             "Which byte of 16 bits comes first: big, the one that counts more, or little. With"
             " word_order: big and big are ABCD, big and little CDAB, little and big BADC, little"
@@ -297,6 +315,7 @@ class Bytes(Part):
     )
     word_order: Literal["big", "little"] = Field(
         "big",
+        examples=["little"],
         description=(
             "Which 16 bits of a longer number come first: big, those that count more, or little."
         ),

@@ -49,6 +49,10 @@ class Place:
     parent: Any = field(repr=False)
 
 
+#: Keys that a file has another word for than what is stored.
+_AS_WRITTEN: Final[Mapping[str | int, str]] = {"unit_from": "unit"}
+
+
 def find(document: Any, path: Sequence[str | int], *, missing: bool = False) -> Place:
     """Walk ``path`` as far as the document goes.
 
@@ -60,7 +64,9 @@ def find(document: Any, path: Sequence[str | int], *, missing: bool = False) -> 
     taken: list[str | int] = []
     mark = (int(document.lc.line), 0) if isinstance(document, CommentedMap) else (-1, -1)
     listed = ""
-    for i, step in enumerate(path):
+    for i, stored in enumerate(path):
+        is_written = isinstance(node, Mapping) and stored in node
+        step = stored if is_written else _AS_WRITTEN.get(stored, stored)
         if isinstance(node, Mapping) and step in node:
             mark = _mark(node, step, mark)
             parent, node, listed = node, node[step], str(step)

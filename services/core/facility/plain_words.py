@@ -144,7 +144,10 @@ def _choice(given: Any, choices: Sequence[str]) -> str:
 
 def _of_literal(given: Any, context: Mapping[str, Any]) -> str:
     listed = str(context["expected"]).replace(" or ", ", ").split(", ")
-    return _choice(given, [choice.strip("'") for choice in listed])
+    # as a file writes them
+    words = {"True": "true", "False": "false"}
+    choices = [words.get(choice, choice.strip("'")) for choice in listed]
+    return _choice(given, choices)
 
 
 def _of_tag(given: Any, context: Mapping[str, Any]) -> str:
@@ -226,6 +229,8 @@ def _shown(value: Any) -> str:
         return "nothing"
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, bool):
+        return str(value).lower()
     text = "a group of keys" if isinstance(value, Mapping) else repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
