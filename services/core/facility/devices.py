@@ -29,10 +29,16 @@ def _ids(value: Any) -> Any:
     return [str(item) if isinstance(item, int) else item for item in items]
 
 
-#: How a device is called by its gateway; ids are compared as text.
+_Id = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+_WrittenId = _Id | int
+#: How a device is called by its gateway; ids are compared as text, and a single one needs no list.
 Ids = Annotated[
-    tuple[Annotated[str, StringConstraints(min_length=1, max_length=100)], ...],
-    BeforeValidator(_ids),
+    tuple[_Id, ...],
+    BeforeValidator(
+        _ids,
+        json_schema_input_type=_WrittenId
+        | Annotated[list[_WrittenId], Field(min_length=1, max_length=1000)],
+    ),
     Field(min_length=1, max_length=1000),
 ]
 

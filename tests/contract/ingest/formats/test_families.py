@@ -101,16 +101,11 @@ def test_each_of_its_topics_is_heard(family: Family) -> None:
     file = parse(family.text)
     known = directory(file)
     subscribed = filters(known.own_topics, max_units=6)
-    for device in file.devices:
-        for channel in device.channels:
-            topic = model.own_topic(device.topic, channel.topic)
-            if channel.kind == "derived":
-                continue
-            assert topic is not None
-            assert any(covers(heard, topic) for heard in subscribed)
-            destination = known.destination(topic)
-            assert destination.kind is Kind.READINGS
-            assert device.id in {publisher.device for publisher in destination.publishers}
+    for message in family.messages():
+        assert any(covers(heard, message.topic) for heard in subscribed), message.topic
+        destination = known.destination(message.topic)
+        assert destination.kind is Kind.READINGS
+        assert destination.concerns(file.facility.id)
 
 
 @of_each_family
