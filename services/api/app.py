@@ -78,6 +78,7 @@ from services.api.routes import (
     reports,
     restatements,
     schema,
+    send_readings,
     thresholds,
 )
 from services.api.routes.live import live_reader
@@ -122,6 +123,7 @@ for _part in (
     data_health,
     emissions,
     readings,
+    send_readings,
     quarantine,
     replay,
     restatements,
@@ -241,7 +243,9 @@ def create_app(
         ),
     )
     app.add_middleware(WellFormedOnly)
-    app.add_middleware(LimitBody, limit=settings.api_body_bytes)
+    app.add_middleware(
+        LimitBody, limit=settings.api_body_bytes, readings_limit=settings.readings_body_bytes
+    )
     app.add_middleware(SameSiteOnly, authenticated=settings.api_auth == "required")
     app.add_middleware(Admission, gate=gate)
     app.add_middleware(TellTime, clock=clock)

@@ -47,6 +47,7 @@ _MAX_NAMED = 20
 #: What to do about a right that is missing.
 _NEEDS: Final[dict[Right, str]] = {
     "read": "a key with the scope `read`, or the role `viewer`",
+    "send": "a key with the scope `send`, or the role `operator`",
     "operate": "a key with the scope `write`, or the role `operator`",
     "configure": "a key with the scope `write`, or the role `engineer`",
     "administer": "a key with the scope `admin`, or the role `admin`",
@@ -201,6 +202,7 @@ class _Needs(HTTPBearer):
 
 Anyone = Annotated[Principal, Depends(_Needs(None))]
 Reader = Annotated[Principal, Depends(_Needs("read"))]
+Sender = Annotated[Principal, Depends(_Needs("send"))]
 Operator = Annotated[Principal, Depends(_Needs("operate"))]
 Engineer = Annotated[Principal, Depends(_Needs("configure"))]
 Admin = Annotated[Principal, Depends(_Needs("administer"))]

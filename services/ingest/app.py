@@ -27,6 +27,7 @@ from services.ingest.database import (
     StoppedError,
 )
 from services.ingest.pipeline import Pipeline
+from services.ingest.sources.http.listener import DoorUnusableError, HttpDoor
 from services.ingest.sources.mqtt.source import MqttSource
 from services.ingest.sources.source import MessageSource, SourceError
 from services.ingest.stated_bounds import UnusableSettingError
@@ -52,6 +53,7 @@ def run(settings: Settings) -> int:
         DatabaseUrlError,
         DatabaseUnusableError,
         DataRefusedError,
+        DoorUnusableError,
         SourceError,
         UnusableSettingError,
     ) as error:
@@ -73,8 +75,10 @@ def _compose(settings: Settings, shutdown: Shutdown) -> Pipeline:
     session = None
     if url.protocol == "mqtt":
         session = database.run(lambda c, _tried: open_session(c, settings.mqtt_client_id))
+    source = _source(settings, url, tls, session)
     return Pipeline(
-        source=_source(settings, url, tls, session),
+        source=source,
+        door=_door(settings, source),
         session=session,
         database=database,
         shutdown=shutdown,
@@ -108,6 +112,17 @@ def _source(
 
     name = settings.mqtt_client_id or DEFAULT
     return JetstreamSource(url, durable=name, max_waiting=max_waiting, tls=tls)
+
+
+def _door(settings: Settings, source: MessageSource) -> HttpDoor | None:
+    path = settings.readings_door
+    if settings.readings_socket is None and not path.parent.is_dir():
+        _log.info(
+            "no readings by HTTP: there is no local stack here, and TONNE_READINGS_SOCKET is not"
+            " set"
+        )
+        return None
+    return HttpDoor(path, max_bytes=settings.readings_body_bytes, nudge=source.nudge)
 
 
 def _check_consumer_name(settings: Settings, url: BrokerUrl) -> None:

@@ -16,6 +16,7 @@ from services.ingest.corrections import ABOVE_RANGE
 from services.ingest.decode.observation import QUALITY
 from services.ingest.prepare import Candidate
 from services.ingest.quarantine.reasons import Reason, explain
+from services.ingest.sources.receipt import Refusal
 
 #: Payloads that one message leaves, all together; beyond, each entry keeps only its own reading.
 _MAX_BYTES: Final = 256 * 1024
@@ -40,6 +41,15 @@ def of_reading(reason: Reason, detail: str, row: Candidate) -> QuarantineEntry:
         value=row.value,
         quality=row.quality,
         repeated=message.redelivered or message.retained,
+        hear=None
+        if message.receipt is None
+        else message.receipt.awaiting([_refusal(reason, detail, row)]),
+    )
+
+
+def _refusal(reason: Reason, detail: str, row: Candidate) -> Refusal:
+    return Refusal(
+        reason=reason, detail=detail, channel=row.channel, ts_us=row.ts_us, value=row.value
     )
 
 

@@ -31,6 +31,7 @@ from services.ingest.presence import Presence
 from services.ingest.quarantine.allowance import Allowance
 from services.ingest.quarantine.replay import Replay
 from services.ingest.resolve import RegistryCache
+from services.ingest.sources.door import Door
 from services.ingest.sources.listening import Listening
 from services.ingest.sources.source import Message, MessageSource
 from services.ingest.write import write
@@ -59,6 +60,7 @@ class Pipeline:
         self,
         *,
         source: MessageSource,
+        door: Door | None = None,
         session: BrokerSession | None,
         database: Database,
         shutdown: Shutdown,
@@ -70,6 +72,7 @@ class Pipeline:
         progress: ProgressReporter,
     ) -> None:
         self._source = source
+        self._door = door
         self._listening = Listening(source, session)
         self._session_is_known = session is not None and session.is_known
         self._database = database
@@ -99,6 +102,8 @@ class Pipeline:
         try:
             # the registry names the topics, so the database comes first
             self._database.run(self._begin)
+            if self._door is not None:
+                self._door.start()
             while not self._shutdown.requested:
                 self.run_once()
             while self._queue.busy:
@@ -108,6 +113,8 @@ class Pipeline:
             # what is in hand was never acknowledged: the broker delivers it again
             return
         finally:
+            if self._door is not None:
+                self._door.close()
             self._source.close()
             self._database.close()
 
@@ -135,13 +142,16 @@ class Pipeline:
             self._database.run(self._report)
 
     def _receive(self) -> Sequence[Message]:
-        if self._queue.full:
+        full = self._queue.full
+        brought = [] if self._door is None else self._door.take(0 if full else self._batch_messages)
+        if full:
             return ()
-        return self._source.receive(
+        messages = self._source.receive(
             limit=self._batch_messages,
-            gather_s=self._flush_interval_s,
-            timeout_s=0 if self._replay.busy or self._queue.busy else _IDLE_S,
+            gather_s=0 if brought else self._flush_interval_s,
+            timeout_s=0 if brought or self._replay.busy or self._queue.busy else _IDLE_S,
         )
+        return [*messages, *brought] if brought else messages
 
     def _write_piece(self, started: float | None = None) -> None:
         """Write a piece, and acknowledge the messages that are durable with it."""
@@ -149,6 +159,8 @@ class Pipeline:
         done = self._queue.write_piece()
         if done.messages:
             self._source.ack(done.messages)
+            if self._door is not None:
+                self._door.ack(done.messages)
         seconds = time.monotonic() - started
         self._measures.batch(done.messages, done.rows, done.outcome, seconds=seconds)
 

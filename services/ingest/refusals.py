@@ -17,6 +17,7 @@ from services.ingest.decode.observation import Observation, Problem, Undecodable
 from services.ingest.quarantine.reasons import Reason, explain
 from services.ingest.resolve import Destination, Publisher
 from services.ingest.shared_topics import Unregistered
+from services.ingest.sources.receipt import Refusal
 from services.ingest.sources.source import Message
 
 _log: Final = structlog.get_logger()
@@ -62,6 +63,20 @@ def _entry(
         unknown_ids=ids or None,
         repeated=message.redelivered or message.retained,
         whole_message=message.retained,
+        hear=None
+        if message.receipt is None
+        else message.receipt.awaiting([_refusal(refused) for _, refused in group]),
+    )
+
+
+def _refusal(refused: Problem) -> Refusal:
+    return Refusal(
+        reason=refused.reason,
+        detail=refused.detail,
+        channel=refused.channel,
+        ts_us=refused.ts_us,
+        value=refused.value,
+        record=refused.record,
     )
 
 

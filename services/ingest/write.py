@@ -7,8 +7,10 @@ database allows is halved too, until its parts get through.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
 import psycopg
@@ -19,7 +21,7 @@ from services.core.store.factor_series.inbox import SentValues
 from services.core.store.readings import quarantine, writer
 from services.core.store.readings.archive import missing
 from services.core.store.readings.quarantine import QuarantineEntry
-from services.core.store.readings.writer import Conflict, Supersession
+from services.core.store.readings.writer import Conflict, Supersession, Written
 from services.core.timeline.instants import from_us
 from services.ingest import corrections, entry
 from services.ingest.corrections import Verdict
@@ -27,8 +29,12 @@ from services.ingest.database import Database, DataRefusedError, TookTooLongErro
 from services.ingest.prepare import Candidate, Prepared
 from services.ingest.quarantine.allowance import Allowance
 from services.ingest.quarantine.reasons import Reason
+from services.ingest.sources.receipt import Receipt
 
 _log: Final = structlog.get_logger()
+
+#: Tells somebody something when it is durable.
+News = Callable[[], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +48,8 @@ class Outcome:
     refused: list[QuarantineEntry]
     #: entries for which quarantine had no room
     shed: int
+    #: what those who wait for an answer are to be told
+    news: list[News] = field(default_factory=list)
 
     def __add__(self, other: Outcome) -> Outcome:
         return Outcome(
@@ -50,11 +58,22 @@ class Outcome:
             conflicts=self.conflicts + other.conflicts,
             refused=self.refused + other.refused,
             shed=self.shed + other.shed,
+            news=self.news + other.news,
         )
 
 
 def write(database: Database, prepared: Prepared, allowance: Allowance) -> Outcome:
-    """Store the batch, waiting for the database while it is away; see :meth:`Database.run`."""
+    """Store the batch, waiting for the database while it is away; see :meth:`Database.run`.
+
+    Receipts of its messages are filled in when all of it is durable.
+    """
+    outcome = _write(database, prepared, allowance)
+    for tell in outcome.news:
+        tell()
+    return outcome
+
+
+def _write(database: Database, prepared: Prepared, allowance: Allowance) -> Outcome:
     try:
         return database.run(
             _Transaction(allowance, prepared.rows, prepared.quarantine, prepared.factor_values),
@@ -83,6 +102,14 @@ def _halve(database: Database, allowance: Allowance, rows: Sequence[Candidate]) 
     return _halve(database, allowance, rows[:middle]) + _halve(database, allowance, rows[middle:])
 
 
+def _of_entries(
+    entries: Sequence[QuarantineEntry], admitted: Sequence[QuarantineEntry]
+) -> list[News]:
+    """Return what those who wait for an answer are to be told of what was refused."""
+    stored = {id(entry) for entry in admitted}
+    return [partial(entry.hear, id(entry) in stored) for entry in entries if entry.hear is not None]
+
+
 class _Transaction:
     """One try to store rows, refusals and values of factors together."""
 
@@ -97,11 +124,13 @@ class _Transaction:
         self._rows = rows
         self._refused = refused
         self._factor_values = factor_values
+        self._has_receipts = any(row.message.receipt is not None for row in rows)
 
     def __call__(self, connection: psycopg.Connection[Any], tried: bool) -> Outcome:
         with connection.transaction():
-            written = writer.write(connection, self._rows)
-            conflicts = self._unsettled(connection, written.conflicts)
+            written = writer.write(connection, self._rows, tell=self._has_receipts)
+            replaced: set[int] = set()
+            conflicts = self._unsettled(connection, written.conflicts, replaced)
             entries = [*self._refused, *self._conflicts(conflicts)]
             entries += [
                 self._too_late(position)
@@ -122,14 +151,58 @@ class _Transaction:
             conflicts=len(conflicts),
             refused=admission.admitted,
             shed=admission.shed,
+            news=[
+                *_of_entries(entries, admission.admitted),
+                *self._of_rows(written, conflicts, replaced),
+            ],
         )
 
+    def _of_rows(
+        self, written: Written, conflicts: Sequence[Conflict], replaced: Collection[int]
+    ) -> list[News]:
+        """Return what receipts are to be told of rows that were not refused."""
+        if not self._has_receipts:
+            return []
+        refused = {
+            *written.too_late,
+            *written.archived,
+            *(conflict.position for conflict in conflicts),
+        }
+        fates: dict[int, Counter[str]] = {}
+        receipts: dict[int, Receipt] = {}
+        for position, row in enumerate(self._rows):
+            receipt = row.message.receipt
+            if receipt is None or row.for_refused or position in refused:
+                continue
+            receipts[id(receipt)] = receipt
+            fate = (
+                "new"
+                if position not in written.not_stored
+                else "replaced"
+                if position in replaced
+                else "repeated"
+            )
+            fates.setdefault(id(receipt), Counter())[fate] += 1
+        return [
+            partial(
+                receipts[key].count,
+                new=counter["new"],
+                repeated=counter["repeated"],
+                replaced=counter["replaced"],
+            )
+            for key, counter in fates.items()
+        ]
+
     def _unsettled(
-        self, connection: psycopg.Connection[Any], conflicts: Sequence[Conflict]
+        self,
+        connection: psycopg.Connection[Any],
+        conflicts: Sequence[Conflict],
+        replaced: set[int],
     ) -> list[Conflict]:
         """Let the rules of the channels settle what they can; return the conflicts that are left.
 
-        Those of one key are looked at one after the other: a message may name one time thrice.
+        Those of one key are looked at one after the other: a message may name one time thrice. To
+        ``replaced`` are added the positions of rows that took the place of what was stored.
         """
         left: list[Conflict] = []
         while conflicts:
@@ -148,6 +221,8 @@ class _Transaction:
                     left.append(conflict)
                 elif outcome is not Verdict.DUPLICATE:
                     keys.add(key)
+                    if outcome is Verdict.REPLACES:
+                        replaced.add(conflict.position)
                     superseded.append(
                         Supersession(
                             row=row,

@@ -101,6 +101,7 @@ class Stack:
             "TONNE_MQTT_URL": mqtt_url,
             "TONNE_API_AUTH": "off",
             "TONNE_WEBHOOK_PRIVATE": "allow",
+            "TONNE_READINGS_SOCKET": str(directory / "readings.sock"),
         }
         self.ingest = self._service("ingest", lambda pid: self._progresses(_LISTENS, pid))
         self.aggregator = self._service("aggregate", lambda pid: self._progresses(_TURNS, pid))

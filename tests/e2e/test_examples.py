@@ -27,6 +27,7 @@ _PAGES = [
     "deploy/docs/howto/keys.md",
     "deploy/docs/howto/passwords.md",
     "deploy/docs/howto/quarantine.md",
+    "deploy/docs/howto/send-readings.md",
 ]
 #: An answer that is no success fails the page.
 _CURL = 'curl() { command curl --fail-with-body "$@"; }\nset -euo pipefail\n'

@@ -136,7 +136,7 @@ def test_each_process_logs_in_to_the_database_as_itself() -> None:
         assert url.password is None
         assert parse_qs(url.query) == {"passfile": [f"/logins/{url.username}/pgpass"]}
         # nobody else's password is there to be read
-        (volume,) = service["volumes"]
+        (volume,) = [volume for volume in service["volumes"] if ":/run/tonne" not in volume]
         assert volume.endswith(f":/logins/{url.username}:ro")
         assert "PGPASSWORD" not in service["environment"]
         seen[name] = url.username
@@ -148,6 +148,17 @@ def test_each_process_logs_in_to_the_database_as_itself() -> None:
         "admin": "tonne_admin",
     }
     assert set(seen.values()) == set(LOGINS)
+
+
+def test_ingest_and_the_api_alone_share_the_socket_of_readings() -> None:
+    seen = {
+        name: service["environment"]["TONNE_READINGS_SOCKET"]
+        for name, service in own_services().items()
+        if any(":/run/tonne" in volume for volume in service.get("volumes", []))
+    }
+    assert seen == dict.fromkeys(("ingest", "api"), "/run/tonne/readings.sock")
+    # a new volume is owned as the directory of the image is that it is put over
+    assert "install -d -m 700 -o tonne -g tonne /run/tonne" in (DEPLOY / "Dockerfile").read_text()
 
 
 def test_every_login_has_a_volume_that_its_password_can_be_written_to() -> None:

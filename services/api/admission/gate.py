@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from starlette.types import Scope
@@ -15,7 +17,7 @@ from starlette.types import Scope
 from services.api.admission.budgets import Budget, network_of
 from services.api.admission.spending import at_end
 from services.api.admission.turns import Places, Turns
-from services.api.http.problems import TooManyRequests, TooManyStreamsOfOne
+from services.api.http.problems import Busy, TooManyRequests, TooManyStreamsOfOne
 from services.core.runtime.settings import Settings
 from services.core.store.operations import keys
 
@@ -23,6 +25,9 @@ from services.core.store.operations import keys
 PROMETHEUS: Final = "/prometheus/"
 #: Keys that were valid lately; one that is forgotten counts for its address once.
 _MAX_KEYS: Final = 10_000
+#: Bodies of readings that ingest may have in hand, of all and of one client.
+_SENDING: Final = 64
+_SENDING_EACH: Final = 16
 
 
 class Gate:
@@ -43,11 +48,13 @@ class Gate:
         )
         self._requests = Budget(settings.api_requests_per_minute)
         self._rows = Budget(settings.api_rows_per_minute)
+        self._readings = Budget(settings.api_readings_per_minute)
         self._wrong_keys = Budget(settings.api_wrong_keys_per_minute)
         self._sign_ins = Budget(settings.api_sign_ins_per_minute)
         self._right_keys: OrderedDict[bytes, None] = OrderedDict()
         self._max_streams = settings.api_streams_per_key
         self._streams: Counter[str] = Counter()
+        self._sending: Counter[str] = Counter()
 
     def asker(self, scope: Scope) -> str:
         """Name whose budget a request counts for."""
@@ -81,6 +88,45 @@ class Gate:
         """Count the rows of an answer."""
         if rows:
             self._rows.spend(asker, rows)
+
+    def try_readings(self, asker: str) -> None:
+        """Check that more readings may be sent.
+
+        :raises TooManyRequests: the readings of this minute are used up.
+        """
+        if wait_s := self._readings.wait_s(asker):
+            raise TooManyRequests(
+                "This key or address has used up its readings for this minute; wait, send fewer, or"
+                " raise TONNE_API_READINGS_PER_MINUTE.",
+                retry_after_s=wait_s,
+            )
+
+    @contextmanager
+    def sending(self, asker: str) -> Iterator[None]:
+        """Count a body of readings that ingest has in hand.
+
+        :raises TooManyRequests: the key or address has too many.
+        :raises Busy: all together have too many.
+        """
+        if self._sending[asker] >= _SENDING_EACH:
+            raise TooManyRequests(
+                f"{_SENDING_EACH} bodies of this key or address are being stored; send one after"
+                " the other, with more readings each.",
+                retry_after_s=1,
+            )
+        if self._sending.total() >= _SENDING:
+            raise Busy("Too many bodies of readings are being stored; send this one again.")
+        self._sending[asker] += 1
+        try:
+            yield
+        finally:
+            self._sending[asker] -= 1
+            if self._sending[asker] <= 0:
+                del self._sending[asker]
+
+    def brought(self, asker: str, readings: int) -> None:
+        """Count readings that were sent."""
+        self._readings.spend(asker, readings)
 
     def try_key(self, scope: Scope, key: str) -> None:
         """Check that a key may be looked up in the database.

@@ -94,6 +94,7 @@ class InTurn:
                 # the queue has a limit of its own
                 await place.enter_async_context(self._gate.turns.place(asker, _kind(scope)))
                 answer.expect(self._patience.begins_within_s)
+                cost.leave = place.aclose
 
                 async def sent(message: Message) -> None:
                     if message["type"] == "http.response.start":

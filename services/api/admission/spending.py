@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
@@ -15,6 +15,8 @@ class Spending:
     rows: int = 0
     #: called once when the request is over, however it ended
     at_end: list[Callable[[], None]] = field(default_factory=list)
+    #: gives its place back; None: it has none
+    leave: Callable[[], Awaitable[None]] | None = None
 
 
 current: ContextVar[Spending | None] = ContextVar("spending", default=None)
@@ -25,6 +27,13 @@ def note_rows(number: int) -> None:
     spending = current.get()
     if spending is not None:
         spending.rows += number
+
+
+async def leave_place() -> None:
+    """Give the place of the current request back: it needs the database no more."""
+    spending = current.get()
+    if spending is not None and spending.leave is not None:
+        await spending.leave()
 
 
 def at_end(call: Callable[[], None]) -> None:

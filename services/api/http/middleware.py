@@ -6,31 +6,42 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.api.http.problems import BodyTooLarge
+from services.api.http.problems import BodyTooLarge, Busy
 from services.core.runtime.metrics import api_request_seconds, api_requests
 
 #: Clients may send any word as a method; each would become a metric series of its own.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-class LimitBody:
-    """Refuse a request body of more bytes than ``limit``, announced or not."""
+#: Bodies of readings that may be in memory together: one of the largest, or as many as fit.
+_TOGETHER_BYTES = 128 << 20
 
-    def __init__(self, app: ASGIApp, *, limit: int) -> None:
+
+class LimitBody:
+    """Refuse a request body of more bytes than ``limit``, announced or not.
+
+    Bodies of readings may be larger, and are bounded together too.
+    """
+
+    def __init__(self, app: ASGIApp, *, limit: int, readings_limit: int) -> None:
         self._app = app
         self._limit = limit
+        self._readings_limit = readings_limit
+        self._together = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        is_large = brings_readings(scope)
+        limit = self._readings_limit if is_large else self._limit
+        setting = "TONNE_READINGS_BODY_BYTES" if is_large else "TONNE_API_BODY_BYTES"
         announced = dict(scope["headers"]).get(b"content-length", b"0")
         problem = BodyTooLarge(
-            f"A request body may hold {self._limit} bytes; send less at once, or raise"
-            " TONNE_API_BODY_BYTES."
+            f"A request body may hold {limit} bytes; send less at once, or raise {setting}."
         )
-        if announced.isdigit() and int(announced) > self._limit:
+        if announced.isdigit() and int(announced) > limit:
             await problem.response()(scope, receive, send)
             return
         received = 0
@@ -38,12 +49,26 @@ class LimitBody:
         async def counted() -> Message:
             nonlocal received
             message = await receive()
-            received += len(message.get("body", b""))
-            if received > self._limit:
+            size = len(message.get("body", b""))
+            received += size
+            if received > limit:
                 raise problem
+            if is_large:
+                self._together += size
+                if self._together > _TOGETHER_BYTES:
+                    raise Busy("Others are sending much at this moment; send it again.")
             return message
 
-        await self._app(scope, counted, send)
+        try:
+            await self._app(scope, counted, send)
+        finally:
+            if is_large:
+                self._together -= received
+
+
+def brings_readings(scope: Scope) -> bool:
+    """Whether a request has a body of readings, which ingest reads and the API does not."""
+    return bool(scope["path"] == "/v1/readings" and scope["method"] == "POST")
 
 
 class CountRequests:

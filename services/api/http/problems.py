@@ -152,6 +152,12 @@ class BodyTooLarge(Problem):
     slug, title, status = "body-too-large", "Request body too large", 413
 
 
+class UnsupportedMedia(Problem):
+    """The call takes no body of this media type or encoding."""
+
+    slug, title, status = "unsupported-media", "Unsupported media type", 415
+
+
 class HeadTooLarge(Problem):
     """The request line and headers exceed the limit."""
 
@@ -222,6 +228,20 @@ class DatabaseAway(Problem):
         super().__init__(
             "The database does not answer. No data is lost; try again in a few seconds.",
         )
+
+
+class IngestAway(Problem):
+    """Ingest takes no readings at present; nothing of the body was stored."""
+
+    slug, title, status = "ingest-away", "Readings cannot be stored", 503
+    retry_after_s = 5
+
+
+class NotConfirmed(Problem):
+    """Ingest did not answer: whether the readings were stored is not known."""
+
+    slug, title, status = "not-confirmed", "Not confirmed", 503
+    retry_after_s = 5
 
 
 class TooSlow(Problem):

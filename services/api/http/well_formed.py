@@ -10,6 +10,7 @@ from urllib.parse import unquote_plus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.api.http.middleware import brings_readings
 from services.api.http.problems import InvalidRequest, Malformed, Problem
 
 #: Every request with a body has one of these headers.
@@ -38,7 +39,7 @@ class WellFormedOnly:
         try:
             _check_address(scope)
             if any(name in _BODY_HEADERS for name, _ in scope["headers"]):
-                body = await _checked_body(receive)
+                body = await _checked_body(receive, check=not brings_readings(scope))
                 if body is None:
                     return
                 receive = body
@@ -54,19 +55,21 @@ def _check_address(scope: Scope) -> None:
         raise Malformed("The address contains a NUL byte (%00), which no name or value may.")
 
 
-async def _checked_body(receive: Receive) -> Receive | None:
-    """Check the body and return it to be read again; None: the client has gone."""
+async def _checked_body(receive: Receive, *, check: bool) -> Receive | None:
+    """Check the body and return it to be read again; None: the client has gone.
+
+    ``check``: else it is read all the same.
+    """
     messages: list[Message] = []
-    body = b""
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
         messages.append(message)
-        body += message.get("body", b"")
         if not message.get("more_body", False):
             break
-    check_json(body)
+    if check:
+        check_json(b"".join(message.get("body", b"") for message in messages))
     waiting = iter(messages)
 
     async def again() -> Message:

@@ -105,6 +105,20 @@ ingest_database_retries = Counter(
     registry=ingest_registry,
 )
 
+ingest_http_requests = Counter(
+    "tonne_ingest_http_requests",
+    "Bodies of POST /v1/readings that ingest answered, by form; outcome: taken, unusable,"
+    " too-large, busy or unable.",
+    ["form", "outcome"],
+    registry=ingest_registry,
+)
+ingest_http_readings = Counter(
+    "tonne_ingest_http_readings",
+    "Readings of such bodies; result: new, repeated, replaced or refused.",
+    ["form", "result"],
+    registry=ingest_registry,
+)
+
 # -- aggregator -------------------------------------------------------------------------------
 
 aggregator_ticks = Counter(

@@ -202,6 +202,19 @@ class Settings(BaseSettings):
     )
     api_header_bytes: int = Field(16_384, ge=1024, description="the head of a request; above: 431")
     api_body_bytes: int = Field(1_048_576, ge=1024, description="the body of a request; above: 413")
+    readings_socket: Path | None = Field(
+        None,
+        description="Unix socket at which ingest takes the readings of `POST /v1/readings` from the"
+        " API, the same for both; the local stack's if not set",
+    )
+    readings_body_bytes: int = Field(
+        16 << 20,
+        ge=10_000,
+        description="the body of `POST /v1/readings`, as sent and unpacked; above: 413",
+    )
+    api_readings_per_minute: int = Field(
+        6_000_000, ge=1000, description="that one key or address sends; above: 429"
+    )
     local_dir: Path = Field(Path(".tonne"), description="where the local stack keeps its data")
     mqtt_port: int = Field(1883, ge=1, le=65535, description="the local stack's broker")
     db_port: int = Field(5433, ge=1, le=65535, description="the local stack's database")
@@ -367,6 +380,11 @@ class Settings(BaseSettings):
     def _local_database(self, process: str) -> str:
         login = _LOCAL_LOGINS.get(process, "tonne_admin")
         return local_database(login, self.db_port, self.local_logins)
+
+    @property
+    def readings_door(self) -> Path:
+        """The socket that ingest takes readings from the API at."""
+        return self.readings_socket or self.local_dir.absolute() / "readings.sock"
 
     @property
     def local_logins(self) -> Path:

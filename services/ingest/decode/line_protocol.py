@@ -9,7 +9,7 @@ name, and before a quotation mark or ``\`` of a text in quotation marks.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from services.ingest.decode.observation import MAX_VALUES, UndecodableError
@@ -48,23 +48,35 @@ def read(payload: bytes) -> list[dict[str, Any]]:
 
     :raises UndecodableError: the bytes are no line protocol, or a line names a tag or field twice.
     """
+    records: list[dict[str, Any]] = []
+    for _, record in lines(payload):
+        if len(records) == MAX_VALUES:
+            raise UndecodableError(
+                Reason.TOO_MANY_VALUES, f"the message has more than {MAX_VALUES} lines"
+            )
+        records.append(record)
+    return records
+
+
+def lines(payload: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the records of the lines, any number of them, each with its line's number from 1.
+
+    :raises UndecodableError: as :func:`read`.
+    """
     try:
         text = payload.decode("utf-8")
     except UnicodeDecodeError as error:
         raise UndecodableError(
             Reason.MALFORMED_PAYLOAD, f"the payload is not UTF-8 (byte {error.start})"
         ) from None
-    records: list[dict[str, Any]] = []
+    counted, number = 0, 1
     position = _past(_BETWEEN, text, 0)
     while position < len(text):
-        if len(records) == MAX_VALUES:
-            raise UndecodableError(
-                Reason.TOO_MANY_VALUES, f"the message has more than {MAX_VALUES} lines"
-            )
+        number += text.count("\n", counted, position)
+        counted = position
         record, position = _line(text, position)
-        records.append(record)
+        yield number, record
         position = _past(_BETWEEN, text, position)
-    return records
 
 
 def _line(text: str, begin: int) -> tuple[dict[str, Any], int]:

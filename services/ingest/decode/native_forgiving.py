@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from services.ingest.decode.instant import parse_number, parse_text
@@ -26,9 +28,24 @@ def decode(payload: bytes, _received_us: int) -> Decoded:
     readings = document if isinstance(document, list) else [document]
     _count(readings)
     collected = _Collected()
-    for reading in readings:
+    for collected.record, reading in enumerate(readings):
         collected.reading(reading)
     return Decoded(observations=collected.observations, problems=collected.problems)
+
+
+def places(payload: bytes) -> Iterator[tuple[int, str, int]]:
+    """Yield where a payload names a channel: number of the record, the channel, the time in us.
+
+    :raises UndecodableError: it is no payload.
+    """
+    document = read_thoroughly(payload)
+    for number, reading in enumerate(document if isinstance(document, list) else [document]):
+        values = reading.get("values") if isinstance(reading, dict) else None
+        if isinstance(values, dict):
+            with suppress(ValueError):
+                ts_us = _instant(reading)
+                for channel in values:
+                    yield number, channel, ts_us
 
 
 def _count(readings: list[Any]) -> None:
@@ -50,6 +67,8 @@ class _Collected:
     def __init__(self) -> None:
         self.observations: list[Observation] = []
         self.problems: list[Problem] = []
+        #: number of the object that is taken
+        self.record = 0
 
     def reading(self, reading: Any) -> None:
         """Take one object of the message."""
@@ -110,7 +129,9 @@ class _Collected:
     def _problem(
         self, reason: Reason, detail: str, *, channel: str | None = None, ts_us: int | None = None
     ) -> None:
-        self.problems.append(Problem(reason=reason, detail=detail, channel=channel, ts_us=ts_us))
+        self.problems.append(
+            Problem(reason=reason, detail=detail, channel=channel, ts_us=ts_us, record=self.record)
+        )
 
 
 def _instant(reading: dict[str, Any]) -> int:

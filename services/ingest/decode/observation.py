@@ -59,6 +59,8 @@ class Problem:
     value: float | None = None
     #: by which it names devices that nobody registered
     unknown_ids: tuple[str, ...] = ()
+    #: number of the record of the message that it is of, from 0; None: not known
+    record: int | None = None
 
 
 class Decoded(msgspec.Struct, frozen=True, kw_only=True):

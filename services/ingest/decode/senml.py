@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -103,6 +103,44 @@ def _decode(names: _Names, payload: bytes, received_us: int) -> Decoded:
         if not _REGULAR.isdisjoint(record):
             _take(pack, record)
     return pack.decoded
+
+
+def by_name(
+    records: Iterable[Mapping[str, Any]],
+) -> Iterator[tuple[str, Observation | Problem | None]]:
+    """Yield each record's whole name and value, or what is wrong with it, whatever channels are.
+
+    None: the record has no value, and says what holds for those after it. The observation's channel
+    is the name; a time that is relative to the arrival is one from 1970, and its source says so. A
+    sum has no name of its own, and is a value that is missing.
+
+    :raises UndecodableError: what holds for all records is wrong.
+    """
+    names = _Names(values=_Itself(), sums={}, need_time=frozenset())
+    pack = _Pack(names=names, received_us=0)
+    for record in records:
+        _take_base(pack.base, record)
+        if _REGULAR.isdisjoint(record):
+            yield "", None
+            continue
+        pack.decoded = Decoded(observations=[])
+        _take(pack, record)
+        if pack.decoded.observations:
+            (observation,) = pack.decoded.observations
+            yield observation.channel, observation
+        elif pack.decoded.problems:
+            (problem,) = pack.decoded.problems
+            yield problem.channel or "", problem
+        else:
+            detail = "it has no value of its own; map sums with the device's format"
+            yield "", Problem(reason=Reason.MALFORMED_SENML, detail=detail)
+
+
+class _Itself(dict[str, str]):
+    """Names each name by itself."""
+
+    def get(self, key: str, _default: Any = None) -> str:
+        return key
 
 
 def _take_base(base: _Base, record: Mapping[str, Any]) -> None:

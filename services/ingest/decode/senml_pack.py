@@ -39,8 +39,10 @@ _CBOR_ARRAY: Final = range(0x80, 0xA0)
 _DEEPEST: Final = 4
 
 
-def read(payload: bytes) -> list[dict[str, Any]]:
+def read(payload: bytes, limit: int | None = MAX_VALUES) -> list[dict[str, Any]]:
     """Return the records as sent, with the labels of JSON; what fields hold is not looked at.
+
+    ``limit``: how many there may be; None: any number.
 
     :raises UndecodableError: the bytes are no pack.
     """
@@ -48,7 +50,7 @@ def read(payload: bytes) -> list[dict[str, Any]]:
     pack = _cbor(payload) if is_cbor else json_document.read(payload)
     if not isinstance(pack, list):
         raise UndecodableError(Reason.MALFORMED_SENML, "the payload is not an array of records")
-    if len(pack) > MAX_VALUES:
+    if limit is not None and len(pack) > limit:
         raise UndecodableError(Reason.TOO_MANY_VALUES, f"the pack has {len(pack)} records")
     for record in pack:
         if not isinstance(record, dict):

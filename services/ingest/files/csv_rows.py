@@ -8,7 +8,7 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice, repeat
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 
@@ -71,6 +71,20 @@ def read(
         raise UnusableFileError(f"it is no CSV ({error})") from None
     except (gzip.BadGzipFile, EOFError) as error:
         raise UnusableFileError(f"it cannot be unpacked ({error})") from None
+
+
+def read_stream(file: BinaryIO, stated: Stated, names: Names) -> Iterator[FileRows | Misshapen]:
+    """Read what is no file on a disk, and not compressed; else as :func:`read`.
+
+    :raises UnusableFileError: it is no such text.
+    """
+    try:
+        text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+        yield from _rows(text, file.tell, stated, names, lambda _: None)
+    except UnicodeDecodeError as error:
+        raise UnusableFileError(f"it is not UTF-8 ({error.reason})") from None
+    except csv.Error as error:
+        raise UnusableFileError(f"it is no CSV ({error})") from None
 
 
 def _text(path: Path, file: Any) -> io.TextIOWrapper:

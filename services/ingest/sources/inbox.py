@@ -31,6 +31,7 @@ class Inbox:
         self._max_wanted = 1
         self._asking = False
         self._asked_at = time.monotonic()
+        self._nudged = False
         self._failure: BaseException | None = None
 
     # -- the pipeline's side ------------------------------------------------------------------
@@ -41,7 +42,10 @@ class Inbox:
             self._asking = True
             self._max_wanted = limit
             try:
-                self._changed.wait_for(lambda: self._waiting or self._failure, timeout_s)
+                self._changed.wait_for(
+                    lambda: self._waiting or self._failure or self._nudged, timeout_s
+                )
+                self._nudged = False
                 if self._waiting:
                     waited = datetime.now(UTC) - self._waiting[0].received_at
                     self._changed.wait_for(self._enough, max(0, gather_s - waited.total_seconds()))
@@ -76,6 +80,12 @@ class Inbox:
             self._waiting_bytes -= len(message.payload)
             batch.append(message)
         return batch
+
+    def nudge(self) -> None:
+        """See :meth:`.source.MessageSource.nudge`."""
+        with self._changed:
+            self._nudged = True
+            self._changed.notify_all()
 
     # -- the network thread's side ------------------------------------------------------------
 

@@ -8,6 +8,8 @@ from typing import Protocol
 
 import msgspec
 
+from services.ingest.sources.receipt import Receipt
+
 #: What a source needs to acknowledge a message; nobody else looks inside.
 Token = object
 
@@ -42,6 +44,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     waited: bool = False
     #: kept by the broker for new subscribers: says nothing about when it was sent
     retained: bool = False
+    #: of whom waits to hear what became of each reading; None: nobody does
+    receipt: Receipt | None = None
 
     @property
     def arrived_at(self) -> datetime:
@@ -121,6 +125,13 @@ class MessageSource(Protocol):
         No other message is ever acknowledged by mistake. Where an acknowledgement belongs to a
         connection, as in MQTT, those of an earlier one are dropped: their broker delivers them
         again anyway.
+        """
+        ...
+
+    def nudge(self) -> None:
+        """Let the :meth:`receive` that waits, or else the next one, return at once.
+
+        Any thread may call it.
         """
         ...
 

@@ -22,7 +22,7 @@ from services.core.store.database.arrays import binary_row
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-Scope = Literal["read", "write", "admin"]
+Scope = Literal["read", "send", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 _PREFIX = "tonne_"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
-Right = Literal["read", "operate", "configure", "administer"]
+Right = Literal["read", "send", "operate", "configure", "administer"]
 RIGHTS: Final[tuple[Right, ...]] = get_args(Right)
 
 Role = Literal["viewer", "operator", "engineer", "admin"]
@@ -15,6 +15,7 @@ ROLES: Final[tuple[Role, ...]] = get_args(Role)
 #: What each right allows, as the documentation says it.
 MEANINGS: Final[dict[Right, str]] = {
     "read": "see totals, readings, alerts, reports and explanations",
+    "send": "send readings",
     "operate": "acknowledge alerts, state maintenance, replay what was refused",
     "configure": "apply and retire facility files, set thresholds, bring values of factors",
     "administer": "read the audit log",
@@ -22,15 +23,16 @@ MEANINGS: Final[dict[Right, str]] = {
 
 OF_ROLE: Final[dict[Role, frozenset[Right]]] = {
     "viewer": frozenset({"read"}),
-    "operator": frozenset({"read", "operate"}),
-    "engineer": frozenset({"read", "operate", "configure"}),
+    "operator": frozenset({"read", "send", "operate"}),
+    "engineer": frozenset({"read", "send", "operate", "configure"}),
     "admin": frozenset(RIGHTS),
 }
 
 #: Of the scopes of keys.
 OF_SCOPE: Final[dict[str, frozenset[Right]]] = {
     "read": frozenset({"read"}),
-    "write": frozenset({"operate", "configure"}),
+    "send": frozenset({"send"}),
+    "write": frozenset({"send", "operate", "configure"}),
     "admin": frozenset(RIGHTS),
 }
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
@@ -45,11 +45,13 @@ class QuarantineEntry:
     repeated: bool = False
     #: of what may be the same entry, the reason and the message tell; not when it is read as sent
     whole_message: bool = False
+    #: of whom waits to hear whether it was kept; not stored
+    hear: Callable[[bool], None] | None = field(default=None, compare=False, repr=False)
 
 
 #: The columns of an entry, as the record names them.
 _COLUMNS: Final = tuple(
-    field.name for field in fields(QuarantineEntry) if field.name in quarantine.c
+    column.name for column in fields(QuarantineEntry) if column.name in quarantine.c
 )
 
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's own
@@ -267,7 +269,7 @@ def _select(payload: ColumnElement[Any]) -> Select[Any]:
         "payload": payload.label("payload"),
         "payload_bytes": func.octet_length(quarantine.c.payload).label("payload_bytes"),
     }
-    names = (field.name for field in fields(QuarantineItem) if field.name != "kept_at")
+    names = (column.name for column in fields(QuarantineItem) if column.name != "kept_at")
     return select(*(special[name] if name in special else quarantine.c[name] for name in names))
 
 

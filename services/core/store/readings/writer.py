@@ -51,6 +51,17 @@ FROM staged_reading ORDER BY channel_id, ts, position
 ON CONFLICT (channel_id, ts) DO NOTHING
 """  # noqa: S608 - a constant
 
+#: As ``_INSERT``; returns the positions of rows that it left out.
+_INSERT_AND_TELL: Final[LiteralString] = f"""
+WITH inserted AS ({_INSERT} RETURNING channel_id, ts)
+SELECT s.position FROM (
+    SELECT position, channel_id, ts,
+           row_number() OVER (PARTITION BY channel_id, ts ORDER BY position) AS place
+    FROM staged_reading) s
+WHERE s.place > 1
+   OR NOT EXISTS (SELECT FROM inserted i WHERE i.channel_id = s.channel_id AND i.ts = s.ts)
+"""  # noqa: S608 - constants
+
 #: Staged rows whose key is stored with something else, and whether that replaced just this before;
 #: the bounds keep other chunks out of it.
 _CONFLICTS: Final = """
@@ -138,6 +149,8 @@ class Written:
     too_late: list[int]
     #: of those beside readings that are in the archive alone
     archived: list[int]
+    #: of all that was not stored, where it was asked for
+    not_stored: frozenset[int] = frozenset()
 
 
 def create_staging(connection: psycopg.Connection[Any]) -> None:
@@ -147,11 +160,14 @@ def create_staging(connection: psycopg.Connection[Any]) -> None:
         connection.execute(_CREATE_STAGING)
 
 
-def write(connection: psycopg.Connection[Any], rows: Sequence[ReadingRow]) -> Written:
+def write(
+    connection: psycopg.Connection[Any], rows: Sequence[ReadingRow], *, tell: bool = False
+) -> Written:
     """Store every row whose (channel, ts) is new, and mark its minute for the aggregator.
 
     The same value and quality again is a duplicate and changes nothing; so is a value that was
-    discarded. What is older than raw readings are kept is not stored.
+    discarded. What is older than raw readings are kept is not stored. ``tell``: which rows were not
+    stored is asked for, not only how many.
 
     :raises psycopg.Error: as the database says; the transaction is then to be rolled back.
     """
@@ -179,15 +195,22 @@ def write(connection: psycopg.Connection[Any], rows: Sequence[ReadingRow]) -> Wr
         if newest_discarded is not None and oldest_us <= to_us(newest_discarded):
             gone = {position for (position,) in cursor.execute(_DISCARDED)}
         if too_late or gone or archived:
-            left_out = {*too_late, *gone, *archived}
-            rows = [row for position, row in enumerate(rows) if position not in left_out]
-        cursor.execute(_INSERT)
-        stored = cursor.rowcount
+            not_staged = {*too_late, *gone, *archived}
+            rows = [row for position, row in enumerate(rows) if position not in not_staged]
+        not_stored = {*too_late, *gone, *archived}
+        if tell:
+            left_out = {position for (position,) in cursor.execute(_INSERT_AND_TELL)}
+            not_stored |= left_out
+            stored = len(rows) - len(left_out)
+        else:
+            cursor.execute(_INSERT)
+            stored = cursor.rowcount
         conflicting = conflicts(connection) if stored < len(rows) else []
         moved = _moved_on(cursor, all_rows, conflicting)
         if moved:
             conflicting = [conflict for conflict in conflicting if conflict.position not in moved]
             moved_rows = [row for row in moved.values() if row is not None]
+            not_stored -= {position for position, row in moved.items() if row is not None}
             stored += len(moved_rows)
             rows = [*rows, *moved_rows]
         if stored:
@@ -198,6 +221,7 @@ def write(connection: psycopg.Connection[Any], rows: Sequence[ReadingRow]) -> Wr
         conflicts=conflicting,
         too_late=too_late,
         archived=archived,
+        not_stored=frozenset(not_stored),
     )
 
 

@@ -128,6 +128,10 @@ class JetstreamSource:
         self._acks.extend(m.token for m in messages if isinstance(m.token, DeliveryToken))
         self._wake()
 
+    def nudge(self) -> None:
+        """Let the ``receive`` that waits return at once."""
+        self._inbox.nudge()
+
     @property
     def connected(self) -> bool:
         """Whether a connection is open and the consumer listens to every filter."""

@@ -128,6 +128,10 @@ class MqttSource:
         self._acks.append([m.token for m in messages if isinstance(m.token, PacketToken)])
         self._wake()
 
+    def nudge(self) -> None:
+        """Let the ``receive`` that waits return at once."""
+        self._inbox.nudge()
+
     @property
     def connected(self) -> bool:
         """Whether a session with the broker is open and subscribed."""

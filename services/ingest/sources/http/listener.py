@@ -1,0 +1,322 @@
+"""The door: a Unix socket on an event loop of its own, and the requests that wait for the pipeline.
+
+What waits in memory is bounded: beyond it the door says that it is busy, and while nobody asks for
+messages, because the database is away, that nothing can be stored. A request whose client has gone
+is dropped as long as none of it was handed on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from services.core.runtime import metrics
+from services.core.runtime.reading_door import (
+    LONGEST_PATH,
+    Answer,
+    Question,
+    Verdicts,
+    answer_bytes,
+    read_question,
+)
+from services.ingest.bodies import body
+from services.ingest.bodies.records import TooLargeBodyError, UnusableBodyError
+from services.ingest.sources.http.request import DoorToken, Request, request
+from services.ingest.sources.source import Message
+
+_log: Final = structlog.get_logger()
+
+#: What may wait for the pipeline, and what it is handed at once; a single body may be larger.
+_WAITING_BYTES: Final = 64 << 20
+_BATCH_BYTES: Final = 2 << 20
+
+#: While nobody has asked for messages for so long, nothing can be stored.
+_SILENT_S: Final = 5.0
+
+#: How long a process that finds another one at the socket waits before it looks again.
+_LOOK_S: Final = 2.0
+
+#: How long the answers to what is durable may take to be sent at the end.
+_LAST_ANSWERS_S: Final = 2.0
+
+_BUSY: Final = "ingest has too much in hand"
+_SILENT: Final = "ingest cannot write to its database at present"
+
+
+class DoorUnusableError(ValueError):
+    """No socket can be made where the settings say."""
+
+
+class HttpDoor:
+    """Takes bodies from the API, and answers when all that they hold is durable."""
+
+    def __init__(self, path: Path, *, max_bytes: int, nudge: Callable[[], None]) -> None:
+        """``max_bytes``: of a body, unpacked; ``nudge``: wakes the pipeline.
+
+        :raises DoorUnusableError: the path is too long for a socket, or its folder is none.
+        """
+        if len(str(path).encode()) > LONGEST_PATH:
+            raise DoorUnusableError(
+                f"TONNE_READINGS_SOCKET: {path} is longer than the {LONGEST_PATH} bytes that the"
+                " address of a socket may have; choose a shorter one"
+            )
+        if not path.parent.is_dir():
+            raise DoorUnusableError(
+                f"TONNE_READINGS_SOCKET: there is no folder {path.parent}; make it, or choose"
+                " another path"
+            )
+        self._path = path
+        self._max_bytes = max_bytes
+        self._nudge = nudge
+        self._lock = threading.Lock()
+        self._waiting: deque[Request] = deque()
+        self._waiting_bytes = 0
+        #: of bodies on their way in
+        self._reading_bytes = 0
+        self._asked_at = time.monotonic()
+        self._closing = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended = asyncio.Event()
+        # in a copy of this context, so that its log lines name the process too
+        self._thread = threading.Thread(
+            target=contextvars.copy_context().run, args=(self._run,), name="http", daemon=True
+        )
+
+    # -- the pipeline's side ------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to listen; returns at once."""
+        self._thread.start()
+
+    def take(self, limit: int) -> list[Message]:
+        """Return messages that wait, ``limit`` at most, in order of arrival."""
+        messages: list[Message] = []
+        size = 0
+        with self._lock:
+            self._asked_at = time.monotonic()
+            while self._waiting and len(messages) < limit and size < _BATCH_BYTES:
+                first = self._waiting[0]
+                if first.is_abandoned and first.is_untouched:
+                    self._waiting_bytes -= first.payload_bytes
+                    self._waiting.popleft()
+                    continue
+                message = first.waiting.popleft()
+                size += len(message.payload)
+                self._waiting_bytes -= len(message.payload)
+                messages.append(message)
+                if not first.waiting:
+                    self._waiting.popleft()
+        return messages
+
+    def ack(self, messages: Sequence[Message]) -> None:
+        """Note that these are durable; call after COMMIT only."""
+        for message in messages:
+            if isinstance(message.token, DoorToken):
+                message.token.request.durable()
+
+    def close(self) -> None:
+        """Send what answers are left, and listen no more."""
+        self._closing = True
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._ended.set)
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    # -- the network thread -------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except Exception:  # noqa: BLE001 - a bug here must not end what comes by the broker
+            # who sends readings by HTTP hears that nobody listens; the broker's go on
+            _log.exception("the door for readings by HTTP has failed")
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        if self._closing:
+            return
+        listener = await self._listener()
+        if listener is None:
+            return
+        tasks: set[asyncio.Task[None]] = set()
+
+        async def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None  # noqa: S101 - it runs in one
+            tasks.add(task)
+            try:
+                await self._answer(reader, writer)
+            finally:
+                tasks.discard(task)
+                writer.close()
+
+        server = await asyncio.start_unix_server(accepted, sock=listener)
+        _log.info("readings may come by HTTP", socket=str(self._path))
+        try:
+            await self._ended.wait()
+        finally:
+            server.close()
+            self._path.unlink(missing_ok=True)
+            if tasks:
+                # what is durable was answered before; what waits is told that it was not taken
+                with self._lock:
+                    left, self._waiting = list(self._waiting), deque()
+                for one in left:
+                    one.is_abandoned = True
+                await asyncio.wait(tasks, timeout=_LAST_ANSWERS_S)
+
+    async def _listener(self) -> socket.socket | None:
+        """Listen, as soon as no other process does."""
+        is_logged = False
+        while not self._closing:
+            try:
+                return _listening(self._path)
+            except OSError as error:
+                if not is_logged:
+                    is_logged = True
+                    _log.warning(
+                        "readings cannot come by HTTP yet",
+                        socket=str(self._path),
+                        reason=error.strerror or str(error),
+                    )
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), _LOOK_S)
+        return None
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one question; a client that goes away before has no answer."""
+        try:
+            question = await read_question(reader)
+            answer = self._refusal(question)
+            if answer is None:
+                try:
+                    data = await reader.readexactly(question.body_bytes)
+                finally:
+                    self._reading_bytes -= question.body_bytes
+                answer = await self._taken(question, data, reader)
+        except (OSError, EOFError, ValueError):
+            return
+        metrics.ingest_http_requests.labels(question.form, answer.outcome).inc()
+        _count(question, answer)
+        with contextlib.suppress(OSError):
+            writer.write(answer_bytes(answer))
+            await writer.drain()
+
+    def _refusal(self, question: Question) -> Answer | None:
+        """Return why a body is not even read."""
+        if question.body_bytes > self._max_bytes:
+            detail = (
+                f"the body has more than {self._max_bytes} bytes; send less at once, or raise"
+                " TONNE_READINGS_BODY_BYTES"
+            )
+            return Answer(outcome="too-large", detail=detail)
+        with self._lock:
+            if time.monotonic() - self._asked_at > _SILENT_S:
+                return Answer(outcome="unable", detail=_SILENT)
+            in_hand = self._waiting_bytes + self._reading_bytes
+        if in_hand and in_hand + question.body_bytes > _WAITING_BYTES:
+            return Answer(outcome="busy", detail=_BUSY)
+        self._reading_bytes += question.body_bytes
+        return None
+
+    async def _taken(self, question: Question, data: bytes, reader: asyncio.StreamReader) -> Answer:
+        """Hand a body to the pipeline and wait until all of it is durable."""
+        received_at = datetime.now(UTC)
+        loop = asyncio.get_running_loop()
+        verdicts: asyncio.Future[Verdicts] = loop.create_future()
+
+        def durable(answer: Verdicts) -> None:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(_settle, verdicts, answer)
+
+        try:
+            records = body.read(question, data, max_bytes=self._max_bytes)
+            taken = request(records, received_at, durable)
+        except UnusableBodyError as error:
+            return Answer(outcome="unusable", detail=str(error))
+        except TooLargeBodyError as error:
+            return Answer(outcome="too-large", detail=str(error))
+        if not taken.waiting:
+            taken.not_durable = 1
+            taken.durable()
+            return _with(await verdicts)
+        with self._lock:
+            self._waiting.append(taken)
+            self._waiting_bytes += taken.payload_bytes
+        self._nudge()
+        gone = asyncio.ensure_future(reader.read(1))
+        ended = asyncio.ensure_future(self._ended.wait())
+        try:
+            await asyncio.wait((verdicts, gone, ended), return_when=asyncio.FIRST_COMPLETED)
+            if not verdicts.done() and ended.done():
+                # the pipeline has finished what it had in hand, and told it by now
+                await asyncio.sleep(0)
+            if verdicts.done():
+                return _with(verdicts.result())
+        finally:
+            gone.cancel()
+            ended.cancel()
+            taken.is_abandoned = True
+        if ended.done() and taken.is_untouched:
+            return Answer(outcome="unable", detail="ingest is being stopped")
+        raise EOFError
+
+
+def _with(verdicts: Verdicts) -> Answer:
+    return Answer(outcome="taken", verdicts=verdicts)
+
+
+def _settle(future: asyncio.Future[Verdicts], verdicts: Verdicts) -> None:
+    if not future.done():
+        future.set_result(verdicts)
+
+
+def _count(question: Question, answer: Answer) -> None:
+    verdicts = answer.verdicts
+    if verdicts is not None:
+        for result, number in (
+            ("new", verdicts.new),
+            ("repeated", verdicts.repeated),
+            ("replaced", verdicts.replaced),
+            ("refused", verdicts.refused),
+        ):
+            if number:
+                metrics.ingest_http_readings.labels(question.form, result).inc(number)
+
+
+def _listening(path: Path) -> socket.socket:
+    """Listen at a path.
+
+    :raises OSError: another process does, or may not here.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            # what a process that was killed left
+            path.unlink(missing_ok=True)
+        else:
+            raise OSError(0, "another ingest listens there; this one takes over when it ends")
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(str(path))
+        # who shares the group may speak: the API may run as another user than ingest
+        path.chmod(0o660)
+        listener.listen(128)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
