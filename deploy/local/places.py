@@ -107,6 +107,8 @@ class Places:
             "TONNE_API_AUTH": "off",
             "TONNE_API_HOST": "127.0.0.1",
             "TONNE_WEBHOOK_PRIVATE": "allow",
+            # ingest has an account here, which unknown devices are not looked for with
+            **({"TONNE_DISCOVERY_URL": settings.mqtt} if self.own_broker else {}),
             **os.environ,
             "TONNE_LOCAL_DIR": str(self.local_dir),
         }

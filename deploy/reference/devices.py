@@ -39,7 +39,8 @@ def _index(known: list[Family]) -> str:
         " file, and each channel says `from` where in the payload its value stands. Here is a whole"
         " file for each of these families, tested with the messages that their makers document:"
         " `tonne devices examples` lists them, `tonne devices examples NAME > facility.yaml` is"
-        " where to begin.",
+        " where to begin. A device that is heard at the broker, tonne [discovers](discover.md)"
+        " without a file.",
         table(
             ("family", "name", "reads", "kind"),
             (

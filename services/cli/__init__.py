@@ -94,7 +94,7 @@ PARTS: Final = {
     "devices": Part(
         "services.cli.devices",
         "app",
-        "Manage broker accounts of devices, list unregistered ones, and print examples.",
+        "Discover devices, print examples, list unregistered ones, and manage broker accounts.",
     ),
     "quarantine": Part(
         "services.cli.quarantine", "app", "List, replay and discard refused messages."

@@ -33,11 +33,12 @@ _SECRET_BYTES: Final = 24
 _BCRYPT_ROUNDS: Final = 5
 _PBKDF2_ROUNDS: Final = 101
 
-#: tonne's own accounts: one reads everything, one publishes alerts and totals, with one somebody
-#: publishes values of factors that every facility can use, and one hears totals. Unlike the names
-#: of devices, these and the name for anonymous clients have no dot.
+#: tonne's own accounts: one reads everything, one publishes alerts and totals, one hears of unknown
+#: devices, with one somebody publishes values of factors that every facility can use, and one hears
+#: totals. Unlike the names of devices, these and that for anonymous clients have no dot.
 INGEST: Final = "tonne-ingest"
 NOTIFY: Final = "tonne-notify"
+DISCOVERY: Final = "tonne-discovery"
 FACTORS: Final = "tonne-factors"
 HOME_ASSISTANT: Final = "home-assistant"
 ANYBODY: Final = "anybody"
@@ -80,6 +81,14 @@ def own_accounts() -> list[Account]:
         # what of totals a notifier before this one published, it is told by the broker
         Account(user=NOTIFY, topics=[_ALERTS, _TOTALS, _DISCOVERY], heard=[_TOTALS]),
     ]
+
+
+def discovery_account() -> Account:
+    """Create the account that unknown devices are looked for with.
+
+    A broker may give each account one client id, so that ingest's would not do.
+    """
+    return Account(user=DISCOVERY, topics=[], heard=["#"])
 
 
 def home_assistant_account() -> Account:
@@ -172,7 +181,9 @@ def _nats_user(account: Account) -> str:
         heard = ", ".join(_nats_text(subject) for subject in sorted(subjects(account.heard)))
         # the server delivers QoS 1 messages by $MQTT.sub
         subscribe = f'[{heard}, "$MQTT.sub.>"]' if heard else '{deny: ">"}'
-        parts.append(f"permissions: {{publish: [{allowed}], subscribe: {subscribe}}}")
+        # an empty list would allow everything
+        publish = f"[{allowed}]" if allowed else '{deny: ">"}'
+        parts.append(f"permissions: {{publish: {publish}, subscribe: {subscribe}}}")
         parts.append('allowed_connection_types: ["MQTT", "MQTT_WS"]')
     return f"{{{', '.join(parts)}}}"
 

@@ -1,4 +1,4 @@
-"""``tonne devices``: broker accounts, devices that nobody registered, and example files."""
+"""``tonne devices``: unknown devices, example files, and broker accounts."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from services.cli import process
 from services.cli.device_accounts import (
     Account,
     UnfitIdError,
+    discovery_account,
     factors_account,
     for_mosquitto,
     for_nats,
@@ -24,6 +25,7 @@ from services.cli.device_accounts import (
 )
 from services.cli.device_examples import examples
 from services.cli.device_names import chosen
+from services.cli.discovered_devices import adopt, discover, dismiss
 from services.cli.errors import clear_errors, failure
 from services.cli.listing import AsJson, show, show_rest
 from services.cli.process import database
@@ -34,8 +36,11 @@ from services.ingest.route import SHARED_SERIES
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Manage broker accounts of devices, list unregistered ones, and print examples.",
+    help="Discover devices, print examples, list unregistered ones, and manage broker accounts.",
 )
+app.command()(discover)
+app.command()(adopt)
+app.command()(dismiss)
 
 _COLUMNS: Final = ("facility", "id", "messages", "first", "last", "topic")
 
@@ -49,7 +54,7 @@ class Broker(StrEnum):
 
 @app.callback()
 def _group() -> None:
-    """Manage broker accounts of devices, list unregistered ones, and print examples."""
+    """Discover devices, print examples, list unregistered ones, and manage broker accounts."""
 
 
 app.command()(examples)
@@ -106,7 +111,7 @@ def credentials(
         registered = read.devices(connection)
     known = registered.by_name
     some = bool(device or facility)
-    accounts = [] if some else [*own_accounts(), shared_factors_account(), home_assistant_account()]
+    accounts = [] if some else _not_of_devices()
     if not device:
         accounts += _of_factors(facility, registered)
     for known_device in _chosen(device, facility, known):
@@ -131,6 +136,15 @@ def credentials(
     say("# ---- passwords, shown this once")
     for account in accounts:
         say(f"{account.user} {account.password}")
+
+
+def _not_of_devices() -> list[Account]:
+    return [
+        *own_accounts(),
+        discovery_account(),
+        shared_factors_account(),
+        home_assistant_account(),
+    ]
 
 
 def _chosen(

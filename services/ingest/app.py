@@ -26,6 +26,7 @@ from services.ingest.database import (
     DataRefusedError,
     StoppedError,
 )
+from services.ingest.discovery.composition import composed
 from services.ingest.pipeline import Pipeline
 from services.ingest.sources.http.listener import DoorUnusableError, HttpDoor
 from services.ingest.sources.mqtt.source import MqttSource
@@ -43,10 +44,14 @@ def run(settings: Settings) -> int:
     shutdown.install()
     try:
         pipeline = _compose(settings, shutdown)
+        discovery = composed(settings, pipeline)
         gc.set_threshold(*COLLECT_AFTER)
         _serve_metrics(settings)
         _log.info("ingest starts")
-        pipeline.run()
+        try:
+            pipeline.run(discovery.start)
+        finally:
+            discovery.stop()
     except (
         BrokerTlsError,
         BrokerUrlError,

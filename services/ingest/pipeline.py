@@ -7,7 +7,7 @@ replayed from quarantine, if that was asked for.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -94,8 +94,19 @@ class Pipeline:
         )
         self._measures = Measures()
 
-    def run(self) -> None:
+    def is_taken(self, topic: str) -> bool:
+        """Whether messages at a topic are of registered devices, or of those of before."""
+        return self._registry.directory.takes(topic)
+
+    @property
+    def correction_s(self) -> float:
+        """What is to be added to a time that this machine told."""
+        return self._clock.correction_s
+
+    def run(self, begun: Callable[[], None] | None = None) -> None:
         """Turn until a stop is asked for; what is in hand is finished and acknowledged.
+
+        ``begun`` is called once the registry is known.
 
         :raises SourceError, DatabaseUnusableError: it cannot go on; the process must end.
         """
@@ -104,6 +115,8 @@ class Pipeline:
             self._database.run(self._begin)
             if self._door is not None:
                 self._door.start()
+            if begun is not None:
+                begun()
             while not self._shutdown.requested:
                 self.run_once()
             while self._queue.busy:

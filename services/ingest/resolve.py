@@ -114,6 +114,7 @@ class Directory:
         self.retired_topics = frozenset(unheard)
         self._by_device_topic |= unheard
         self._retired_patterns = list(filter(fleets.is_pattern, unheard))
+        self._patterns = list(filter(fleets.is_pattern, self.own_topics | self.retired_topics))
 
     def _share(self, topic: str, device: read.Device, publisher: Publisher) -> Publisher | None:
         """Let a device share a topic by its ids; what refuses all there if that cannot be."""
@@ -132,6 +133,14 @@ class Directory:
     def publisher(self, facility: str, device: str) -> Publisher | None:
         """Return what a device is at its native topic; None: there is no such device."""
         return self._publishers.get((facility, device))
+
+    def takes(self, topic: str) -> bool:
+        """Whether a topic is one of devices, or was of a retired facility; nothing is cached."""
+        return (
+            topic in self.own_topics
+            or topic in self.retired_topics
+            or any(fleets.covers(pattern, topic) for pattern in self._patterns)
+        )
 
     def destination(self, topic: str) -> Destination:
         """Return what to do with a message at ``topic``."""

@@ -47,24 +47,24 @@ class BrokerUrl:
         return f"{self.host}:{self.port}"
 
 
-def parse(url: str) -> BrokerUrl:
-    """Take the URL apart.
+def parse(url: str, *, setting: str = "TONNE_MQTT_URL") -> BrokerUrl:
+    """Take the URL of a setting apart.
 
     :raises BrokerUrlError: the scheme is none of those that brokers have, or the host is missing.
     """
     if url.partition("://")[0].lower() not in _SCHEMES:
         *others, last = [f"{scheme}://" for scheme in _SCHEMES]
-        raise BrokerUrlError(f"TONNE_MQTT_URL must begin with {', '.join(others)} or {last}")
+        raise BrokerUrlError(f"{setting} must begin with {', '.join(others)} or {last}")
     if unclear(url):
-        raise BrokerUrlError(f"TONNE_MQTT_URL {ADVICE}")
+        raise BrokerUrlError(f"{setting} {ADVICE}")
     parts = urlsplit(url)
     protocol, transport, tls, default_port = _SCHEMES[parts.scheme]
     try:
         port = parts.port or default_port
     except ValueError:
-        raise BrokerUrlError("TONNE_MQTT_URL: a port is a number from 0 to 65535") from None
+        raise BrokerUrlError(f"{setting}: a port is a number from 0 to 65535") from None
     if not parts.hostname:
-        raise BrokerUrlError("TONNE_MQTT_URL names no host")
+        raise BrokerUrlError(f"{setting} names no host")
     return BrokerUrl(
         host=parts.hostname,
         port=port,

@@ -118,6 +118,34 @@ ingest_http_readings = Counter(
     ["form", "result"],
     registry=ingest_registry,
 )
+discovery_messages = Counter(
+    "tonne_ingest_discovery_messages",
+    "Messages that discovery heard; result: taken (a registered device's), without_numbers,"
+    " learned, or no_room (for another unknown device).",
+    ["result"],
+    registry=ingest_registry,
+)
+discovery_rested_seconds = Counter(
+    "tonne_ingest_discovery_rested_seconds",
+    "Time in which discovery did not listen, because the broker carries more than"
+    " TONNE_DISCOVERY_MESSAGES_PER_S.",
+    registry=ingest_registry,
+)
+discovery_candidates = Gauge(
+    "tonne_ingest_discovery_candidates",
+    "Unknown devices that nobody has adopted or dismissed.",
+    registry=ingest_registry,
+)
+discovery_evicted = Counter(
+    "tonne_ingest_discovery_evicted",
+    "Unknown devices that made room for others.",
+    registry=ingest_registry,
+)
+discovery_let_go = Counter(
+    "tonne_ingest_discovery_let_go",
+    "Messages of unknown devices that made room for newer ones: they cannot be replayed.",
+    registry=ingest_registry,
+)
 
 # -- aggregator -------------------------------------------------------------------------------
 

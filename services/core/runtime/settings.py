@@ -88,6 +88,28 @@ class Settings(BaseSettings):
     mqtt_tls_key: Path | None = Field(
         None, description="its private key, PEM, without a passphrase"
     )
+    discovery_topics: str = Field(
+        "#",
+        min_length=1,
+        description="topics that devices which nobody registered are looked for at, MQTT filters,"
+        " comma separated; `off`: none. What registered devices send is not looked at",
+    )
+    discovery_url: SecretStr | None = Field(
+        None,
+        description="broker and account that they are looked for with, by MQTT; if not set that of"
+        " `TONNE_MQTT_URL` where it names no user. An account that the broker gives one client id"
+        " must not be ingest's",
+    )
+    discovery_messages_per_s: int = Field(
+        200,
+        ge=1,
+        le=10_000,
+        description="messages that discovery hears in the mean; a broker that carries more is"
+        " listened to for a part of the time",
+    )
+    discovery_candidates: int = Field(
+        200, ge=1, le=5000, description="unknown devices that are remembered; others make room"
+    )
     api_host: str = Field("127.0.0.1", description="address that the API listens on")
     api_port: int = Field(8000, ge=1, le=65535, description="port that the API listens on")
     api_auth: Literal["required", "off"] = Field(

@@ -200,7 +200,8 @@ def test_a_device_speaks_for_itself_alone(
     del registered
     with guarding(broker, guarded) as there:
         assert set(there.passwords) == {
-            "tonne-ingest", "tonne-notify", "tonne-factors", "home-assistant", "linz._factors",
+            "tonne-ingest", "tonne-notify", "tonne-discovery", "tonne-factors", "home-assistant",
+            "linz._factors",
             "graz._factors", "graz.cems-1", "linz.cems-1", "linz.cems-2", "linz.pow1",
         }  # fmt: skip
         with there.listening():
@@ -231,6 +232,7 @@ def test_a_device_speaks_for_itself_alone(
                 ("linz._factors", "emissions/_shared/factors/zone-fr/values", b"forged"),
                 ("graz._factors", "emissions/_shared/factors/zone-de/values", b"forged"),
                 ("tonne-factors", "emissions/linz/factors/grid-at/values", b"forged"),
+                ("tonne-discovery", "emissions/linz/cems-1/readings", b"forged"),
                 ("linz._factors", "emissions/linz/factors/grid-at/values", b"own"),
                 ("graz._factors", "emissions/_shared/factors/zone-fr/values", b"granted"),
                 ("tonne-factors", "emissions/_shared/factors/zone-de/values", b"own"),
@@ -421,7 +423,7 @@ def test_no_device_gets_the_account_of_tonne(database_url: str, name: str) -> No
     with psycopg.connect(database_url) as connection:
         connection.execute("UPDATE device SET slug = %s WHERE slug = 'pow1'", (name,))
     users = [line.split()[0] for line in passwords_of(made("--broker", "mosquitto"))]
-    own = {"tonne-ingest", "tonne-notify", "tonne-factors", "home-assistant"}
+    own = {"tonne-ingest", "tonne-notify", "tonne-discovery", "tonne-factors", "home-assistant"}
     own |= {"linz._factors", "graz._factors"}
     assert len(users) == len(set(users))
     assert set(users) == {"graz.cems-1", "linz.cems-1", "linz.cems-2", f"linz.{name}"} | own

@@ -22,3 +22,6 @@ ARCHIVE: Final = 0x746F6E61
 
 #: With a series' id: whoever writes values of a factor by the hour.
 FACTOR_SERIES: Final = 0x746F6E68
+
+#: Of a session: the ingest that notes devices which nobody registered.
+CANDIDATES: Final = 0x746F6E63

@@ -14,6 +14,7 @@ from services.core.store.schema import (
     alert_tables,
     archive,
     audit_tables,
+    candidate_tables,
     electricity_tables,
     factor_series_tables,
     file_tables,
@@ -67,6 +68,9 @@ _CONFIGURE: dict[str, tuple[str, ...]] = {
     alert_tables.alert_comment.name: ("INSERT",),
     "recompute": ("INSERT", "UPDATE"),
     "replay_request": ("INSERT",),
+    # it is adopted or dismissed; what is learned of it is ingest's
+    candidate_tables.device_candidate.name: ("UPDATE",),
+    candidate_tables.candidate_message.name: ("DELETE",),
 }
 
 #: Tables each role may write; every role may read all but the API keys' digests.
@@ -83,6 +87,9 @@ WRITES: dict[str, dict[str, tuple[str, ...]]] = {
         "touched": ("INSERT",),
         "quarantine": ("INSERT", "UPDATE", "DELETE"),
         "device": ("UPDATE",),
+        # nothing of these counts before somebody adopts it
+        candidate_tables.device_candidate.name: ("INSERT", "UPDATE", "DELETE"),
+        candidate_tables.candidate_message.name: ("INSERT", "DELETE"),
         "broker_session": ("SELECT", "INSERT", "UPDATE"),
         "process_progress": ("INSERT", "UPDATE", "DELETE"),
     },

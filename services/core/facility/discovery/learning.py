@@ -1,0 +1,121 @@
+"""What is learned of a device from message to message: each number's course, and its announcement.
+
+Bounded, and written as JSON between two messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from services.core.facility.discovery.home_assistant import Announced
+from services.core.facility.discovery.payloads import TimePlace
+
+#: Numbers that are followed of one device.
+MAX_SERIES: Final = 80
+_MAX_TOPICS: Final = 40
+
+Key = tuple[str, str]
+"""Topic, and path in its payload."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Series:
+    """A number at one place, as it went on; times in seconds since the epoch."""
+
+    topic: str
+    #: JMESPath, or the name of a record or channel where the format has one
+    path: str
+    #: messages that had it
+    count: int = 0
+    first: float | None = None
+    last: float | None = None
+    rises: int = 0
+    falls: int = 0
+    #: of the falls, those to less than half: a register that begins again
+    restarts: int = 0
+    first_s: float | None = None
+    last_s: float | None = None
+    #: as the device announces it, or the payload says; empty: it does not
+    name: str = ""
+    unit: str | None = None
+    device_class: str | None = None
+    state_class: str | None = None
+
+    def take(self, value: float, arrived_s: float) -> None:
+        """Take the next value."""
+        if self.last is None:
+            self.first, self.first_s = value, arrived_s
+        elif value > self.last:
+            self.rises += 1
+        elif value < self.last:
+            self.falls += 1
+            self.restarts += value < self.last / 2
+        self.count += 1
+        self.last, self.last_s = value, arrived_s
+
+    @property
+    def interval_s(self) -> float | None:
+        """How far apart its values came, in the mean; None: there are too few."""
+        if self.count < 2 or self.first_s is None or self.last_s is None:
+            return None
+        return (self.last_s - self.first_s) / (self.count - 1)
+
+
+@dataclass(kw_only=True, slots=True)
+class Learned:
+    """All that is known of a device that nobody registered."""
+
+    series: dict[Key, Series] = field(default_factory=dict)
+    #: by topic
+    times: dict[str, TimePlace] = field(default_factory=dict)
+
+    def take(
+        self,
+        topic: str,
+        numbers: Mapping[str, float],
+        arrived_s: float,
+        *,
+        time: TimePlace | None = None,
+        units: Mapping[str, str] | None = None,
+    ) -> None:
+        """Take the numbers of a message, each by its place."""
+        for path, value in numbers.items():
+            series = self._series(topic, path)
+            if series is not None:
+                series.take(value, arrived_s)
+                series.unit = (units or {}).get(path, series.unit)
+        if time is not None and (topic in self.times or len(self.times) < _MAX_TOPICS):
+            self.times[topic] = time
+
+    def announce(self, sensor: Announced) -> None:
+        """Take what a device announces of a number, whether that was heard or not."""
+        series = self._series(sensor.topic, sensor.path)
+        if series is not None:
+            series.name, series.unit = sensor.name, sensor.unit
+            series.device_class, series.state_class = sensor.device_class, sensor.state_class
+
+    def _series(self, topic: str, path: str) -> Series | None:
+        series = self.series.get((topic, path))
+        if series is None and len(self.series) < MAX_SERIES:
+            series = self.series[topic, path] = Series(topic=topic, path=path)
+        return series
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON has it; what is not known is left out."""
+        series = [
+            {name: value for name, value in asdict(one).items() if value not in (None, "")}
+            for one in self.series.values()
+        ]
+        return {"series": series, "times": {t: asdict(p) for t, p in self.times.items()}}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Learned:
+        """Read what :meth:`as_json` wrote."""
+        series = [Series(**one) for one in document.get("series", ())]
+        times = document.get("times", {})
+        return cls(
+            series={(one.topic, one.path): one for one in series},
+            times={topic: TimePlace(**place) for topic, place in times.items()},
+        )

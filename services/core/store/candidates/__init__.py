@@ -1,0 +1,1 @@
+"""Devices that nobody registered: noted by ingest, decided on by people. Nothing of them counts."""
