@@ -1,8 +1,8 @@
 """Every example in the documentation: a fenced block, with what is to be done with it.
 
 A comment before the fence says where an example is not what its language is done with by itself:
-``<!-- example: not run, WHY -->``, ``<!-- example: an answer -->`` or
-``<!-- example: a message at TOPIC -->``.
+``<!-- example: not run, WHY -->``, ``<!-- example: an answer -->``,
+``<!-- example: a table file -->`` or ``<!-- example: a message at TOPIC -->``.
 """
 
 from __future__ import annotations
@@ -51,10 +51,16 @@ class Example:
         return not self.mark.startswith("not run, ")
 
     @property
+    def is_table_file(self) -> bool:
+        """Whether it is a table file, as ``tonne import --table`` takes it."""
+        return self.mark == "a table file"
+
+    @property
     def is_facility_file(self) -> bool:
         """Whether it is a whole facility file, as ``tonne apply`` takes it."""
         return (
             self.language == "yaml"
+            and not self.is_table_file
             and re.search(r"^facility:", self.text, re.MULTILINE) is not None
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -10,6 +11,8 @@ from pydantic import BaseModel
 from deploy.reference.markdown import code, page, table
 from services.core.facility.fields import Part
 from services.core.facility.headings import anchor, headings, keys
+from services.core.facility.model import FacilityFile
+from services.core.facility.table_file import TableFile
 from services.core.timeline import durations
 
 #: Stands for the links to the parts until their places are known.
@@ -36,6 +39,22 @@ devices:
       - {id: import, quantity: energy, unit: kWh, kind: counter, max_rate: 5000}
 sources:
   - {id: grid, scope: 2, method: activity, input: main-meter.import, factor: grid-gb}
+```"""
+
+_TABLE_EXAMPLE = """\
+<!-- example: a table file -->
+```yaml
+facility: linz
+encoding: cp1252
+separator: ";"
+skip: 2
+number: comma
+time: {column: [Datum, Uhrzeit], format: "%d.%m.%Y %H:%M", timezone: Europe/Vienna}
+values:
+  - channel: meter-grid.import-energy
+    column: Wirkenergie (kWh)
+    unit: kWh
+    quality: {column: Status, map: {W: good, E: uncertain}}
 ```"""
 
 
@@ -67,24 +86,37 @@ def page_of_facility_file() -> str:
         " UTC; a time without an offset is one of UTC, and `tonne apply` says so. A *slug* is"
         " `[a-z0-9][a-z0-9-]{0,62}`.",
         _EDITORS,
-        *(_section(part, heading) for part, heading in headings().items()),
+        *_sections(FacilityFile),
     )
 
 
-def _section(part: type[BaseModel], heading: str) -> str:
+def page_of_table_file() -> str:
+    """Return the page: each part of a table file with its keys, values and defaults."""
+    return page(
+        "Table file",
+        "A table file says what stands where in the files of a utility or a logger, for"
+        " `tonne import --table` ([how to](../howto/import.md)). It is YAML or JSON.",
+        _TABLE_EXAMPLE,
+        *_sections(TableFile),
+    )
+
+
+def _sections(file: type[BaseModel]) -> list[str]:
+    of_part = headings(file)
+    return [_section(part, of_part) for part in of_part]
+
+
+def _section(part: type[BaseModel], of_part: Mapping[type[BaseModel], str]) -> str:
     said = " ".join((part.__doc__ or "").split("\n\n")[0].split())
     rows = []
     for key, field in keys(part):
         values, parts, _ = _values(_kind(field))
-        links = " or ".join(f"[{title}](#{anchor(title)})" for title in map(_heading, parts))
+        titles = [of_part[inner] for inner in parts]
+        links = " or ".join(f"[{title}](#{anchor(title)})" for title in titles)
         shown = values.replace(_PART, links)
         rows.append((code(key), shown, _default(field, values), field.description))
     header = ("key", "value", "default", "meaning")
-    return f"## {heading}\n\n{said}\n\n" + table(header, rows)
-
-
-def _heading(part: type[BaseModel]) -> str:
-    return headings()[part]
+    return f"## {of_part[part]}\n\n{said}\n\n" + table(header, rows)
 
 
 def _kind(field: Any) -> Any:

@@ -31,6 +31,7 @@ def pages() -> dict[str, str]:
     reference = {
         "facility-file.md": facility.page_of_facility_file(),
         "mapping-keys.md": mapping_keys.page_of_mapping_keys(),
+        "table-file.md": facility.page_of_table_file(),
         "settings.md": settings.page_of_settings(),
         "cli.md": command_line.page_of_commands(),
         "http-api.md": http.page_of_calls(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -12,19 +12,22 @@ import typer
 
 from services.cli import process
 from services.cli.errors import clear_errors, failure
+from services.cli.files import read_file
 from services.cli.listing import show_json
 from services.cli.progress import progress
 from services.cli.say import amount, say
+from services.core.facility.table_file import TableFile, parse_table
 from services.core.runtime.settings import Settings
 from services.core.runtime.shutdown import Shutdown
 from services.core.store.database.connect import connect
 from services.core.store.packing.days import DamagedDayError
 from services.ingest import stated_bounds
 from services.ingest.database import Database, DatabaseUnusableError, StoppedError
-from services.ingest.files import csv_rows
+from services.ingest.files import formats
+from services.ingest.files.formats import Reading
 from services.ingest.files.importer import MISSHAPEN, Importer
 from services.ingest.files.report import Report
-from services.ingest.files.rows import FileRows, Misshapen, Names, Stated, UnusableFileError
+from services.ingest.files.rows import Names, Stated, UnusableFileError
 from services.ingest.stated_bounds import UnusableSettingError
 
 #: Refused rows that are printed.
@@ -33,7 +36,8 @@ _SHOWN: Final = 20
 
 def import_readings(
     files: Annotated[
-        list[Path], typer.Argument(help="CSV (.csv, .csv.gz) or Parquet with a header line")
+        list[Path],
+        typer.Argument(help="CSV, Parquet or XLSX with a header line, or Green Button (.xml)"),
     ],
     *,
     facility: Annotated[
@@ -50,6 +54,10 @@ def import_readings(
         str | None,
         typer.Option(help="unit of the values, where a file has no such column; default: stored"),
     ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(help="table file: what stands where in files that are not tonne's own"),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="check and count everything, and store nothing")
     ] = False,
@@ -58,14 +66,18 @@ def import_readings(
     """Import readings from files; the same file again takes nothing twice.
 
     Columns: time, facility, device, channel, value, unit, quality; or time and a column for each
-    DEVICE.CHANNEL. What cannot be stored goes to quarantine, and exit code 1 says so. What an
-    interruption leaves out is stored when the same files are imported again.
+    DEVICE.CHANNEL. Any other table, such as a utility's, is understood by a table file. What cannot
+    be stored goes to quarantine, and exit code 1 says so. What an interruption leaves out is stored
+    when the same files are imported again.
     """
     shutdown = Shutdown()
     names = Names()
     stated = Stated(facility=facility, device=device, channel=channel, unit=unit)
-    with clear_errors(UnusableSettingError, DatabaseUnusableError, DamagedDayError):
+    with clear_errors():
         settings = process.settings("import")
+    read_table = None if table is None else _table(table, settings)
+    reading = Reading(stated=stated, names=names, table=read_table)
+    with clear_errors(UnusableSettingError, DatabaseUnusableError, DamagedDayError):
         # says what is wrong with it, where ingest would wait
         connect(settings.database, process="ingest", role="tonne_ingest").close()
         with _importer(settings, shutdown, names, trial=dry_run) as importer:
@@ -74,7 +86,7 @@ def import_readings(
             try:
                 with shutdown.installed(), progress("importing", sum(map(_size, files))) as advance:
                     complete = importer.run(
-                        (str(file), _rows(file, stated, names, advance)) for file in files
+                        (str(file), formats.read(file, reading, advance)) for file in files
                     )
             except StoppedError:
                 complete = False
@@ -108,46 +120,22 @@ def _importer(
         )
 
 
+def _table(path: Path, settings: Settings) -> TableFile:
+    table = read_file(
+        path,
+        lambda text: parse_table(text, max_bytes=settings.file_bytes),
+        max_bytes=settings.file_bytes,
+    )
+    if table is None:
+        raise failure("nothing was imported; correct the lines above and import again")
+    return table
+
+
 def _size(file: Path) -> int:
     try:
         return file.stat().st_size
     except OSError as error:
         raise failure(f"{file}: cannot be read: {error.strerror or error}") from None
-
-
-def _rows(
-    file: Path, stated: Stated, names: Names, advance: Callable[[int], None]
-) -> Iterator[FileRows | Misshapen]:
-    """Read a file by its name's ending; an error names the file."""
-    try:
-        yield from _reader(file)(file, stated, names, advance)
-    except UnusableFileError as error:
-        raise UnusableFileError(f"{file}: {error}") from None
-    except OSError as error:
-        raise UnusableFileError(f"{file}: cannot be read: {error.strerror or error}") from None
-
-
-def _reader(file: Path) -> Callable[..., Iterator[FileRows | Misshapen]]:
-    if file.name.endswith((".csv", ".csv.gz")):
-        return csv_rows.read
-    if file.suffix == ".parquet":
-        return _parquet
-    raise UnusableFileError("its name must end in .csv, .csv.gz or .parquet")
-
-
-def _parquet(
-    file: Path, stated: Stated, names: Names, advance: Callable[[int], None]
-) -> Iterator[FileRows | Misshapen]:
-    try:
-        from services.ingest.files import parquet_rows  # noqa: PLC0415 - 170 MB, for who has such a file
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "pyarrow":
-            raise
-        raise UnusableFileError(
-            "Parquet needs pyarrow, which is not installed; install tonne with its extra parquet,"
-            " or import a CSV"
-        ) from None
-    return parquet_rows.read(file, stated, names, advance)
 
 
 def _show(report: Report, *, took_s: float, dry_run: bool, as_json: bool = False) -> None:

@@ -23,6 +23,7 @@ from services.cli import app as tonne_app
 from services.core.facility import activity_file, factor_file, value_file
 from services.core.facility.file import parse
 from services.core.facility.organisation_file import is_of_organisation, parse_organisation
+from services.core.facility.table_file import parse_table
 from services.ingest import route
 from tests.contract.ingest.formats.station import station_of
 from tests.examples import PAGES, ROOT, Example, all_examples, examples_of
@@ -78,6 +79,9 @@ def test_every_example_is_one_that_is_checked(page: Any) -> None:
 def test_a_facility_file_is_taken_whole_and_so_is_a_part_of_one(example: Example) -> None:
     if example.is_facility_file:
         parse(example.text)
+        return
+    if example.is_table_file:
+        parse_table(example.text)
         return
     if is_of_organisation(example.text):
         parse_organisation(example.text)

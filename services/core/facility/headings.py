@@ -29,10 +29,10 @@ _SEVERAL: Final = (tuple, list)
 
 
 @cache
-def headings() -> dict[type[BaseModel], str]:
-    """Return the heading of each part, in the order of the page: from the file's top down."""
+def headings(file: type[BaseModel] = FacilityFile) -> dict[type[BaseModel], str]:
+    """Return the heading of each part of a file, in the order of the page: from its top down."""
     paths: dict[type[BaseModel], str] = {}
-    _add(FacilityFile, "", paths)
+    _add(file, "", paths)
     return {part: _heading(part, path) for part, path in paths.items()}
 
 

@@ -39,7 +39,8 @@ def word(value: Any) -> str | None:
     return None
 
 
-def _words(value: object) -> object:
+def keys_as_words(value: object) -> object:
+    """Return a map whose keys are words."""
     return {word(k): v for k, v in value.items()} if isinstance(value, dict) else value
 
 
@@ -211,7 +212,9 @@ class Quality(Part):
         ),
     )
     map: Annotated[
-        dict[Word, QualityName], BeforeValidator(_words), Field(min_length=1, max_length=1000)
+        dict[Word, QualityName],
+        BeforeValidator(keys_as_words),
+        Field(min_length=1, max_length=1000),
     ] = Field(
         examples=[{"ok": "good", "error": "bad"}],
         description=(
@@ -248,7 +251,9 @@ class UnitFrom(Part):
             " is in the channel's unit."
         ),
     )
-    map: Annotated[dict[Word, str], BeforeValidator(_words), Field(max_length=1000)] | None = Field(
+    map: (
+        Annotated[dict[Word, str], BeforeValidator(keys_as_words), Field(max_length=1000)] | None
+    ) = Field(
         None,
         examples=[{"KWH": "kWh"}],
         description=(

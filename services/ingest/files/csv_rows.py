@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice, repeat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import repeat
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import numpy as np
 
 from services.ingest.decode.instant import parse_number, parse_text
-from services.ingest.files import rows
+from services.ingest.files import csv_lines, rows
+from services.ingest.files.csv_lines import Form, Lines
 from services.ingest.files.rows import (
     NO_TIME,
     UNSTATED,
@@ -28,13 +28,8 @@ from services.ingest.files.rows import (
     UnusableFileError,
 )
 
-#: Lines that are read at once: few enough for a processor's cache.
-_LINES: Final = 2000
-
 #: Texts of times that are remembered: those of one time stand beside each other in most files.
 _MAX_TIMES: Final = 500_000
-
-_SEPARATORS: Final = ",;\t"
 
 _Lines = list[list[str]]
 
@@ -62,15 +57,7 @@ def read(
     :raises UnusableFileError: it is no such file.
     :raises OSError: it cannot be read.
     """
-    try:
-        with path.open("rb") as file, _text(path, file) as text:
-            yield from _rows(text, file.tell, stated, names, advance)
-    except UnicodeDecodeError as error:
-        raise UnusableFileError(f"it is not UTF-8 ({error.reason})") from None
-    except csv.Error as error:
-        raise UnusableFileError(f"it is no CSV ({error})") from None
-    except (gzip.BadGzipFile, EOFError) as error:
-        raise UnusableFileError(f"it cannot be unpacked ({error})") from None
+    yield from of_lines(csv_lines.read(path, Form(), advance), stated, names)
 
 
 def read_stream(file: BinaryIO, stated: Stated, names: Names) -> Iterator[FileRows | Misshapen]:
@@ -78,47 +65,43 @@ def read_stream(file: BinaryIO, stated: Stated, names: Names) -> Iterator[FileRo
 
     :raises UnusableFileError: it is no such text.
     """
-    try:
-        text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-        yield from _rows(text, file.tell, stated, names, lambda _: None)
-    except UnicodeDecodeError as error:
-        raise UnusableFileError(f"it is not UTF-8 ({error.reason})") from None
-    except csv.Error as error:
-        raise UnusableFileError(f"it is no CSV ({error})") from None
+    yield from of_lines(csv_lines.read_stream(file, Form(), lambda _: None), stated, names)
 
 
-def _text(path: Path, file: Any) -> io.TextIOWrapper:
-    binary = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
-    return io.TextIOWrapper(binary, encoding="utf-8-sig", newline="")
-
-
-def _rows(
-    text: io.TextIOWrapper,
-    tell: Callable[[], int],
-    stated: Stated,
-    names: Names,
-    advance: Callable[[int], None],
+def of_lines(
+    pieces: Iterable[Lines], stated: Stated, names: Names
 ) -> Iterator[FileRows | Misshapen]:
-    header = text.readline()
-    separator = max(_SEPARATORS, key=header.count)
-    cells = [cell.strip() for cell in next(csv.reader([header], delimiter=separator), [])]
-    table = _Table(cells, rows.columns(cells, stated), stated, names)
-    reader = csv.reader(text, delimiter=separator, strict=True)
-    before, read_bytes = 1, 0
-    while lines := list(islice(reader, _LINES)):
-        numbers = _line_numbers(lines, before, before := reader.line_num + 1)
-        yield from table.rows(lines, numbers)
-        position = tell()
-        advance(position - read_bytes)
-        read_bytes = position
+    """Make readings of lines of text.
+
+    :raises UnusableFileError: the headers are not understood.
+    """
+    table: _Table | None = None
+    for piece in pieces:
+        if table is None:
+            table = _Table(piece.headers, rows.columns(piece.headers, stated), stated, names)
+        if piece.cells:
+            yield from table.rows(piece.cells, piece.numbers)
 
 
-def _line_numbers(lines: _Lines, before: int, last: int) -> Integers:
-    """Return the line in which each row ends; a text in quotes may go over several."""
-    if last - before == len(lines):
-        return np.arange(before + 1, last + 1)
-    taken = [1 + sum(cell.count("\n") for cell in line) for line in lines]
-    return before + np.cumsum(np.array(taken, dtype=np.int64))
+def as_texts(pieces: Iterable[Lines]) -> Iterator[Lines]:
+    """Write cells that are numbers and times as a CSV has them.
+
+    :raises UnusableFileError: there are times without a zone.
+    """
+    for piece in pieces:
+        cells = [[_as_text(cell) for cell in line] for line in piece.cells]
+        yield replace(piece, cells=cells)
+
+
+def _as_text(cell: Any) -> str:
+    if isinstance(cell, datetime):
+        raise UnusableFileError(
+            f"its times have no time zone ({cell}): say what they are in a table file (--table), by"
+            " time: {timezone: ...}"
+        )
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    return "" if cell is None else str(cell)
 
 
 class _Table:

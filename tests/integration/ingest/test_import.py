@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
@@ -464,3 +465,59 @@ def test_a_line_of_another_shape_is_refused_and_the_others_are_stored(
     assert (report["stored"], report["refused"]) == (96, {"misshapen": 1})
     assert report["refusals"][0]["line"] == 5
     assert len(readings(connection, "file")) == 96
+
+
+PROFILE = """
+facility: {id: profile, name: Works, timezone: Europe/Vienna}
+devices:
+  - id: meter
+    channels:
+      - {id: quarters, quantity: energy, unit: kWh, kind: interval, length: 15m, stamp: end}
+"""
+TABLE = """
+facility: profile
+encoding: cp1252
+separator: ";"
+skip: 1
+number: comma
+time: {column: [Datum, Uhrzeit], format: "%d.%m.%Y %H:%M", timezone: Europe/Vienna}
+values:
+  - channel: meter.quarters
+    column: Wirkenergie (kWh)
+    unit: kWh
+    quality: {column: Status, map: {W: good, E: uncertain}}
+"""
+
+
+def test_a_utilitys_load_profile_over_the_hour_that_comes_twice(
+    database_url: str, tmp_path: Path
+) -> None:
+    apply_text(database_url, PROFILE)
+    zone = ZoneInfo("Europe/Vienna")
+    # quarter hours end at these; the day has 25 hours
+    first = datetime(2023, 10, 29, tzinfo=zone).astimezone(UTC)
+    ends = [first + timedelta(minutes=15 * (i + 1)) for i in range(100)]
+    lines = [f"Zählpunkt AT001;;;{os.linesep}Datum;Uhrzeit;Wirkenergie (kWh);Status"]
+    for i, end in enumerate(ends):
+        local = end.astimezone(zone)
+        text = f"{local:%d.%m.%Y;%H:%M}"
+        if text.endswith("00:00"):
+            text = f"{local - timedelta(days=1):%d.%m.%Y};24:00"
+        lines.append(f"{text};1.{i:03d},25;{'E' if i == 7 else 'W'}")
+    lines.append("29.10.2023;12:07;?;W")
+    path, table = tmp_path / "profile.csv", tmp_path / "utility.yaml"
+    path.write_text("\n".join(lines), encoding="cp1252")
+    table.write_text(TABLE)
+    report = imported(database_url, path, "--table", table)
+    assert (report["stored"], sum(report["refused"].values())) == (100, 1)
+    assert report["refusals"][0]["line"] == 103
+    with connect(database_url, process="test", autocommit=True) as connection:
+        assert [
+            (ts, value, quality) for _, ts, value, quality in readings(connection, "profile")
+        ] == [(end, 1000.25 + i, 1 if i == 7 else 0) for i, end in enumerate(ends)]
+    assert imported(database_url, path, "--table", table)["duplicates"] == 100
+
+    table.write_text(TABLE.replace("column: Wirkenergie (kWh)", "colum: Wirkenergie"))
+    ended = tonne(database_url, "import", path, "--table", table)
+    assert ended.code == 1
+    assert f"{table}:10: " in ended.stderr

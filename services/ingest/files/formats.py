@@ -1,0 +1,137 @@
+"""Which file is read how: by the ending of its name, and by what a table file says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from services.core.facility.table_file import TableFile
+from services.ingest.files import csv_lines, csv_rows, green_button
+from services.ingest.files.csv_lines import Form, Lines
+from services.ingest.files.rows import FileRows, Misshapen, Names, Stated, UnusableFileError
+from services.ingest.files.table_rows import TableRows
+
+_TEXTS: Final = (".csv", ".csv.gz")
+#: Texts that are understood by a table file only.
+_OTHER_TEXTS: Final = (".txt", ".tsv", ".dat", ".txt.gz", ".tsv.gz")
+
+_ENDINGS: Final = "its name must end in .csv, .csv.gz, .parquet, .xlsx, or .xml (Green Button)"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """How the files of an import are read."""
+
+    stated: Stated
+    names: Names
+    #: None: the columns have tonne's own names
+    table: TableFile | None
+
+
+def read(
+    path: Path, reading: Reading, advance: Callable[[int], None]
+) -> Iterator[FileRows | Misshapen]:
+    """Read a file piece by piece; ``advance`` hears how many bytes were.
+
+    :raises UnusableFileError: it cannot be read; the text begins with its name.
+    """
+    try:
+        yield from _read(path, reading, advance)
+    except UnusableFileError as error:
+        raise UnusableFileError(f"{path}: {error}") from None
+    except OSError as error:
+        raise UnusableFileError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def _read(
+    path: Path, reading: Reading, advance: Callable[[int], None]
+) -> Iterator[FileRows | Misshapen]:
+    name = path.name.lower()
+    if reading.table is not None and (reading.stated.channel or reading.stated.device):
+        raise UnusableFileError(
+            "channels stand in the table file: leave --channel and --device out"
+        )
+    if name.endswith(".parquet"):
+        yield from _parquet(path, reading, advance)
+    elif name.endswith(".xml"):
+        yield from _green_button(path, reading, advance)
+    elif reading.table is not None:
+        yield from _rows(reading, reading.table, _lines(path, reading.table, advance))
+    elif name.endswith(".xlsx"):
+        lines = _workbook(path, advance, sheet=None, skip=0, headers=True)
+        yield from csv_rows.of_lines(csv_rows.as_texts(lines), reading.stated, reading.names)
+    elif name.endswith(_TEXTS):
+        yield from csv_rows.read(path, reading.stated, reading.names, advance)
+    elif name.endswith(_OTHER_TEXTS):
+        raise UnusableFileError("say in a table file (--table) what stands where in it")
+    else:
+        raise UnusableFileError(_ENDINGS)
+
+
+def _rows(
+    reading: Reading, table: TableFile, lines: Iterator[Lines]
+) -> Iterator[FileRows | Misshapen]:
+    return TableRows(table, reading.names, reading.stated).read(lines)
+
+
+def _lines(path: Path, table: TableFile, advance: Callable[[int], None]) -> Iterator[Lines]:
+    if path.suffix.lower() == ".xlsx":
+        return _workbook(path, advance, sheet=table.sheet, skip=table.skip, headers=table.headers)
+    if not path.name.lower().endswith((*_TEXTS, *_OTHER_TEXTS)):
+        raise UnusableFileError(_ENDINGS)
+    form = Form(
+        encoding="utf-8-sig" if table.encoding == "utf-8" else table.encoding,
+        separator=table.separator,
+        skip=table.skip,
+        headers=table.headers,
+    )
+    return csv_lines.read(path, form, advance)
+
+
+def _workbook(
+    path: Path, advance: Callable[[int], None], *, sheet: str | None, skip: int, headers: bool
+) -> Iterator[Lines]:
+    from services.ingest.files import workbook_lines  # noqa: PLC0415 - for who has such a file
+
+    return workbook_lines.read(path, advance, sheet=sheet, skip=skip, headers=headers)
+
+
+def _green_button(
+    path: Path, reading: Reading, advance: Callable[[int], None]
+) -> Iterator[FileRows | Misshapen]:
+    table, stated = reading.table, reading.stated
+    if table is None:
+        if stated.channel is None:
+            raise UnusableFileError(
+                "a Green Button file names no channel: give --channel, or a table file (--table)"
+            )
+        channel = stated.channel if stated.device is None else f"{stated.device}.{stated.channel}"
+        try:
+            table = green_button.table(channel, stated.facility)
+        except ValueError:
+            raise UnusableFileError(
+                f"{channel!r} does not name a channel: say device.channel"
+            ) from None
+    lines = green_button.read(path, advance, one_channel=reading.table is None)
+    yield from _rows(reading, table, lines)
+
+
+def _parquet(
+    path: Path, reading: Reading, advance: Callable[[int], None]
+) -> Iterator[FileRows | Misshapen]:
+    if reading.table is not None:
+        raise UnusableFileError(
+            "a table file says nothing of Parquet: name its columns as tonne does"
+        )
+    try:
+        from services.ingest.files import parquet_rows  # noqa: PLC0415 - 170 MB, for who has such a file
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "pyarrow":
+            raise
+        raise UnusableFileError(
+            "Parquet needs pyarrow, which is not installed; install tonne with its extra parquet,"
+            " or import a CSV"
+        ) from None
+    return parquet_rows.read(path, reading.stated, reading.names, advance)
