@@ -124,12 +124,9 @@ def test_amounts_are_registers_with_a_bound_and_flows_are_gauges(family: Family)
 def test_nothing_counts_twice(family: Family) -> None:
     file = parse(family.text)
     assert file.sources, "a file that counts nothing shows nothing"
-    inputs = [
-        source.channels["input"]
-        for source in file.sources
-        if isinstance(source, model.ActivitySource)
-    ]
-    assert len(inputs) == len(file.sources) == len(set(inputs))
+    # of a derived channel, those that it is computed from
+    inputs = [name for source in file.sources for name in source.channels.values()]
+    assert len(inputs) == len(set(inputs))
     quantity = {
         f"{device.id}.{channel.id}": channel.quantity
         for device in file.devices
@@ -144,7 +141,8 @@ def test_all_of_them_can_be_applied_together() -> None:
     files = [parse(family.text) for family in FAMILIES]
     assert len({file.facility.id for file in files}) == len(files)
     known = directory(*files)
-    assert all(known.destination(topic).reason is None for topic in known.own_topics)
+    topics = {message.topic for family in FAMILIES for message in family.messages()}
+    assert {known.destination(topic).reason for topic in topics} == {None}
 
 
 def test_a_reading_is_written_as_the_page_shows_it() -> None:
