@@ -22,6 +22,7 @@ from services.cli.errors import clear_errors, failure
 from services.cli.listing import AsJson, show
 from services.cli.progress import progress
 from services.cli.say import amount, say
+from services.core.store.audit.record import record
 from services.core.store.readings.archive import months, removal
 from services.core.store.readings.archive import restore as restoring
 from services.core.store.readings.archive.calendar import month_after
@@ -161,6 +162,14 @@ def restore(
             )
         removal.keep(
             connection, file.facility_id, [channel.id for channel in channels], wanted_month
+        )
+        record(
+            connection,
+            "archive.restore",
+            by=process.operator(),
+            facility=facility,
+            subject=month,
+            after={"readings": readings},
         )
     days = sum(map(len, wanted.values()))
     say(

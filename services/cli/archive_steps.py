@@ -14,6 +14,7 @@ from services.cli import process
 from services.cli.errors import clear_errors, failure
 from services.cli.progress import progress
 from services.core.runtime.settings import Settings
+from services.core.store.audit.record import record
 from services.core.store.database.connect import connect
 from services.core.store.packing.days import DamagedDayError
 from services.core.store.readings.archive import months, removal
@@ -66,6 +67,14 @@ def written(
                 try:
                     before = None if file is None else (place_of(settings, file.place), file)
                     done = writing.month(connection, target, packed, before, advance)
+                    record(
+                        connection,
+                        "archive.write",
+                        by=process.operator(),
+                        facility=packed.facility,
+                        subject=done.path,
+                        after={"place": target.name, "readings": done.readings},
+                    )
                     row = (done.path, done.readings, _size(done.contents.size), "written")
                 except OWN_ERRORS as error:
                     failed = True
@@ -88,7 +97,15 @@ def removed(
     rows = []
     for facility_id, facility in dict.fromkeys((f.facility_id, f.facility) for f in files):
         chosen = [file.month for file in files if file.facility_id == facility_id]
-        removal.mark(connection, facility_id, chosen, removed=True)
+        with connection.transaction():
+            removal.mark(connection, facility_id, chosen, removed=True)
+            record(
+                connection,
+                "archive.remove",
+                by=process.operator(),
+                facility=facility,
+                subject=" ".join(f"{month:%Y-%m}" for month in chosen),
+            )
         channels = [channel.id for channel in months.channels(connection, facility_id)]
         gone = waiting = 0
         with progress(f"removing {facility}", len(channels)) as advance:

@@ -30,6 +30,7 @@ from services.cli.errors import clear_errors, failure
 from services.cli.listing import AsJson, show, show_rest
 from services.cli.process import database
 from services.cli.say import say
+from services.core.store.audit.record import record
 from services.core.store.readings.unregistered import Unregistered, select_unregistered
 from services.core.store.registry import grants, read
 from services.ingest.route import SHARED_SERIES
@@ -133,6 +134,15 @@ def credentials(
         else:
             _write_new(directory / name, text)
             say(f"# wrote {directory / name}")
+    with clear_errors(), database() as connection:
+        record(
+            connection,
+            "broker.credentials",
+            by=process.operator(),
+            facility=facility,
+            subject=broker.value,
+            after={"users": [account.user for account in accounts]},
+        )
     say("# ---- passwords, shown this once")
     for account in accounts:
         say(f"{account.user} {account.password}")

@@ -222,6 +222,58 @@ async def test_a_bar_is_what_is_known_of_its_interval_and_never_more(
         "estimated",
     ]
     await expect(page.locator("#legend")).to_contain_text("estimated")
+    # the table behind the chart says the same, and leads to why
+    await page.click("#table-details summary")
+    row = page.locator("#table-body tr", has_text=at)
+    await expect(row.locator("td")).to_have_text(["240 kg/h, 80 % without data", "240 kg/h"])
+    await expect(row.locator("a")).to_have_attribute(
+        "href",
+        f"/explain?facility=linz&source=stack-1&hour={begins:%Y-%m-%dT%H}%3A00%3A00.000Z",
+    )
+    await expect(page.locator("#totals li[data-window='24h'] a")).to_have_attribute(
+        "href", "/history?facility=linz&range=24h"
+    )
+    # and so does a click on a bar
+    place = await page.evaluate(
+        """(at) => {
+            const element = document.getElementById("chart");
+            const { shown, layout } = element.plot;
+            const box = layout.series[0].boxes[shown.series[0].texts.findIndex(([l]) => l === at)];
+            const { left, top } = element.getBoundingClientRect();
+            return [left + (box.left + box.right) / 2, top + (box.top + box.bottom) / 2];
+        }""",
+        at,
+    )
+    await page.mouse.click(*place)
+    await page.wait_for_url("**/explain?facility=linz&source=stack-1&hour=*")
+
+
+async def test_of_many_sources_the_largest_have_bars_of_their_own(
+    address: str, page: Page, connection: Connection
+) -> None:
+    names = [f"s{i}" for i in range(1, 22)]
+    plant = found(connection, "linz", sources=[(name, 1, None) for name in names])
+    now = this_minute()
+    for i, source in enumerate(plant.sources.values(), 1):
+        minutes(connection, source, [(now - ago * MINUTE, float(i), FULL) for ago in range(40)])
+    roll(connection, plant, now)
+    announce(connection, plant)
+    await page.goto(address)
+    legend = page.locator("#legend li")
+    await expect(legend.nth(7)).to_have_text("14 others")
+    assert set((await legend.all_text_contents())[:7]) == {f"s{i}" for i in range(15, 22)}
+    swatches = await page.locator("#sources .swatch").evaluate_all(
+        "all => all.map((swatch) => getComputedStyle(swatch).backgroundColor)"
+    )
+    assert len(set(swatches)) == len(names)
+    values = await page.evaluate(
+        """() => {
+            const { series } = document.getElementById("chart").plot.shown;
+            const whole = series[0].values.findIndex((v) => Math.abs(v - 15 * 60) < 1e-6);
+            return [series.length, series.at(-1).name, series.at(-1).values[whole]];
+        }"""
+    )
+    assert values == [8, "14 others", pytest.approx(60 * sum(range(1, 15)))]
 
 
 async def test_a_server_that_hangs_is_told_from_one_that_lives(

@@ -38,7 +38,11 @@ sources:
 """ + "".join(
     f"  - {{id: s{i}, scope: {1 + i % 2}, method: activity, input: m{i}.energy, factor: grid}}\n"
     for i in range(10)
-)  # fmt: skip
+) + """
+thresholds:
+  - {id: of-a-day, measure: total, window: 24h, above: 4000}
+  - {id: of-an-hour, measure: total, window: 1h, above: 150}
+"""  # fmt: skip
 #: A week in which the clock of Vienna is set forward.
 _FIRST = at("2026-03-25T23:00:00Z")
 _HOURS = 7 * 24 - 1
@@ -109,6 +113,9 @@ async def test_a_range_says_what_the_api_says(address: str, page: Page) -> None:
     await expect(page.locator("#legend li")).to_have_text(
         ["s3", "s4", "s5", "s6", "s7", "s8", "s9", "3 others", "substituted", "without data"]
     )
+    # limits of what is shown: of a day beside days, and none of an hour there
+    lines = page.locator("#bars-chart .limit-line")
+    await expect(lines).to_have_text(["of-a-day"])
     await page.select_option("#by", "scope")
     await expect(page.locator("#legend li").first).to_have_text("scope 1")
     await expect(rows.first.locator("td[data-label='scope 1']")).to_have_text("1.68 t")
@@ -212,7 +219,6 @@ async def test_a_wrong_address_shows_the_last_days_and_a_wrong_range_says_why(
 
 
 _BUDGETS = """
-thresholds:
   - {id: of-all, measure: budget, window: year, budget: 1000, above: 0.1}
   - {id: of-s1, source: s1, measure: budget, window: month, budget: 100000, above: 0.9}
 """

@@ -36,6 +36,16 @@ export function headline(alert) {
   return alert.direction === "below" ? t("below {limit}", { limit }) : t("above {limit}", { limit });
 }
 
+/** The present value, and which way it went since the alert fired. */
+function trend({ unit, present_value: present, value, figure }) {
+  const now = inUnit(unit, present, figure);
+  const before = inUnit(unit, value, figure);
+  if (value === null || before === now) return t("now {value}", { value: now });
+  return present > value
+    ? t("now {value}, up from {before}", { value: now, before })
+    : t("now {value}, down from {before}", { value: now, before });
+}
+
 function when(alert, zone) {
   const at = (time) => clock(Date.parse(time), zone);
   if (alert.undone_at) return t("{time}, retracted by later data", { time: at(alert.fired_at) });
@@ -135,8 +145,7 @@ export class Alerts {
     put(".severity", over ? (alert.undone_at ? t("retracted") : t("resolved")) : severityWords(alert.severity));
     put(".title", `${alert.threshold}: ${headline(alert)}`);
     const silent = alert.maintenance && !over ? `; ${t("muted by {maintenance}", alert)}` : "";
-    const { unit, present_value: present, figure } = alert;
-    const beside = present === null ? "" : ` · ${t("now {value}", { value: inUnit(unit, present, figure) })}`;
+    const beside = alert.present_value === null ? "" : ` · ${trend(alert)}`;
     put(".detail", `${place ? `${place} · ` : ""}${what(alert)} · ${when(alert, zone)}${beside}${silent}`);
     if (href) item.querySelector(".title").replaceChildren(node("a", { href, textContent: item.querySelector(".title").textContent }));
     put(".words", alert.message ?? "");

@@ -5,13 +5,15 @@
 import { get } from "./api.js";
 import { FIGURES } from "./figures.js";
 import { NO_DATA, percent, rateText, wallTime } from "./format.js";
+import { withOthers } from "./history-series.js";
 import { drawLegend } from "./legend.js";
 import { limitLines } from "./limits.js";
 import { SMALL } from "./masses.js";
 import { GAP, METHODS, methodOf, notMeasured } from "./methods.js";
 import { drawPlot } from "./plot.js";
-import { colour } from "./sources.js";
+import { OTHERS, colour } from "./sources.js";
 import { t } from "./words.js";
+import { wallOf } from "./zones.js";
 
 const STEP_MS = 5 * 60_000;
 const SPAN_MS = 24 * 3_600_000;
@@ -37,6 +39,9 @@ export class Chart {
     this.limits = [];
     /** Which mass is drawn, by its name; drawn with the next update. */
     this.figure = "co2";
+    /** What is drawn: { times, label, series }; null: nothing yet. */
+    this.shown = null;
+    this.onDrawn = () => {};
     this.readAllAt = 0;
     this.readAt = 0;
     this.busy = false;
@@ -47,7 +52,7 @@ export class Chart {
     this.rows = new Map(facility.sources.map((source) => [source.id, new Map()]));
     this.readAllAt = 0;
     this.readAt = 0;
-    this.drawLegend();
+    this.shown = null;
     return this.update();
   }
 
@@ -85,18 +90,21 @@ export class Chart {
     const zone = this.facility.timezone;
     const times = [...new Set([...this.rows.values()].flatMap((rows) => [...rows.keys()]))].sort((a, b) => a - b);
     const label = times.map((time) => `${clock(time, zone)} – ${clock(time + STEP_MS, zone)}`);
-    const series = this.facility.sources.map((source, index) => {
+    const all = this.facility.sources.map((source, index) => {
       const rows = times.map((time) => this.rows.get(source.id).get(time));
       const rates = rows.map((row) => this.meanRate(row));
       return {
-        key: source.id, name: source.name, colour: colour(index), patterns: rows.map((row) => methodOf(row)?.mark ?? ""),
+        key: source.id, name: source.name, colour: colour(index), rows, patterns: rows.map((row) => methodOf(row)?.mark ?? ""),
         values: rates.map((kg) => (kg === null ? null : kg / SMALL.kg)),
         texts: rates.map((kg, i) => [label[i], `${source.name}: ${barText(rows[i], kg, times[i] + STEP_MS > now)}`]),
       };
     });
+    const series = withOthers(all).map((one) => (one.key === "others" ? others(one, label) : one));
     const lacking = times.map((time) => (time + GRACE_MS > now ? [] : this.lacking(time)));
     const drawn = new Set([...this.rows.values()].flatMap((rows) => [...rows.values()].map(methodOf)));
-    this.drawLegend(lacking.some((names) => names.length > 0), METHODS.filter((method) => drawn.has(method)));
+    this.shown = { times, label, series };
+    this.onDrawn();
+    this.drawLegend(series, lacking.some((names) => names.length > 0), METHODS.filter((method) => drawn.has(method)));
     const highest = Math.max(0, ...times.map((_, i) => series.reduce((sum, { values }) => sum + (values[i] ?? 0), 0)));
     const limits = this.limits.map((limit) => ({ ...limit, value: limit.value / SMALL.kg }));
     drawPlot(this.element, {
@@ -107,6 +115,10 @@ export class Chart {
       })),
       series, isStacked: true, ...limitLines(limits, highest),
       gaps: lacking.map((names, i) => (names.length ? [label[i], `${NO_DATA}: ${names.join(", ")}`] : null)),
+    }, {
+      onZoom: (first, last) => location.assign(historyOf(this.facility, times[first], times[last] + STEP_MS)),
+      onBar: (i, key) => key !== null && location.assign(key === "others"
+        ? historyOf(this.facility, times[i] - HOUR_MS, times[i] + HOUR_MS) : explanationOf(this.facility, key, times[i])),
     });
   }
 
@@ -126,9 +138,9 @@ export class Chart {
     });
   }
 
-  drawLegend(anyGap = false, methods = []) {
+  drawLegend(series, anyGap, methods) {
     drawLegend(this.legend, [
-      ...this.facility.sources.map(({ name }, index) => ({ name, colour: colour(index) })),
+      ...series.map(({ name, colour: of }) => ({ name, colour: of })),
       ...methods.map(({ mark, word }) => ({ mark, name: word })),
       ...(anyGap ? [{ mark: "gap", name: t("a source without data") }] : []),
     ]);
@@ -140,6 +152,20 @@ function barText(row, kg, isRunning) {
   if (kg === null) return NO_DATA;
   return [rateText(kg), ...notMeasured(row), ...(isRunning ? [t("so far")] : [])].join(", ");
 }
+
+/** The small ones as one series; what each of them emitted says the history. */
+const others = (one, label) => ({
+  ...one, colour: OTHERS, patterns: one.rows.map((row) => methodOf(row)?.mark ?? ""),
+  texts: one.values.map((value, i) => [label[i], `${one.name}: ${value === null ? NO_DATA : rateText(value * SMALL.kg)}`]),
+});
+
+/** Where an hour of a source is explained. */
+export const explanationOf = (facility, source, time) =>
+  `/explain?${new URLSearchParams({ facility: facility.id, source, hour: new Date(Math.floor(time / HOUR_MS) * HOUR_MS).toISOString() })}`;
+
+/** Where a time of a facility is looked at closer. */
+const historyOf = ({ id, timezone }, from, to) =>
+  `/history?${new URLSearchParams({ facility: id, from: wallOf(from, timezone), to: wallOf(to, timezone) })}`;
 
 const clock = (time, zone) => wallTime(time, zone).slice(11, 16);
 

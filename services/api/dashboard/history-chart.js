@@ -1,10 +1,11 @@
 // A range as bars, stacked by source or scope, or gases beside each other; dragging over it zooms in.
 
 import { NO_DATA, massText, percent } from "./format.js";
+import { limitLines } from "./limits.js";
 import { LARGE, SMALL } from "./masses.js";
 import { GAP, methodOf, notMeasured } from "./methods.js";
 import { drawPlot } from "./plot.js";
-import { colour } from "./sources.js";
+import { OTHERS, colour } from "./sources.js";
 import { t } from "./words.js";
 
 /** From so many bars on, the space between them is a line. */
@@ -15,12 +16,15 @@ export function barText(row, kg) {
   return [massText(kg), ...(kg === null ? [] : notMeasured(row))].join(", ");
 }
 
+/** A source has the colour of its place in the file; other series have those of their order. */
+export const seriesColour = ({ key, place }, index) => (key === "others" ? OTHERS : colour(place ?? index));
+
 /**
  * Draw `shown`: { series, total, compared, marks, bars (begin, end and label of each), isStacked,
- * highest }. `onZoom(first, last)` gets numbers of bars, `onBar(index, key)` one that was clicked.
+ * highest, limits }. `onZoom(first, last)` gets numbers of bars, `onBar(index, key)` one that was clicked.
  */
 export function drawHistory(element, shown, { onZoom, onBar }) {
-  const { series, bars, isStacked, compared, marks } = shown;
+  const { series, bars, isStacked, compared, marks, limits } = shown;
   const now = Date.now();
   const unit = shown.highest >= 10 * LARGE.kg ? LARGE : SMALL;
   const inUnit = (kg) => (kg === null || kg === undefined ? null : kg / unit.kg);
@@ -31,11 +35,11 @@ export function drawHistory(element, shown, { onZoom, onBar }) {
     y: { suffix: ` ${unit.unit}` },
     bars: bars.map(({ end }, i) => ({ begin: i - half, end: i + half, isFaint: end > now })),
     series: series.map((one, index) => ({
-      key: one.key, name: one.name, colour: colour(index), values: one.values.map(inUnit),
+      key: one.key, name: one.name, colour: seriesColour(one, index), values: one.values.map(inUnit),
       patterns: one.rows.map((row) => methodOf(row)?.mark ?? ""),
       texts: one.values.map((kg, i) => [bars[i].label, `${one.name}: ${barText(one.rows[i], kg)}`]),
     })),
-    isStacked,
+    isStacked, ...limitLines(limits.map((limit) => ({ ...limit, value: inUnit(limit.value) })), inUnit(shown.highest)),
     gaps: shown.total.map((row, i) => gapText(row, bars[i], now)),
     lines: compared ? [{
       name: compared.name, colour: "var(--ink)", dash: "dotted", steps: true, hasDots: true,

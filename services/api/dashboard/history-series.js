@@ -9,7 +9,7 @@ const FIELDS = [
   "share_measured", "share_substituted", "share_estimated", "share_missing", "state",
 ].join(",");
 /** So many sources have bars of their own; the smaller ones are added up. */
-const LARGEST = 7;
+export const LARGEST = 7;
 
 /** How a range can be split, and what to ask for it. */
 export const SPLITS = {
@@ -43,12 +43,12 @@ export function seriesOf(split, rows, total, figure, order) {
   });
   // in the order of the file, so that a source has the colour that it has on other pages
   const place = (key) => (order.includes(key) ? order.indexOf(key) : order.length);
-  if (split === "source") series.sort((a, b) => place(a.key) - place(b.key));
-  return withOthers(series);
+  if (split !== "source") return withOthers(series);
+  return withOthers(series.map((one) => ({ ...one, place: place(one.key) })).sort((a, b) => a.place - b.place));
 }
 
 /** The largest by themselves, in their order, and the rest as one. */
-function withOthers(series) {
+export function withOthers(series) {
   if (series.length <= LARGEST + 1) return series;
   const bySize = [...series].sort((a, b) => sum(b.values) - sum(a.values));
   const largest = new Set(bySize.slice(0, LARGEST));

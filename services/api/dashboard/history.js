@@ -5,17 +5,17 @@ import { drawBudgets } from "./burn-down.js";
 import { listedFacilities, named, offer } from "./facility-list.js";
 import { FIGURES, chosenFigure } from "./figures.js";
 import { NO_DATA, mass, massText } from "./format.js";
-import { drawHistory } from "./history-chart.js";
+import { drawHistory, seriesColour } from "./history-chart.js";
 import { readMarks } from "./history-marks.js";
 import { SPLITS, TOTAL, seriesOf, wholeOf } from "./history-series.js";
 import { csvAddress, drawTable } from "./history-table.js";
 import { barsOf, said } from "./history-words.js";
 import { node } from "./dom.js";
 import { drawLegend } from "./legend.js";
+import { barLimits } from "./limits.js";
 import { GAP, METHODS } from "./methods.js";
 import { say, sayUnread } from "./notice.js";
 import { BARS, COMPARED, PRESETS, moved, resolve, scaled } from "./range.js";
-import { colour } from "./sources.js";
 import { plural, t } from "./words.js";
 import { instantOf } from "./zones.js";
 
@@ -31,6 +31,8 @@ let figure = chosenFigure(address.get("figure"));
 let facilities = [];
 let facility = null;
 let range = null;
+/** Those of the facility, whose limits are drawn. */
+let thresholds = [];
 let reading = 0;
 /** Draws the table of what is shown; nobody sees it until it is opened. */
 let drawRows = () => {};
@@ -124,12 +126,14 @@ async function show() {
   const earlier = compare ? COMPARED[compare].of(range) : null;
   try {
     const marks = markedIn(range);
-    const [total, rows, compared] = await Promise.all([
+    const [total, rows, compared, watched] = await Promise.all([
       get("/v1/emissions", { ...common, ...TOTAL }),
       SPLITS[by].asked ? get("/v1/emissions", { ...common, ...SPLITS[by].asked }) : null,
       earlier ? get("/v1/emissions", { ...common, ...span(earlier), ...TOTAL }) : null,
+      get("/v1/thresholds", { facility: facility.id }),
     ]);
     if (turn !== reading) return;
+    thresholds = watched;
     say(total.length ? "" : t("This time lies in the future: choose an earlier one."));
     const drawn = { total, rows, compared, common };
     draw({ ...drawn, marked: marks.before });
@@ -200,6 +204,7 @@ function draw({ total, rows, compared, marked, common }) {
   drawHistory($("bars-chart"), {
     series, total, bars, compared: earlier, isStacked: by !== "gas",
     highest: Math.max(0, ...stack, ...(earlier?.values ?? [])), marks: placed(marked.marks, bars),
+    limits: by === "gas" ? [] : barLimits(thresholds, figure, range.bars),
   }, { onZoom: (from, to) => look({ from: bars[from].from, to: bars[to].to }), onBar: (i, key) => open(bars[i], key) });
 }
 
@@ -224,7 +229,7 @@ function open(bar, key) {
 function drawLegends(series, comparedName, total) {
   const has = (key, least = 0) => total.some((row) => row[key] > least);
   drawLegend($("legend"), [
-    ...series.map(({ name }, i) => ({ name, colour: colour(i) })),
+    ...series.map((one, i) => ({ name: one.name, colour: seriesColour(one, i) })),
     ...METHODS.filter(({ share }) => has(share)).map(({ mark, word }) => ({ mark, name: word })),
     ...(has("share_missing", GAP) ? [{ mark: "gap", name: t("without data") }] : []),
     ...(comparedName ? [{ mark: "dotted", name: comparedName }] : []),

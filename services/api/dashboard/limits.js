@@ -13,7 +13,7 @@ export function rateLimits(thresholds, figure) {
   return thresholds
     .filter((threshold) => threshold.above !== null && isOfAll(threshold, figure))
     .filter(({ unit, window }) => unit === "kg/h" || (unit === "kg" && (window === "1h" || window === "hour")))
-    .map(({ id, above, severity }) => ({ id, value: above, severity }));
+    .map(({ id, unit, above, severity }) => ({ id, value: above, severity, isTotal: unit === "kg" }));
 }
 
 /**
@@ -30,6 +30,21 @@ export function totalLimits(thresholds, figure) {
     if (value > 0 && !(found.get(window)?.value <= value)) found.set(window, { id, value, severity, budget, above });
   }
   return found;
+}
+
+/** The windows of totals that bars of a length are, each for itself. */
+const WINDOWS = { "1h": ["1h", "hour"], "1d": ["24h", "day", "today"], "1w": ["7d"], "1mo": ["30d", "month"], "1y": ["365d", "year"] };
+const HOURS = { "5m": 1 / 12, "15m": 1 / 4, "1h": 1 };
+
+/** Those of bars of a length: of the rate, over so long, and of totals; a budget is a limit of its month or year. */
+export function barLimits(thresholds, figure, bars) {
+  const rates = HOURS[bars] ? rateLimits(thresholds, figure).filter(({ isTotal }) => !isTotal) : [];
+  const totals = thresholds.filter((threshold) => threshold.above !== null && isOfAll(threshold, figure))
+    .filter(({ unit, budget, window }) => (unit === "kg" || budget !== null) && WINDOWS[bars]?.includes(window));
+  return [
+    ...rates.map((limit) => ({ ...limit, value: limit.value * HOURS[bars] })),
+    ...totals.map(({ id, above, budget, severity }) => ({ id, value: budget ?? above, severity })),
+  ];
 }
 
 /** The limits that fit into a chart whose highest bar is `highest`, and where its axis ends for them. */

@@ -3,6 +3,7 @@
 import { Alerts } from "./alerts.js";
 import { ApiError, follow, get, post } from "./api.js";
 import { Chart } from "./chart.js";
+import { drawChartTable } from "./chart-table.js";
 import { drawElectricity } from "./electricity.js";
 import { joinLevels } from "./factor-levels.js";
 import { FIGURES, chosenFigure } from "./figures.js";
@@ -40,6 +41,8 @@ let lastLive = null;
 /** Whether the notice says that no data come. */
 let saysStale = false;
 
+chart.onDrawn = drawTable;
+$("table-details").ontoggle = drawTable;
 drawFigures();
 start();
 setInterval(drawAge, 1000);
@@ -156,11 +159,16 @@ function draw(live) {
   drawMix($("mix"), live.sources, figure);
   drawChecks($("checks"), live.checks, live.sources);
   drawAlerts(live.alerts);
-  drawTotals($("totals"), live.totals, limits, figure);
+  drawTotals($("totals"), live.totals, limits, figure, facility);
   drawElectricity($("electricity"), live.electricity, facility.timezone);
-  drawSources($("sources"), live.sources, figure, facility.timezone);
+  drawSources($("sources"), live.sources, figure, facility, newest);
   drawAge();
   drawChart(() => chart.update());
+}
+
+/** The table behind the chart, while somebody looks at it. */
+function drawTable() {
+  if ($("table-details").open && chart.shown !== null) drawChartTable($("table-head"), $("table-body"), chart.facility, chart.shown);
 }
 
 /** The other rates that say more than the one shown. */
@@ -190,7 +198,7 @@ async function readLimits() {
     if (facility.id !== id) return;
     thresholds = found;
     sortLimits();
-    if (lastLive !== null) drawTotals($("totals"), lastLive.totals, limits, figure);
+    if (lastLive !== null) drawTotals($("totals"), lastLive.totals, limits, figure, facility);
     drawChart(() => chart.draw());
   } catch (error) {
     // figures and alerts go on without them; the next reading tries again

@@ -1,11 +1,24 @@
 // The table of sources and the bar of their shares.
 
 import { staleWords } from "./codes.js";
+import { node } from "./dom.js";
 import { FIGURES, apart, leftOut } from "./figures.js";
 import { NO_DATA, RATE_UNIT, ago, band, clock, mass, massText, oneDecimal, percent, rate, rateText, substituted } from "./format.js";
 import { t } from "./words.js";
 
-export const colour = (index) => `var(--source-${index % 8})`;
+const HOUR_MS = 3_600_000;
+const COLOURS = 8;
+/** Beyond so many colours come paler and then stronger ones, so that two dozen sources differ. */
+const SHADES = [
+  (base) => base,
+  (base) => `color-mix(in oklab, ${base} 55%, var(--card))`,
+  (base) => `color-mix(in oklab, ${base} 55%, var(--ink))`,
+];
+
+/** The colour of a source by its place in the facility file: the same on every page. */
+export const colour = (index) => SHADES[Math.floor(index / COLOURS) % SHADES.length](`var(--source-${index % COLOURS})`);
+/** Of all that are too small to have a colour of their own. */
+export const OTHERS = "var(--quiet)";
 
 const COLUMNS = [
   [t("Scope"), (source) => [String(source.scope)]],
@@ -54,11 +67,14 @@ function total(source, span, figure) {
   return [value, unit, [...(figure === "co2" ? leftOut(of, massText) : []), ...apart(of)], substituted(of)];
 }
 
-/** Draw the rows of sources; one that says what it said stays, and with it what a browser laid out. */
-export function drawSources(body, sources, figure, zone) {
+/**
+ * Draw the rows of sources; one that says what it said stays, and with it what a browser laid out. Names lead to the
+ * explanation of the hour of `newest`, the newest data; null: there are none.
+ */
+export function drawSources(body, sources, figure, facility, newest) {
   while (body.children.length > sources.length) body.lastChild.remove();
   sources.forEach((source, index) => {
-    const fresh = row(source, index, figure, zone);
+    const fresh = row(source, index, figure, facility, newest);
     drawAges(fresh);
     const drawn = body.children[index];
     if (!drawn) body.append(fresh);
@@ -66,12 +82,18 @@ export function drawSources(body, sources, figure, zone) {
   });
 }
 
-function row(source, index, figure, zone) {
+/** The explanation of the hour in which anything was last known. */
+function hourOf(facility, { id }, newest) {
+  const hour = new Date(Math.floor(newest / HOUR_MS) * HOUR_MS).toISOString();
+  return `/explain?${new URLSearchParams({ facility, source: id, hour })}`;
+}
+
+function row(source, index, figure, { id, timezone: zone }, newest) {
   const line = document.createElement("tr");
   const head = document.createElement("td");
   head.innerHTML = '<span class="name"><span class="swatch" aria-hidden="true"></span></span>';
   head.firstChild.firstChild.style.background = colour(index);
-  head.firstChild.append(source.name);
+  head.firstChild.append(newest === null ? source.name : node("a", { href: hourOf(id, source, newest), textContent: source.name }));
   if (source.name !== source.id) head.firstChild.title = source.id;
   if (!source.counts) {
     const note = document.createElement("small");

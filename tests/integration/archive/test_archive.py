@@ -136,6 +136,11 @@ def test_out_and_back_everything_is_as_it_was(plant: Plant, run: Run, place: str
     assert plant.rows("SELECT count(*) FROM archived_span") == [(0,)]
     assert place
     assert "0 readings of 0 days" in run("archive", "restore", "works", "2026-02").stdout
+    done = plant.rows(
+        "SELECT DISTINCT action FROM audit_entry WHERE facility = 'works'"
+        " AND starts_with(action, 'archive') ORDER BY 1"
+    )
+    assert done == [("archive.remove",), ("archive.restore",), ("archive.write",)]
 
 
 @pytest.mark.parametrize("part", ["group", "put"])

@@ -459,8 +459,14 @@ def test_one_device_gets_new_credentials_alone(named: list[str]) -> None:
 
 
 @pytest.mark.usefixtures("registered")
-def test_the_accounts_of_one_facility_get_new_credentials_alone() -> None:
+def test_the_accounts_of_one_facility_get_new_credentials_alone(database_url: str) -> None:
     output = made("--facility", "graz", "--broker", "mosquitto")
+    with psycopg.connect(database_url) as connection:
+        ((facility, after),) = connection.execute(
+            "SELECT facility, after FROM audit_entry WHERE action = 'broker.credentials'"
+        ).fetchall()
+    # who has accounts is in the audit log, and no password
+    assert (facility, after) == ("graz", {"users": ["graz._factors", "graz.cems-1"]})
     assert [line.split()[0] for line in passwords_of(output)] == ["graz._factors", "graz.cems-1"]
     assert "linz" not in output
 
