@@ -13,11 +13,10 @@ import psycopg
 from services.aggregator.head import Head
 from services.aggregator.pieces import Pieces
 from services.aggregator.tick import Ticked, tick
-from services.core.facility.file import parse
-from services.core.store.database.connect import connect, engine
+from services.core.store.database.connect import connect
 from services.core.store.registry import read
-from services.core.store.registry.apply import apply
 from services.core.store.registry.plan import FacilityPlan, facility_plans
+from tests import applying
 
 FILE = """
 facility: {id: works, name: Works, timezone: Europe/Vienna}
@@ -76,12 +75,7 @@ class Reading:
 
 
 def apply_text(url: str, text: str = FILE, *, by: str | None = None) -> list[str]:
-    bind = engine(url, process="test")
-    try:
-        with bind.begin() as connection:
-            return apply(connection, parse(text), by=by)
-    finally:
-        bind.dispose()
+    return applying.apply_text(url, text, by=by)
 
 
 class Plant:

@@ -16,12 +16,10 @@ from psycopg.rows import dict_row
 
 from services.aggregator.head import Head
 from services.aggregator.tick import tick
-from services.core.facility.file import parse
 from services.core.runtime.shutdown import Shutdown
 from services.core.store.database.connect import connect, engine
 from services.core.store.readings import replays
 from services.core.store.readings.replays import ReplayRequest, Selection
-from services.core.store.registry.apply import apply
 from services.core.store.registry.plan import facility_plans
 from services.ingest.alone import Alone
 from services.ingest.arrivals import Arrivals
@@ -32,6 +30,7 @@ from services.ingest.quarantine.replay import Replay
 from services.ingest.resolve import RegistryCache
 from services.ingest.sources.source import Message
 from services.ingest.write import Outcome, write
+from tests import applying
 
 _BOUNDS = TimeBounds(
     oldest=datetime(2000, 1, 1, tzinfo=UTC),
@@ -62,12 +61,7 @@ class FieldBench:
         """Apply a facility file as ``tonne apply`` does; returns what it says."""
         if isinstance(text, Path):
             text = text.read_text()
-        bind = engine(self.url, process="test")
-        try:
-            with bind.begin() as connection:
-                return apply(connection, parse(text), by=by)
-        finally:
-            bind.dispose()
+        return applying.apply_text(self.url, text, by=by)
 
     def deliver(
         self,

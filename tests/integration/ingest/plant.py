@@ -13,9 +13,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from services.core.facility.file import parse
-from services.core.store.database.connect import engine
-from services.core.store.registry.apply import apply
+from tests import applying
 from tests.contract.ingest.traffic import publish
 from tests.forked import Forked
 from tests.patience import PATIENCE_S, until
@@ -66,12 +64,7 @@ class Plant:
         return int(row["count"])
 
     def apply(self, text: str = FILE) -> None:
-        bind = engine(self.database, process="test")
-        try:
-            with bind.begin() as connection:
-                apply(connection, parse(text))
-        finally:
-            bind.dispose()
+        applying.apply_text(self.database, text)
 
     def start(self, **settings: str | None) -> None:
         """Start ingest; returns at once. None takes a setting away."""
