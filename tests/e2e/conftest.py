@@ -1,13 +1,32 @@
-"""The whole of tonne, with a broker and a database of its own for each file of tests."""
+"""The whole of tonne, with a broker and a database of its own for each file of tests; a browser."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from playwright.async_api import Browser, async_playwright
 
+from deploy.site.pictures import CHROMIUM
 from tests.e2e.stack import Stack, running_stack
 from tests.services import Nats, Postgres, server_directory
+
+_FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    """A browser, once for all files: a start takes a second of a processor.
+
+    What a test leaves in it goes with the test's context.
+    """
+    async with async_playwright() as playwright:
+        opened = await playwright.chromium.launch(executable_path=CHROMIUM, args=_FLAGS)
+        yield opened
+        await opened.close()
 
 
 @pytest.fixture(scope="module")
