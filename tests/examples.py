@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import textwrap
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -65,6 +66,7 @@ class Example:
         )
 
 
+@cache
 def examples_of(page: Path) -> list[Example]:
     """The examples of a page, from its top down."""
     text = page.read_text(encoding="utf-8")

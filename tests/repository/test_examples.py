@@ -9,8 +9,10 @@ import io
 import json
 import re
 import shlex
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import click
@@ -62,17 +64,26 @@ def _name(example: Example) -> str:
     return example.name
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_example_is_one_that_is_checked(page: Any) -> None:
+def test_every_example_is_one_that_is_checked() -> None:
+    wrong = [
+        f"{page.relative_to(ROOT)}: {problem}" for page in PAGES for problem in _unchecked(page)
+    ]
+    assert wrong == []
+
+
+def _unchecked(page: Path) -> Iterator[str]:
     text = page.read_text(encoding="utf-8")
-    found = examples_of(page)
-    assert 2 * len(found) == len(re.findall(r"^ *```", text, re.MULTILINE)), "an unclosed fence"
+    examples = examples_of(page)
+    if 2 * len(examples) != len(re.findall(r"^ *```", text, re.MULTILINE)):
+        yield "an unclosed fence"
     marks = re.findall(r"^ *<!-- example:", text, re.MULTILINE)
-    assert len(marks) == sum(bool(each.mark) for each in found), "a stray mark"
-    for example in found:
-        assert example.language in _LANGUAGES, f"{example.name}: name the example's language"
-        if example.language == "text":
-            assert example.mark or page.name == "map.md", f"{example.name}: say why it is not run"
+    if len(marks) != sum(bool(example.mark) for example in examples):
+        yield "a stray mark"
+    for example in examples:
+        if example.language not in _LANGUAGES:
+            yield f"line {example.line}: name the example's language"
+        if example.language == "text" and not example.mark and page.name != "map.md":
+            yield f"line {example.line}: say why it is not run"
 
 
 @pytest.mark.parametrize("example", all_examples("yaml"), ids=_name)
@@ -162,16 +173,26 @@ def test_a_command_is_one_that_its_program_knows(example: Example) -> None:
             assert program in _TRUSTED or "=" in program, words
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_a_command_or_call_in_a_sentence_is_one_that_there_is(page: Any) -> None:
+def test_a_command_or_call_in_a_sentence_is_one_that_there_is() -> None:
+    wrong = [
+        f"{page.relative_to(ROOT)}: {problem}" for page in PAGES for problem in _not_there(page)
+    ]
+    assert wrong == []
+
+
+def _not_there(page: Path) -> Iterator[str]:
     text = re.sub(
         r"^ *```.*?^ *```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
     )
     for method, path in re.findall(r"`(GET|PUT|POST|DELETE) (/[^`?\s]*)", text):
-        assert _is_a_call(method, path), f"{method} {path}"
+        if not _is_a_call(method, path):
+            yield f"{method} {path}"
     for command in re.findall(r"`(?:\.venv/bin/)?(tonne(?:-sim)? [a-z][^`]*)`", text):
         words = command.replace("|", " ").split()
-        _find(_PROGRAMS[words[0]], words[1:])
+        try:
+            _find(_PROGRAMS[words[0]], words[1:])
+        except AssertionError as error:
+            yield f"{command}: {error}"
 
 
 @cache
