@@ -109,6 +109,7 @@ class Places:
             "TONNE_WEBHOOK_PRIVATE": "allow",
             # ingest has an account here, which unknown devices are not looked for with
             **({"TONNE_DISCOVERY_URL": settings.mqtt} if self.own_broker else {}),
+            **({"TONNE_SPARKPLUG_URL": settings.mqtt} if self.own_broker else {}),
             **os.environ,
             "TONNE_LOCAL_DIR": str(self.local_dir),
         }

@@ -49,6 +49,10 @@ def _key(part: type[BaseModel], name: str, unit: str, wrong: Any, **more: Any) -
 MAPPING_KEYS: Final = (
     _key(Device, "topic", "text", "tele/#"),
     _key(Device, "format", "one of these", "xml"),
+    _key(
+        Device, "sparkplug", "names of Sparkplug", {"group": "Linz"},
+        beside={"format": "sparkplug", "topic": None},
+    ),
     _key(Device, "compression", "one of these", "zip"),
     _key(Device, "known_as", "text, or a list of it", "a/1", beside={"topic": "gw/+/up"}),
     _key(

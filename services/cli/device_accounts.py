@@ -34,13 +34,15 @@ _BCRYPT_ROUNDS: Final = 5
 _PBKDF2_ROUNDS: Final = 101
 
 #: tonne's own accounts: one reads everything, one publishes alerts and totals, one hears of unknown
-#: devices, with one somebody publishes values of factors that every facility can use, and one hears
-#: totals. Unlike the names of devices, these and that for anonymous clients have no dot.
+#: devices, with one ingest is the host application of Sparkplug, with one somebody publishes values
+#: of factors that every facility can use, and one hears totals. Unlike the names of devices, these
+#: and that for anonymous clients have no dot.
 INGEST: Final = "tonne-ingest"
 NOTIFY: Final = "tonne-notify"
 DISCOVERY: Final = "tonne-discovery"
 FACTORS: Final = "tonne-factors"
 HOME_ASSISTANT: Final = "home-assistant"
+SPARKPLUG: Final = "tonne-sparkplug"
 ANYBODY: Final = "anybody"
 
 _ALERTS: Final = "emissions/+/alerts/+"
@@ -96,6 +98,16 @@ def home_assistant_account() -> Account:
     return Account(user=HOME_ASSISTANT, topics=[_PRESENCE], heard=["homeassistant/#", _TOTALS])
 
 
+def sparkplug_account() -> Account:
+    """Create the account of the host application of Sparkplug.
+
+    Its connection is not that of ingest's session: mosquitto names clients after their accounts.
+    """
+    return Account(
+        user=SPARKPLUG, topics=["spBv1.0/STATE/+", "spBv1.0/+/NCMD/+"], heard=["spBv1.0/#"]
+    )
+
+
 def shared_factors_account() -> Account:
     """Create the account that publishes values of series that every facility can use."""
     return Account(user=FACTORS, topics=[values_topic(None, "+")])
@@ -138,6 +150,28 @@ def _check_id(slug: str) -> None:
         raise UnfitIdError(f"{slug!r} cannot be part of a broker user name; take another id")
 
 
+def heard_topics(device: Device) -> list[str]:
+    """List the topics a device can hear: of an edge node of Sparkplug, its commands and hosts."""
+    part = device.spec.get("sparkplug")
+    if part is None:
+        return []
+    group, edge_node = part["group"], part["edge_node"]
+    commands = [f"spBv1.0/{group}/NCMD/{edge_node}", f"spBv1.0/{group}/DCMD/{edge_node}/+"]
+    return ["spBv1.0/STATE/+", *(topic for topic in commands if not uncarried(topic[:-2]))]
+
+
+def _sparkplug_topics(device: Device) -> list[str]:
+    """List where the edge node publishes that a device is, or is a device of."""
+    part = device.spec.get("sparkplug")
+    if part is None or uncarried(f"{part['group']}/{part['edge_node']}"):
+        return []
+    group, edge_node = part["group"], part["edge_node"]
+    return [
+        *(f"spBv1.0/{group}/{verb}/{edge_node}" for verb in ("NBIRTH", "NDATA", "NDEATH")),
+        *(f"spBv1.0/{group}/{verb}/{edge_node}/+" for verb in ("DBIRTH", "DDATA", "DDEATH")),
+    ]
+
+
 def topics(device: Device) -> tuple[list[str], list[str]]:
     """List the topics a device can publish to: its readings and status, and its own topics.
 
@@ -154,7 +188,7 @@ def topics(device: Device) -> tuple[list[str], list[str]]:
     fit = [topic for topic in device_topics if not uncarried(topic)]
     readings = readings_topic(device.facility, device.slug)
     status = f"emissions/{device.facility}/{device.slug}/status"
-    return [readings, status, *fit], left_out
+    return [readings, status, *fit, *_sparkplug_topics(device)], left_out
 
 
 def for_nats(accounts: Iterable[Account], *, anybody: str | None = None) -> dict[str, str]:

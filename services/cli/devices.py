@@ -17,9 +17,11 @@ from services.cli.device_accounts import (
     factors_account,
     for_mosquitto,
     for_nats,
+    heard_topics,
     home_assistant_account,
     own_accounts,
     shared_factors_account,
+    sparkplug_account,
     topics,
     user_name,
 )
@@ -113,6 +115,8 @@ def credentials(
     known = registered.by_name
     some = bool(device or facility)
     accounts = [] if some else _not_of_devices()
+    if not some and any(device.format == "sparkplug" for device in known.values()):
+        accounts.append(sparkplug_account())
     if not device:
         accounts += _of_factors(facility, registered)
     for known_device in _chosen(device, facility, known):
@@ -188,7 +192,7 @@ def _account(device: read.Device) -> tuple[Account, list[str]]:
     """Create its account; also return the topics it gets no access to, each with why."""
     allowed, left_out = topics(device)
     try:
-        return Account(user=user_name(device), topics=allowed), left_out
+        return Account(user=user_name(device), topics=allowed, heard=heard_topics(device)), left_out
     except UnfitIdError as error:
         raise failure(str(error)) from None
 

@@ -31,6 +31,7 @@ from services.ingest.pipeline import Pipeline
 from services.ingest.sources.http.listener import DoorUnusableError, HttpDoor
 from services.ingest.sources.mqtt.source import MqttSource
 from services.ingest.sources.source import MessageSource, SourceError
+from services.ingest.sparkplug import composition as sparkplug
 from services.ingest.stated_bounds import UnusableSettingError
 
 _log: Final = structlog.get_logger()
@@ -84,6 +85,7 @@ def _compose(settings: Settings, shutdown: Shutdown) -> Pipeline:
     return Pipeline(
         source=source,
         door=_door(settings, source),
+        sparkplug=sparkplug.composed(settings, source.inbox),
         session=session,
         database=database,
         shutdown=shutdown,

@@ -33,12 +33,15 @@ from services.ingest.quarantine.replay import Replay
 from services.ingest.resolve import RegistryCache
 from services.ingest.sources.door import Door
 from services.ingest.sources.listening import Listening
-from services.ingest.sources.source import Message, MessageSource
+from services.ingest.sources.source import Host, Message, MessageSource
 from services.ingest.write import write
 from services.ingest.write_queue import WriteQueue
 
 #: How long a turn without messages takes: progress is reported and a stop noticed in between.
 _IDLE_S: Final = 0.25
+
+#: Batches that may wait in memory when a stop is asked for.
+_LAST_BATCHES: Final = 3
 
 #: Refused filters that readiness names.
 _MAX_REFUSED_SHOWN: Final = 20
@@ -46,6 +49,11 @@ _MAX_REFUSED_SHOWN: Final = 20
 _SESSION_KNOWN: Final = (
     "ingest's session at the broker has the client id tonne-ingest, which anybody can guess, and at"
     " NATS every account may take; give it a secret one, as deploy/docs/howto/brokers.md says"
+)
+
+_SPARKPLUG_OFF: Final = (
+    "devices are of Sparkplug and are not heard: set TONNE_SPARKPLUG_URL to a broker's MQTT address"
+    " and an account, as deploy/docs/howto/devices/sparkplug.md says"
 )
 
 #: How long a change of the registry may go unnoticed while all devices are known, and one of the
@@ -61,6 +69,7 @@ class Pipeline:
         *,
         source: MessageSource,
         door: Door | None = None,
+        sparkplug: Host | None = None,
         session: BrokerSession | None,
         database: Database,
         shutdown: Shutdown,
@@ -73,6 +82,7 @@ class Pipeline:
     ) -> None:
         self._source = source
         self._door = door
+        self._sparkplug = sparkplug
         self._listening = Listening(source, session)
         self._session_is_known = session is not None and session.is_known
         self._database = database
@@ -119,6 +129,7 @@ class Pipeline:
                 begun()
             while not self._shutdown.requested:
                 self.run_once()
+            self._close_sparkplug()
             while self._queue.busy:
                 self._write_piece()
             self._database.run(self._farewell)
@@ -128,8 +139,18 @@ class Pipeline:
         finally:
             if self._door is not None:
                 self._door.close()
+            if self._sparkplug is not None:
+                self._sparkplug.close()
             self._source.close()
             self._database.close()
+
+    def _close_sparkplug(self) -> None:
+        """Take what its host was handed: nobody delivers it again."""
+        if self._sparkplug is None:
+            return
+        self._sparkplug.close()
+        for _ in range(_LAST_BATCHES):
+            self.run_once()
 
     def run_once(self) -> None:
         """One batch, or one look at an idle world."""
@@ -199,6 +220,8 @@ class Pipeline:
         if changed:
             directory = self._registry.directory
             self._listening.follow(connection, directory.own_topics, directory.retired_topics)
+        if self._sparkplug is not None:
+            self._sparkplug.look(connection, self._registry.directory)
         return changed
 
     def _look_at_quarantine(self, connection: psycopg.Connection[Any], _tried: bool) -> None:
@@ -207,6 +230,8 @@ class Pipeline:
     def _report(self, connection: psycopg.Connection[Any], _tried: bool) -> None:
         if self._presence.due:
             self._presence.write(connection)
+        if self._sparkplug is not None and self._sparkplug.due:
+            self._sparkplug.write(connection)
         if self._progress.due:
             self._listening.look(connection)
             self._progress.report(connection, self._state())
@@ -227,12 +252,17 @@ class Pipeline:
             return "away"
         return "silent" if self._source.silent else "connected"
 
+    @property
+    def _misses_sparkplug(self) -> bool:
+        return self._sparkplug is None and bool(self._registry.directory.edge_nodes)
+
     def _notices(self, unheard: Mapping[str, str]) -> list[dict[str, str]]:
         """Return what an operator should hear of; readiness and ``tonne apply`` tell it."""
         notices = [
             ("broker-silent", self._source.silent),
             ("session-taken", self._source.trouble),
             ("session-known", _SESSION_KNOWN if self._session_is_known else ""),
+            ("sparkplug-off", _SPARKPLUG_OFF if self._misses_sparkplug else ""),
         ]
         notices += [
             (FILTER_REFUSED, f"the broker brings nothing of {name!r} to ingest: {why}")

@@ -19,6 +19,9 @@ from services.ingest.decode import UnusableFormatError, decoder_for, native
 from services.ingest.decode.observation import Decoded, Decoder, UndecodableError
 from services.ingest.quarantine.reasons import Reason
 from services.ingest.shared_topics import Fleets, SharedTopics, Unregistered, detail
+from services.ingest.sparkplug.publishers import decoders as sparkplug_decoders
+from services.ingest.sparkplug.publishers import status_topics
+from services.ingest.sparkplug.topics import is_handed
 from services.ingest.target import Target, target
 
 _log: Final = structlog.get_logger()
@@ -104,7 +107,17 @@ class Directory:
             topic: _destination(route.Kind.READINGS, _sharing(publishers))
             for topic, publishers in claims.items()
         }
-        self.own_topics = frozenset(self._by_device_topic) | self._shared.topics
+        #: what is listened to; what another door hands over, brokers do not carry
+        self.own_topics = self._shared.topics.union(
+            topic for topic in self._by_device_topic if not is_handed(topic)
+        )
+        self._by_device_topic |= self._sparkplug_statuses(devices.by_name.values())
+        #: edge nodes of Sparkplug, by group and name, that devices name
+        self.edge_nodes = frozenset(
+            (part["group"], part["edge_node"])
+            for device in devices.by_name.values()
+            if (part := _sparkplug_part(device)) is not None
+        )
         # nobody listens at these; what the broker still holds of them must not be lost
         unheard = {
             retired.topic: self._unheard(route.Kind.READINGS, retired.facility, retired.device)
@@ -129,6 +142,17 @@ class Directory:
             _log.exception("format_unusable", facility=device.facility, device=device.slug)
             return _unusable(device, error)
         return None
+
+    def _sparkplug_statuses(self, devices: Iterable[read.Device]) -> dict[str, Destination]:
+        claims: dict[str, list[Publisher]] = {}
+        for device in devices:
+            part = _sparkplug_part(device)
+            for topic in () if part is None else status_topics(part):
+                claims.setdefault(topic, []).append(self._publishers[device.facility, device.slug])
+        return {
+            topic: _destination(route.Kind.STATUS, tuple(publishers))
+            for topic, publishers in claims.items()
+        }
 
     def publisher(self, facility: str, device: str) -> Publisher | None:
         """Return what a device is at its native topic; None: there is no such device."""
@@ -251,6 +275,9 @@ def _usable_publishers(device: read.Device, max_steps: int) -> dict[str | None, 
 
 def _publishers(device: read.Device, max_steps: int) -> dict[str | None, Publisher]:
     """Return a device's part at each of its topics; None stands for the native one."""
+    part = _sparkplug_part(device)
+    if part is not None:
+        return _sparkplug_publishers(device, part)
     sharing: dict[str | None, list[read.Channel]] = {}
     for channel in device.channels.values():
         topic = own_topic(device.topic, channel.spec.get("topic"))
@@ -270,6 +297,29 @@ def _publishers(device: read.Device, max_steps: int) -> dict[str | None, Publish
             targets=targets,
         )
         for topic, channels in (sharing or {device.topic: []}).items()
+    }
+
+
+def _sparkplug_part(device: read.Device) -> Mapping[str, Any] | None:
+    """Return what a device of Sparkplug is there; None: it is none."""
+    return device.spec.get("sparkplug") if device.format == "sparkplug" else None
+
+
+def _sparkplug_publishers(
+    device: read.Device, part: Mapping[str, Any]
+) -> dict[str | None, Publisher]:
+    targets = {slug: target(channel) for slug, channel in device.channels.items()}
+    return {
+        topic: Publisher(
+            device_id=device.id,
+            facility=device.facility,
+            device=device.slug,
+            decode=decode,
+            targets=targets,
+        )
+        for topic, decode in sparkplug_decoders(
+            part, [channel.spec for channel in device.channels.values()]
+        )
     }
 
 

@@ -121,7 +121,7 @@ class Channel(Part):
         description=(
             "Where the value stands in a mapped payload. json: JMESPath; without it the payload"
             " is the value. senml: the record's name or its last part, #s behind it for the "
-            "sum; without it the channel's id."
+            "sum. sparkplug: the metric's name. Without it the channel's id."
         ),
     )
     where: Conditions | None = Field(

@@ -169,6 +169,8 @@ def _warnings_of_direction(file: model.FacilityFile, source: model.ActivitySourc
 def _warnings_of_topics(file: model.FacilityFile) -> Iterator[str]:
     for device in file.devices:
         topics = {own_topic(device.topic, channel.topic) for channel in device.measured}
+        if device.sparkplug is not None:
+            topics.add(device.sparkplug.data_topic)
         for topic in sorted(topic for topic in topics if topic is not None and beyond_nats(topic)):
             yield (
                 f"{device.id}: NATS carries no topic with a space ({topic!r}) and ends the"

@@ -7,7 +7,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from services.core.facility.channels import Channel
-from services.core.facility.fields import Expression, Part, Slug, Topic, at_most
+from services.core.facility.fields import (
+    Expression,
+    Part,
+    Slug,
+    SparkplugId,
+    Topic,
+    at_most,
+)
 from services.core.facility.mapping_model import (
     ColumnsOf,
     Conditions,
@@ -59,6 +66,23 @@ class IgnoredIds(Part):
     )
 
 
+class SparkplugAddress(Part):
+    """An edge node of Sparkplug B, or one of its devices; upper and lower case differ."""
+
+    group: SparkplugId = Field(examples=["Linz"], description="Group of the edge node.")
+    edge_node: SparkplugId = Field(examples=["Gateway"], description="The edge node.")
+    device: SparkplugId | None = Field(
+        None, description="Device of the edge node. Default: the edge node itself."
+    )
+
+    @property
+    def data_topic(self) -> str:
+        """Where its data is published."""
+        if self.device is None:
+            return f"spBv1.0/{self.group}/NDATA/{self.edge_node}"
+        return f"spBv1.0/{self.group}/DDATA/{self.edge_node}/{self.device}"
+
+
 class Device(Part):
     """A publisher of readings."""
 
@@ -94,13 +118,24 @@ class Device(Part):
             " under the ids, as values of an object. Default: the level of the topic that is +."
         ),
     )
-    format: Literal["native", "json", "senml", "cbor", "msgpack", "line-protocol"] = Field(
-        "native",
-        examples=["json"],
+    format: Literal["native", "json", "senml", "cbor", "msgpack", "line-protocol", "sparkplug"] = (
+        Field(
+            "native",
+            examples=["json"],
+            description=(
+                "Format of the messages at the device's own topics; sparkplug: at those of the edge"
+                " node that sparkplug names. cbor, msgpack and line-protocol"
+                " are mapped as json is, by the keys that say json; line-protocol as records with"
+                " measurement, tags, fields and time, which is in ns."
+            ),
+        )
+    )
+    sparkplug: SparkplugAddress | None = Field(
+        None,
+        examples=[{"group": "Linz", "edge_node": "Gateway", "device": "Meter-1"}],
         description=(
-            "Format of the messages at the device's own topics. cbor, msgpack and line-protocol"
-            " are mapped as json is, by the keys that say json; line-protocol as records with"
-            " measurement, tags, fields and time, which is in ns."
+            "With format: sparkplug, whose metrics the channels are, such as {group: Linz,"
+            " edge_node: Gateway, device: Meter-1}."
         ),
     )
     compression: Literal["gzip"] | None = Field(

@@ -28,7 +28,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from services.core.facility import scale_text, secret_names
-from services.core.facility.topics import ANY, unheard
+from services.core.facility.topics import ANY, uncarried, unheard
 from services.core.timeline import durations
 from services.core.timeline.instants import DAY_S
 
@@ -182,6 +182,15 @@ def _reference(value: str) -> str:
     return value
 
 
+def _sparkplug_id(name: str) -> str:
+    if not set("/+#").isdisjoint(name) or uncarried(name):
+        raise ValueError(
+            f"{name[:60]!r} cannot be a name of Sparkplug: it is one level of a topic, without / +"
+            " and #"
+        )
+    return name
+
+
 def _topic(value: str, info: ValidationInfo) -> str:
     if not is_stated(info):
         return value
@@ -330,6 +339,10 @@ SecretVariable = Annotated[str, AfterValidator(_secret_variable)]
 Percent = Annotated[float, Field(ge=0, le=1000)]
 #: An MQTT topic; a level that is ``+`` is any, see :mod:`services.core.facility.fleets`.
 Topic = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_topic)]
+#: A name of Sparkplug B, one level of a topic.
+SparkplugId = Annotated[
+    str, StringConstraints(min_length=1, max_length=200), AfterValidator(_sparkplug_id)
+]
 #: An expression that finds something in a payload.
 Expression = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 

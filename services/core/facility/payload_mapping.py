@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from services.core.accounting.units import UnitError, conversion
-from services.core.facility import fleets, mapping_expression, model
+from services.core.facility import fleets, mapping_expression, model, sparkplug_checks
 from services.core.facility.channels import A_KIND
 from services.core.facility.mapping_model import MAPPED, Quality, Timestamp, UnitFrom
 from services.core.facility.topics import ANY, readings_topic
@@ -40,6 +40,7 @@ _Taken = tuple[str, str, str | None, str, str]
 def problems(file: model.FacilityFile) -> Iterator[Finding]:
     """Every reason why messages of the file's devices could not be distinguished or understood."""
     takers: dict[_Taken, str] = {}
+    metrics: dict[sparkplug_checks.Metric, str] = {}
     fleet_ids: dict[str, dict[str, str]] = {}
     for i, device in enumerate(file.devices):
         path: Path = ("devices", i)
@@ -49,10 +50,20 @@ def problems(file: model.FacilityFile) -> Iterator[Finding]:
         yield from same_id
         # which of its values are another device's follows from that
         yield from _topics(path, file.facility.id, device, {} if same_id else takers)
+        if device.sparkplug is not None and device.format != "sparkplug":
+            yield (*path, "sparkplug"), "sparkplug needs format: sparkplug beside it"
         if device.format == "native":
             yield from _native(path, device)
         elif device.format in MAPPED:
             yield from _json(path, device)
+        elif device.format == "sparkplug":
+            yield from sparkplug_checks.problems(
+                path,
+                device,
+                metrics,
+                device_keys=(*_OF_JSON_DEVICE, "compression", "known_as", "device_from"),
+                channel_keys=("topic", *_OF_JSON),
+            )
         else:
             yield from _senml(path, device)
     known = {topic: set(owners) for topic, owners in fleet_ids.items()}

@@ -1,4 +1,4 @@
-"""TONNE_MQTT_URL, taken apart."""
+"""A broker's URL, such as TONNE_MQTT_URL, taken apart."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SCHEMES: Final[dict[str, tuple[Protocol, Transport, bool, int]]] = {
 
 
 class BrokerUrlError(ValueError):
-    """TONNE_MQTT_URL is not of the form mqtt://user:password@host:1883."""
+    """The URL is not of the form mqtt://user:password@host:1883."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

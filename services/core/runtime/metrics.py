@@ -99,6 +99,31 @@ ingest_filters_refused = Gauge(
     "Topic filters that the broker does not grant; their devices are not heard.",
     registry=ingest_registry,
 )
+ingest_sparkplug_online = Gauge(
+    "tonne_ingest_sparkplug_online",
+    "1 while this process is Sparkplug's host application and online, else 0.",
+    registry=ingest_registry,
+)
+ingest_sparkplug_edge_nodes = Gauge(
+    "tonne_ingest_sparkplug_edge_nodes",
+    "Edge nodes that devices name and that have a birth in force.",
+    registry=ingest_registry,
+)
+ingest_sparkplug_messages = Counter(
+    "tonne_ingest_sparkplug_messages",
+    "Messages of edge nodes that were heard.",
+    registry=ingest_registry,
+)
+ingest_sparkplug_waiting = Gauge(
+    "tonne_ingest_sparkplug_waiting",
+    "Messages that wait for a birth or for one that is missing in their order.",
+    registry=ingest_registry,
+)
+ingest_sparkplug_rebirths = Counter(
+    "tonne_ingest_sparkplug_rebirths",
+    "Rebirths that edge nodes were asked for.",
+    registry=ingest_registry,
+)
 ingest_database_retries = Counter(
     "tonne_ingest_database_retries",
     "Batches held because the database was away.",

@@ -89,6 +89,26 @@ class Settings(BaseSettings):
         description="for how long ingest goes on with filters that a change of the registry has"
         " replaced, by MQTT: longer than what the broker waits for an acknowledgement",
     )
+    sparkplug_url: SecretStr | None = Field(
+        None,
+        description="broker and account of Sparkplug's host application, by MQTT; if not set that"
+        " of `TONNE_MQTT_URL` where it names no user. An account that the broker gives one client"
+        " id must not be ingest's",
+    )
+    sparkplug_host_id: str = Field(
+        "tonne",
+        min_length=1,
+        max_length=200,
+        description="name of this host application in Sparkplug's STATE topic, unique at its"
+        " broker",
+    )
+    sparkplug_reorder_s: float = Field(
+        2.0,
+        ge=0,
+        le=300,
+        description="Sparkplug's reorder timeout: how long a message may be missing until its edge"
+        " node is asked for a rebirth; 0 where the broker keeps messages in order",
+    )
     mqtt_tls_ca: Path | None = Field(
         None,
         description="authorities that the broker's certificate must come from, PEM; the machine's"

@@ -42,6 +42,13 @@ ADVICE: dict[Reason, str] = {
         "let the device send what format and compression in its facility file say, or say there"
         " what it does send, run `tonne apply`, then replay this"
     ),
+    Reason.UNKNOWN_METRIC: (
+        "name the metric as the edge node's birth does; where no birth was heard, let it publish"
+        " its births again (Node Control/Rebirth), then replay this"
+    ),
+    Reason.UNSUPPORTED_METRIC: (
+        "let the edge node publish the numbers of templates and data sets as metrics of their own"
+    ),
     Reason.BAD_MAPPING: (
         "correct the expression in the device's facility file, run `tonne apply`, then replay this"
     ),

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
+import psycopg
+
+if TYPE_CHECKING:
+    from services.ingest.resolve import Directory
+    from services.ingest.sources.inbox import Inbox
 
 from services.ingest.sources.receipt import Receipt
 
@@ -66,6 +71,9 @@ class MessageSource(Protocol):
 
     max_units: int | None
     """How much of its allowance the filters may take (:mod:`.subscriptions`); None: any."""
+
+    inbox: Inbox
+    """What has arrived; another door may put into it what needs no ack."""
 
     def start(
         self,
@@ -142,4 +150,25 @@ class MessageSource(Protocol):
 
     def close(self) -> None:
         """Send what acks are left and disconnect; the broker keeps the session."""
+        ...
+
+
+class Host(Protocol):
+    """A second client of a broker; what it hears, it puts into the source's inbox."""
+
+    def look(self, connection: psycopg.Connection[Any], directory: Directory) -> None:
+        """Hear what the registry names, no more and no less; call every second or so."""
+        ...
+
+    @property
+    def due(self) -> bool:
+        """Whether there is something to :meth:`write`."""
+        ...
+
+    def write(self, connection: psycopg.Connection[Any]) -> None:
+        """Store what has to be remembered, and commit."""
+        ...
+
+    def close(self) -> None:
+        """Hear nothing more; what was heard is in the inbox on return."""
         ...

@@ -25,3 +25,6 @@ FACTOR_SERIES: Final = 0x746F6E68
 
 #: Of a session: the ingest that notes devices which nobody registered.
 CANDIDATES: Final = 0x746F6E63
+
+#: Of a session: whichever ingest process is the host application of Sparkplug.
+SPARKPLUG: Final = 0x746F6E78

@@ -21,6 +21,8 @@ class Reason(StrEnum):
     REPEATED_KEY = "repeated_key"
     MALFORMED_SENML = "malformed_senml"
     MALFORMED_PAYLOAD = "malformed_payload"
+    UNKNOWN_METRIC = "unknown_metric"
+    UNSUPPORTED_METRIC = "unsupported_metric"
     BAD_MAPPING = "bad_mapping"
     DECODER_FAILED = "decoder_failed"
     TOO_COSTLY = "too_costly"

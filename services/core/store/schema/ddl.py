@@ -25,6 +25,7 @@ from services.core.store.schema import (
     pollutant_tables,
     product_tables,
     removal_tables,
+    sparkplug_tables,
     sum_tables,
     sum_triggers,
 )
@@ -91,6 +92,7 @@ WRITES: dict[str, dict[str, tuple[str, ...]]] = {
         candidate_tables.device_candidate.name: ("INSERT", "UPDATE", "DELETE"),
         candidate_tables.candidate_message.name: ("INSERT", "DELETE"),
         "broker_session": ("SELECT", "INSERT", "UPDATE"),
+        sparkplug_tables.sparkplug_birth.name: ("INSERT", "UPDATE"),
         "process_progress": ("INSERT", "UPDATE", "DELETE"),
     },
     "tonne_aggregate": {

@@ -60,14 +60,14 @@ class JetstreamSource:
         hold_s: float = _HOLD_S,
     ) -> None:
         self._hold_s = hold_s
-        self._inbox = Inbox(max_waiting=max_waiting)
+        self.inbox = Inbox(max_waiting=max_waiting)
         self._session = JetstreamSession(
             url,
             durable=durable,
             ack_wait_s=ack_wait_s,
             tls=tls,
-            deliver=self._inbox.put,
-            room=lambda: self._inbox.room,
+            deliver=self.inbox.put,
+            room=lambda: self.inbox.room,
             wake=self._wake,
         )
         self._acks: deque[DeliveryToken] = deque()
@@ -115,9 +115,9 @@ class JetstreamSource:
 
     def receive(self, *, limit: int, gather_s: float, timeout_s: float) -> list[Message]:
         """Wait up to ``timeout_s`` for a message, then up to ``gather_s`` for more."""
-        if self._inbox.silent_s() > self._hold_s:
+        if self.inbox.silent_s() > self._hold_s:
             self._wake()
-        batch = self._inbox.receive(limit=limit, gather_s=gather_s, timeout_s=timeout_s)
+        batch = self.inbox.receive(limit=limit, gather_s=gather_s, timeout_s=timeout_s)
         if batch:
             # there is room again
             self._wake()
@@ -130,7 +130,7 @@ class JetstreamSource:
 
     def nudge(self) -> None:
         """Let the ``receive`` that waits return at once."""
-        self._inbox.nudge()
+        self.inbox.nudge()
 
     @property
     def connected(self) -> bool:
@@ -158,7 +158,7 @@ class JetstreamSource:
         try:
             asyncio.run(self._work())
         except BaseException as failure:  # noqa: BLE001 - handed over to the pipeline's thread
-            self._inbox.fail(failure)
+            self.inbox.fail(failure)
 
     async def _work(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -169,10 +169,10 @@ class JetstreamSource:
                 if self._failure is not None:
                     raise self._failure
                 self._woken.clear()
-                unheard = self._inbox.silent_s() > self._hold_s
+                unheard = self.inbox.silent_s() > self._hold_s
                 if unheard and self._session.open:
                     _log.warning("nothing can be stored; leaving the messages to the broker")
-                    await self._session.leave(self._inbox.take_back())
+                    await self._session.leave(self.inbox.take_back())
                 elif unheard:
                     await self._sleep(_LOOK_S)
                 elif self._session.open:
@@ -187,7 +187,7 @@ class JetstreamSource:
                     await self._wait(backoff.next_s())
             await self._serve()
         finally:
-            await self._session.leave(self._inbox.take_back())
+            await self._session.leave(self.inbox.take_back())
 
     def _on_unexpected(self, loop: asyncio.AbstractEventLoop, about: Mapping[str, object]) -> None:
         """Of a task or callback that nobody waits for."""

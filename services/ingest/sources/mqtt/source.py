@@ -53,13 +53,13 @@ class MqttSource:
         version: MqttVersion = "auto",
     ) -> None:
         self._hold_s = hold_s
-        self._inbox = Inbox(max_waiting=max_waiting)
+        self.inbox = Inbox(max_waiting=max_waiting)
         self._session = MqttSession(
             url,
             client_id=client_id,
             tls=tls,
-            deliver=self._inbox.put,
-            lost=self._inbox.take_back,
+            deliver=self.inbox.put,
+            lost=self.inbox.take_back,
             overlap_s=overlap_s,
             version=version,
         )
@@ -115,10 +115,10 @@ class MqttSource:
 
     def receive(self, *, limit: int, gather_s: float, timeout_s: float) -> list[Message]:
         """Wait up to ``timeout_s`` for a message, then up to ``gather_s`` for more."""
-        if self._inbox.silent_s() > self._hold_s:
+        if self.inbox.silent_s() > self._hold_s:
             self._wake()
-        crowded = not self._inbox.has_room
-        batch = self._inbox.receive(limit=limit, gather_s=gather_s, timeout_s=timeout_s)
+        crowded = not self.inbox.has_room
+        batch = self.inbox.receive(limit=limit, gather_s=gather_s, timeout_s=timeout_s)
         if crowded:
             self._wake()
         return batch
@@ -130,7 +130,7 @@ class MqttSource:
 
     def nudge(self) -> None:
         """Let the ``receive`` that waits return at once."""
-        self._inbox.nudge()
+        self.inbox.nudge()
 
     @property
     def connected(self) -> bool:
@@ -162,14 +162,14 @@ class MqttSource:
         try:
             self._work()
         except BaseException as failure:  # noqa: BLE001 - handed over to the pipeline's thread
-            self._inbox.fail(failure)
+            self.inbox.fail(failure)
         finally:
             self._session.release()
 
     def _work(self) -> None:
         backoff = Backoff()
         while not self._closing:
-            unheard = self._inbox.silent_s() > self._hold_s
+            unheard = self.inbox.silent_s() > self._hold_s
             if unheard and self._session.open:
                 _log.warning("nothing can be stored; leaving the messages to the broker")
                 self._session.leave()
@@ -181,7 +181,7 @@ class MqttSource:
                     self._wait(backoff.next_s())
             else:
                 self._session.run_once(
-                    read=self._inbox.has_room, wake=self._wake_read, timeout_s=_LOOK_S
+                    read=self.inbox.has_room, wake=self._wake_read, timeout_s=_LOOK_S
                 )
                 self._serve()
                 if self._session.ready:
