@@ -69,7 +69,7 @@ def _section(family: Family) -> str:
     return "\n\n".join(
         [
             f"## {family.title}",
-            family.introduction,
+            family.introduction[:1].upper() + family.introduction[1:],
             f"`tonne devices examples {family.name}` prints:",
             f"```yaml\n{family.file.rstrip()}\n```",
             *(_message(message) for message in family.messages()),

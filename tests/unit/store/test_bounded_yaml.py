@@ -95,7 +95,7 @@ _ROOT = Path(__file__).parents[3]
 _EXAMPLES = sorted(
     [
         *(_ROOT / "deploy" / "examples").rglob("*.yaml"),
-        *(_ROOT / "services" / "core" / "facility" / "families" / "meters").glob("*.yaml"),
+        *(_ROOT / "services" / "core" / "facility" / "families" / "gateways").glob("*.yaml"),
     ]
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 
 from services.core.facility import model
@@ -42,6 +44,11 @@ def covers(topic_filter: str, topic: str) -> bool:
     )
 
 
+@cache
+def file_of(family: Family) -> model.FacilityFile:
+    return parse(family.text)
+
+
 def written(taken: Taken) -> str:
     value = "no value" if taken.value is None else f"{taken.value:.15g} {taken.channel.unit}"
     time = rfc3339(taken.ts) if taken.is_timed else "arrival"
@@ -69,7 +76,7 @@ def test_there_are_families_in_every_group_and_their_names_differ() -> None:
 
 @of_each_family
 def test_its_messages_give_their_readings_and_nothing_is_refused(family: Family) -> None:
-    file = parse(family.text)
+    file = file_of(family)
     read_from: set[str] = set()
     for message in family.messages():
         verdicts = of_message(file, message)
@@ -98,7 +105,7 @@ def test_it_says_where_its_messages_are_documented_and_by_which_licence(family: 
 
 @of_each_family
 def test_each_of_its_topics_is_heard(family: Family) -> None:
-    file = parse(family.text)
+    file = file_of(family)
     known = directory(file)
     subscribed = filters(known.own_topics, max_units=6)
     for message in family.messages():
@@ -110,7 +117,7 @@ def test_each_of_its_topics_is_heard(family: Family) -> None:
 
 @of_each_family
 def test_amounts_are_registers_with_a_bound_and_flows_are_gauges(family: Family) -> None:
-    for device in parse(family.text).devices:
+    for device in file_of(family).devices:
         for channel in device.channels:
             name = f"{device.id}.{channel.id}"
             if channel.kind == "derived":
@@ -122,7 +129,7 @@ def test_amounts_are_registers_with_a_bound_and_flows_are_gauges(family: Family)
 
 @of_each_family
 def test_nothing_counts_twice(family: Family) -> None:
-    file = parse(family.text)
+    file = file_of(family)
     assert file.sources, "a file that counts nothing shows nothing"
     # of a derived channel, those that it is computed from
     inputs = [name for source in file.sources for name in source.channels.values()]
@@ -138,7 +145,7 @@ def test_nothing_counts_twice(family: Family) -> None:
 
 
 def test_all_of_them_can_be_applied_together() -> None:
-    files = [parse(family.text) for family in FAMILIES]
+    files = [file_of(family) for family in FAMILIES]
     assert len({file.facility.id for file in files}) == len(files)
     known = directory(*files)
     topics = {message.topic for family in FAMILIES for message in family.messages()}
@@ -148,7 +155,7 @@ def test_all_of_them_can_be_applied_together() -> None:
 def test_a_reading_is_written_as_the_page_shows_it() -> None:
     family = family_called("tasmota")
     (message, *_) = family.messages()
-    taken = [v for v in of_message(parse(family.text), message) if isinstance(v, Taken)]
+    taken = [v for v in of_message(file_of(family), message) if isinstance(v, Taken)]
     assert [written(verdict) for verdict in taken] == [
         "pow1.energy 9098.245 kWh 2021-10-26T16:28:45Z",
         "pow1.power 170 W 2021-10-26T16:28:45Z",
