@@ -40,6 +40,7 @@ from services.api.oidc.provider import Provider
 from services.api.routes import (
     alerts,
     audit,
+    candidates,
     cbam,
     chart_annotations,
     china_month,
@@ -124,6 +125,7 @@ for _part in (
     emissions,
     readings,
     send_readings,
+    candidates,
     quarantine,
     replay,
     restatements,

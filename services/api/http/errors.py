@@ -43,8 +43,10 @@ from services.core.facility.value_plausibility import ImplausibleValueError
 from services.core.store.alerts.outbox import NotifierAwayError
 from services.core.store.alerts.threshold_changes import UnusableError
 from services.core.store.answers.explain import NothingKnownError
+from services.core.store.candidates.decisions import NoSuchCandidateError
 from services.core.store.factor_series.names import UnknownSeriesError
 from services.core.store.factor_series.record import FutureValueError
+from services.core.store.operations.adopt_device import AdoptionError
 from services.core.store.operations.retire_facility import UnknownFacilityError
 from services.core.store.people.passwords import PasswordError
 from services.core.store.readings.packing.archived import ArchivedDayError
@@ -74,6 +76,8 @@ _REFUSALS: Final[dict[type[Exception], type[Problem]]] = {
     NotifierAwayError: Conflict,
     FrameError: InvalidRequest,
     NotBegunError: InvalidRequest,
+    AdoptionError: InvalidRequest,
+    NoSuchCandidateError: NotFound,
     BadQueryError: BadQuery,
     ExecutionError: Unexecutable,
 }

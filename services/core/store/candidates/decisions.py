@@ -56,17 +56,19 @@ def listed(
     limit: int,
     states: tuple[str, ...] = ("open",),
     facilities: tuple[str, ...] | None = None,
+    foreign: bool = True,
     before: tuple[int, datetime, int] | None = None,
 ) -> Select[Any]:
     """Select candidates, those that count first, then those heard last; as :func:`candidate` reads.
 
-    ``facilities``: those whose topics are used, beside candidates with topics of their own; None:
-    all. ``before``: worth, last_seen and id of the row before.
+    ``facilities``: those whose topics are used; None: all. ``foreign``: also candidates with topics
+    of their own. ``before``: worth, last_seen and id of the row before.
     """
     c = device_candidate.c
     statement = _select().where(c.state.in_(states))
     if facilities is not None:
-        statement = statement.where(or_(c.facility.is_(None), c.facility.in_(facilities)))
+        named = c.facility.in_(facilities)
+        statement = statement.where(or_(c.facility.is_(None), named) if foreign else named)
     if before is not None:
         place = func.row(c.worth, c.last_seen, c.id)
         statement = statement.where(place < func.row(*map(literal, before)))
