@@ -38,6 +38,8 @@ _WRITE_EVERY_S: Final = 1.0
 _FORGET_EVERY_S: Final = 3600.0
 #: How long messages are still taken here that ingest's own session hears from now on.
 _OVERLAP_S: Final = 10.0
+#: Entries that other transactions may still be writing lie no further back than this.
+_LATE_ENTRIES: Final = 1000
 #: Entries of quarantine that are learned from at once.
 _MAX_REFUSALS: Final = 200
 #: How much of a quiet time is saved up for a busy one.
@@ -233,6 +235,7 @@ class Discovery:
 
     def _learn_from_quarantine(self, connection: psycopg.Connection[Any]) -> None:
         """Learn from what the pipeline refused for want of a device or channel; it is stored."""
+        newest = notes.newest_refusal(connection)
         refusals = notes.new_refusals(connection, self._quarantine_id, limit=_MAX_REFUSALS)
         for refused in refusals:
             self._quarantine_id = refused.id
@@ -247,6 +250,9 @@ class Discovery:
                     names=(refused.facility, refused.device),
                     quarantine_id=refused.id,
                 )
+        if len(refusals) < _MAX_REFUSALS:
+            # what was refused for other reasons is not gone through again and again
+            self._quarantine_id = max(self._quarantine_id, newest - _LATE_ENTRIES)
 
 
 def _seconds(instant: datetime) -> float:

@@ -228,6 +228,12 @@ def forget_silent(connection: psycopg.Connection[Any]) -> list[str]:
     return [key for (key,) in rows]
 
 
+def newest_refusal(connection: psycopg.Connection[Any]) -> int:
+    """Return the id of the newest entry of quarantine, whatever it was refused for; 0: none."""
+    row = connection.execute("SELECT coalesce(max(id), 0) FROM quarantine").fetchone()
+    return 0 if row is None else int(row[0])
+
+
 def new_refusals(
     connection: psycopg.Connection[Any], after: int, *, limit: int
 ) -> list[RefusedMessage]:
