@@ -30,6 +30,9 @@ _COVERAGE_NAMES: Final = {
 _RATE: Final = {"unit_of_measurement": "kg/h", "state_class": "measurement"}
 _COVERAGE: Final = {"unit_of_measurement": "%", "state_class": "measurement"}
 
+#: Longer names of sources are cut: with all of them, a message has less than the 1 MiB of a broker.
+_NAME_LENGTH: Final = 80
+
 #: Home Assistant removes a component of which the message says no more than this.
 _REMOVED: Final = {"platform": "sensor"}
 
@@ -110,6 +113,8 @@ def _of_sources(sources: Mapping[str, str]) -> dict[str, dict[str, Any]]:
 
 def _of_source(source: str, name: str) -> dict[str, dict[str, Any]]:
     path = f"value_json.sources['{source}']"
+    if len(name) > _NAME_LENGTH:
+        name = f"{name[: _NAME_LENGTH - 1]}…"
     return {
         f"source_{source}_rate": {
             "name": f"{name}: CO2 rate",

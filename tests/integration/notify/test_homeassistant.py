@@ -35,6 +35,7 @@ from services.core.timeline.windows import TO_DATE, first_minutes
 from services.notify.homeassistant import announcer
 from services.notify.homeassistant.announced import Pace
 from services.notify.homeassistant.announcer import Announcer
+from services.notify.homeassistant.totals import MAX_SOURCES
 from tests.integration.aggregator.plant import FILE, Plant, Reading, apply_text
 from tests.integration.notify.harness import notifier, until
 from tests.integration.notify.home_assistant import (
@@ -236,6 +237,51 @@ async def test_a_facility_that_is_gone_is_retracted(
         bind.dispose()
         async with announcing():
             await until(lambda: home.heard[TOTALS] == home.heard[CONFIG] == b"", "it is retracted")
+
+
+@pytest.mark.usefixtures("plant")
+async def test_a_broker_that_starts_anew_is_told_again(
+    announcing: Announcing, broker: Guarded
+) -> None:
+    with broker.home_assistant() as home:
+        async with announcing():
+            await until(lambda: {CONFIG, TOTALS} <= set(home.heard), "it is announced")
+            # whatever it retained in memory is lost
+            broker.server.kill()
+            broker.server.start()
+            with broker.home_assistant() as other:
+                await until(lambda: {CONFIG, TOTALS} <= set(other.heard), "it is announced again")
+                assert other.message(CONFIG) == home.message(CONFIG)
+
+
+async def test_of_very_many_sources_the_first_have_sensors_and_a_broker_takes_the_message(
+    plant: Plant, announcing: Announcing, broker: Guarded, database_url: str
+) -> None:
+    long = "x" * 56
+    name = json.dumps(NAME[:20] + "\N{CJK UNIFIED IDEOGRAPH-5382}" * 180)
+    more = "".join(
+        f"  - {{id: {long}-{n:03}, name: {name}, scope: 2, method: activity,"
+        " input: meter.power, factor: f}\n"
+        for n in range(MAX_SOURCES)
+    )
+    apply_text(database_url, ANNOUNCED.replace("notify:", f"{more}notify:"))
+    with broker.home_assistant() as home:
+        async with announcing():
+            # processes say that they work all the while
+            await until(
+                lambda: (_report(plant), {CONFIG, TOTALS} <= set(home.heard))[1], "it is announced"
+            )
+    message = home.message(CONFIG)
+    assert message is not None
+    check_discovery(CONFIG, message, prefix="homeassistant")
+    of_sources = {
+        key: len(sensor) > 1
+        for key, sensor in message["components"].items()
+        if key.startswith("source_")
+    }
+    # what is beyond them is removed, if it ever was there
+    assert (len(of_sources), sum(of_sources.values())) == (2 * MAX_SOURCES + 8, 2 * MAX_SOURCES)
+    assert len(json.loads(home.heard[TOTALS])["sources"]) == MAX_SOURCES
 
 
 async def test_figures_of_a_pipeline_that_stands_still_are_not_told_again(
