@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from sqlalchemy import Connection
@@ -19,10 +20,16 @@ from services.core.facility.file import parse
 from services.core.facility.model import FacilityFile
 from services.core.facility.organisation import OrganisationFile
 from services.core.facility.organisation_file import is_of_organisation, parse_organisation
+from services.core.store.operations import heard_topics
 from services.core.store.operations.apply_facility import apply_facility
 from services.core.store.operations.notices import FILTER_REFUSED, notices
 from services.core.store.registry.organisations import UnknownFacilityError, apply_organisation
 from services.core.store.registry.shared_factors import shared_factors
+
+_LOOK_EVERY_S: Final = 0.1
+
+#: An ingest looks at the registry every second, and says so within another.
+_LONGEST_WAIT_S: Final = 10.0
 
 
 def apply_files(
@@ -31,8 +38,17 @@ def apply_files(
     ],
     *,
     dry_run: DryRun = False,
+    wait: Annotated[
+        bool,
+        typer.Option(help="wait until a running ingest hears the topics of the files"),
+    ] = True,
 ) -> None:
-    """Apply files of facilities and organisations: all of them, or none if any has an error."""
+    """Apply files of facilities and organisations: all of them, or none if any has an error.
+
+    When it returns, a running ingest hears the topics that the files name: what a broker takes
+    before it does is lost.
+    """
+    revision: int | None = None
     with clear_errors():
         settings = process.settings("apply")
         with process.transaction(dry_run=dry_run) as connection:
@@ -64,6 +80,8 @@ def apply_files(
                     continue
                 applied = apply_facility(connection, file, text=text, by=process.operator())
                 _say_changes(path, applied.changes, dry_run=dry_run)
+                if applied.changes and _has_topics(file):
+                    revision = heard_topics.revision(connection)
                 for restated in applied.restated:
                     say(f"  {'would be restated' if dry_run else 'will be restated'}: {restated}")
                 for warning in (*warnings(file, shared), *applied.warnings):
@@ -72,6 +90,33 @@ def apply_files(
                 say(f"  warning: {refused}", err=True)
     if dry_run:
         say("nothing was changed")
+    elif wait and revision is not None:
+        _await_ingest(revision)
+
+
+def _has_topics(file: FacilityFile) -> bool:
+    """Whether a device of the file has a topic of its own, which ingest may not hear yet."""
+    return any(
+        device.topic is not None or any(channel.topic is not None for channel in device.measured)
+        for device in file.devices
+    )
+
+
+def _await_ingest(revision: int) -> None:
+    """Wait until every ingest that runs hears the topics of a revision of the registry."""
+    give_up_at = time.monotonic() + _LONGEST_WAIT_S
+    with clear_errors(), process.session() as connection:
+        while heard_topics.processes_behind(connection, revision):
+            connection.rollback()
+            if time.monotonic() >= give_up_at:
+                say(
+                    "  warning: ingest does not hear the new topics yet: what devices publish there"
+                    " before it does is lost; `tonne apply` with the same file shows what the"
+                    " broker refuses",
+                    err=True,
+                )
+                return
+            time.sleep(_LOOK_EVERY_S)
 
 
 def _is_organisation(

@@ -19,6 +19,7 @@ from services.core.runtime.steady_time import SteadyTime
 from services.core.store.database import database_time
 from services.core.store.database.progress import ProgressReporter
 from services.core.store.operations.broker_sessions import BrokerSession
+from services.core.store.operations.heard_topics import HEARD_REVISION
 from services.core.store.operations.notices import FILTER_REFUSED
 from services.core.store.readings import quarantine
 from services.ingest import arrival_time
@@ -103,6 +104,8 @@ class Pipeline:
             partial(write, database, allowance=self._allowance), max_rows=batch_rows
         )
         self._measures = Measures()
+        #: of the registry: the newest one whose topics the broker brings
+        self._heard_revision = 0
 
     def is_taken(self, topic: str) -> bool:
         """Whether messages at a topic are of registered devices, or of those of before."""
@@ -238,10 +241,13 @@ class Pipeline:
 
     def _state(self) -> dict[str, Any]:
         unheard = self._listening.refused
+        if self._source.connected:
+            self._heard_revision = self._registry.directory.revision
         metrics.ingest_filters_refused.set(len(unheard))
         metrics.ingest_clock_ahead_seconds.set(self._clock.machine_ahead_s)
         return {
             "broker": self._broker(),
+            HEARD_REVISION: self._heard_revision,
             "clock_jump_s": self._clock.jump_s,
             "notices": self._notices(unheard),
             **self._measures.state(),

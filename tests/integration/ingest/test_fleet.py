@@ -76,3 +76,18 @@ def test_what_nobody_registered_is_listed_and_stored_once_it_is(
     states = {entry["topic"]: entry["state"] for entry in plant.quarantine()}
     assert states == {GATEWAY: "open", "gw/b2/up": "replayed"}
     assert "replay" not in tonne(plant, "apply", str(file))
+
+
+def test_what_is_published_as_soon_as_a_file_is_applied_is_heard(
+    plant: Plant, tmp_path: Path
+) -> None:
+    file = tmp_path / "linz.yaml"
+    plant.started()
+    until(lambda: "heard_revision" in plant.state, "ingest reports")
+    for number in range(3):
+        # each begins in another way, so that each needs a filter that the session has not
+        device = in_topic(f"t{number}", "a1").replace("gw/+/up", f"first{number}/+/up")
+        file.write_text(FILE + device + "\n")
+        tonne(plant, "apply", str(file))
+        plant.publish(json.dumps({"ts": T0 + number, "kwh": number}), topic=f"first{number}/a1/up")
+        plant.holds(readings=number + 1)
