@@ -81,6 +81,11 @@ MAPPING_KEYS: Final = (
         beside={"step": "5m"}, beside_wrong={},
     ),
     _key(Timestamp, "place", "one of these", "last", beside={"step": "5m"}, beside_wrong={}),
+    _key(Timestamp, "topic", "text", "time/#"),
+    _key(
+        Timestamp, "within", "duration: s, or 10s", "10s",
+        beside={"topic": "timestamp"}, beside_wrong={},
+    ),
     _key(Quality, "from", "JMESPath", "status["),
     _key(Quality, "cell", "place, from 1", 0),
     _key(Quality, "map", "a quality by word", {"ok": "fine"}),
@@ -157,6 +162,8 @@ def file_with(key: MappingKey, value: Any, *, is_wrong: bool = False) -> str:
         channel["bytes"] = stated
     else:
         device[key.part.__name__.lower()] = stated
+    if "topic" in device.get("timestamp", {}):
+        channel |= {"topic": "energy"}
     if device.get("delimiter") is not None:
         channel |= {"cell": 2}
     file = {

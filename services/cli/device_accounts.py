@@ -21,6 +21,7 @@ import bcrypt
 
 from services.core.facility import fleets
 from services.core.facility.model import own_topic
+from services.core.facility.time_messages import time_topic
 from services.core.facility.topics import readings_topic, uncarried
 from services.core.store.registry.read import Device
 from services.ingest.route import SHARED_SERIES, SLUG, values_topic
@@ -180,7 +181,11 @@ def topics(device: Device) -> tuple[list[str], list[str]]:
     named = {
         name
         for channel in device.channels.values()
-        if (topic := own_topic(device.topic, channel.spec.get("topic")))
+        for topic in (
+            own_topic(device.topic, channel.spec.get("topic")),
+            time_topic(device.topic, device.spec.get("timestamp")),
+        )
+        if topic
         for name in fleets.topics_of(topic, device.spec.get("device_from"), device.known_as)
     }
     device_topics = sorted(named)

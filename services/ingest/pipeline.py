@@ -35,6 +35,7 @@ from services.ingest.resolve import RegistryCache
 from services.ingest.sources.door import Door
 from services.ingest.sources.listening import Listening
 from services.ingest.sources.source import Host, Message, MessageSource
+from services.ingest.times_before import TimesBefore
 from services.ingest.write import write
 from services.ingest.write_queue import WriteQueue
 
@@ -96,6 +97,7 @@ class Pipeline:
         self._presence = Presence()
         self._allowance = Allowance()
         self._arrivals = Arrivals()
+        self._times = TimesBefore()
         self._alone = Alone(database, bounds.alone_after)
         self._replay = Replay(database, bounds, self._alone)
         self._clock = SteadyTime()
@@ -209,11 +211,17 @@ class Pipeline:
         self._listening.begin(connection, directory.own_topics, directory.retired_topics)
 
     def _prepare(self, messages: Sequence[Message]) -> Prepared:
-        prepared = prepare(messages, self._registry.directory, self._bounds, self._arrivals)
+        prepared = self._prepared(messages)
         if prepared.missed and self._database.run(self._look):
             # registered a moment ago
-            prepared = prepare(messages, self._registry.directory, self._bounds, self._arrivals)
+            prepared = self._prepared(messages)
+        self._times = prepared.times
         return self._alone.sift(prepared) if prepared.old else prepared
+
+    def _prepared(self, messages: Sequence[Message]) -> Prepared:
+        return prepare(
+            messages, self._registry.directory, self._bounds, self._arrivals, times=self._times
+        )
 
     def _look(self, connection: psycopg.Connection[Any], _tried: bool) -> bool:
         """Look at the database's clock, and at the registry; return whether that changed."""

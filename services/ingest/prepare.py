@@ -20,6 +20,7 @@ from services.ingest.decode.observation import (
     TIME_AFTER_WAITING,
     TIME_FROM_BROKER,
     TIME_FROM_DEVICE,
+    TIME_FROM_MESSAGE_BEFORE,
     TOO_LARGE_BYTES,
     Decoded,
     Observation,
@@ -33,6 +34,7 @@ from services.ingest.route import Kind
 from services.ingest.shared_topics import Fleets, Unregistered
 from services.ingest.sources.source import Message
 from services.ingest.target import Target
+from services.ingest.times_before import TimesBefore
 
 #: Reasons that a change of the registry can remove.
 UNKNOWN: Final = frozenset(
@@ -102,6 +104,8 @@ class Prepared:
     missed: bool = False
     #: places of the rows that are as old as :mod:`.alone` looks at
     old: list[int] = field(default_factory=list)
+    #: times that came in messages of their own, this batch's among them
+    times: TimesBefore = field(default_factory=TimesBefore, compare=False)
 
 
 def prepare(
@@ -112,14 +116,16 @@ def prepare(
     *,
     facility: str | None = None,
     ids: frozenset[str] | None = None,
+    times: TimesBefore | None = None,
 ) -> Prepared:
     """Take a batch through steps 2 to 5; never raises, whatever the messages hold.
 
     ``arrivals``: the times given to the batches before; None: there were none. ``facility``: of a
     topic that several share, only what is this one's; None: everybody's. ``ids``: of a message of
-    many devices, only what these name; None: all.
+    many devices, only what these name; None: all. ``times``: those that the batches before told in
+    messages of their own; None: there were none.
     """
-    preparation = Preparation(directory, bounds, arrivals or Arrivals(), facility, ids)
+    preparation = Preparation(directory, bounds, arrivals or Arrivals(), facility, ids, times)
     for message in messages:
         preparation.take(message)
     return Prepared(
@@ -129,6 +135,7 @@ def prepare(
         sightings=preparation.sightings,
         missed=preparation.missed,
         old=preparation.old,
+        times=preparation.times,
     )
 
 
@@ -142,7 +149,9 @@ class Preparation:
         arrivals: Arrivals,
         facility: str | None,
         ids: frozenset[str] | None = None,
+        times: TimesBefore | None = None,
     ) -> None:
+        self.times = TimesBefore() if times is None else times.copy()
         self._destination = directory.destination
         self._arrivals = arrivals
         self._facility = facility
@@ -227,9 +236,27 @@ class Preparation:
         problems: list[tuple[Owner, Problem]] = [
             (publisher, problem)
             for publisher in publishers
-            for problem in self._readings(message, publisher, shared=shared)
+            for problem in (
+                self._time(message, publisher)
+                if publisher.tells_time
+                else self._readings(message, publisher, shared=shared)
+            )
         ]
         return problems if of_messages is None else problems + self._by_ids(message, of_messages)
+
+    def _time(self, message: Message, publisher: Publisher) -> Sequence[Problem]:
+        """Learn the time of values that come after a message; return what is wrong with it."""
+        self._arrive(message.arrived_at, message.received_at)
+        try:
+            decoded = publisher.decode(message.payload, self._arrived_us)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it would come again and again
+            problem = refusals.undecodable(
+                error, facility=publisher.facility, device=publisher.device
+            )
+            return (problem,)
+        ts_us = next((observation.ts_us for observation in decoded.observations), None)
+        self.times.learn(publisher.device_id, message, self._arrived_us, ts_us)
+        return ()
 
     def _by_ids(self, message: Message, shared: Fleets[Publisher]) -> list[tuple[Owner, Problem]]:
         """Take what many devices say in one message; return what is wrong with it."""
@@ -317,7 +344,7 @@ class Preparation:
     ) -> list[Problem]:
         """Take what a message says of the publisher; return what is wrong with it."""
         arrived_at = self._arrived_at
-        arrived_us, received_us = self._arrived_us, self._received_us
+        received_us = self._received_us
         recent_us, newest_us = self._recent_us, self._newest_us
         problems = decoded.problems
         observations: Sequence[Observation] = decoded.observations
@@ -326,15 +353,13 @@ class Preparation:
             observations = self._heard_of(message, publisher, decoded, shared=shared)
         targets, rows = publisher.targets, self.rows
         add_row = rows.append
-        arrival: _Arrival | None = None
+        arrival: _Arrival | _TimeBefore | None = None
         for observation in observations:
             channel, ts_us, value = observation.channel, observation.ts_us, observation.value
             quality, time_source = observation.quality, observation.time_source
             refused = False
             if time_source:
-                arrival = arrival or _Arrival(
-                    message, publisher.device_id, arrived_us, self._arrivals
-                )
+                arrival = arrival or self._timing(message, publisher)
                 ts_us, time_source = arrival.timed(observation)
             target = targets.get(channel)
             if target is None:
@@ -368,6 +393,17 @@ class Preparation:
                 )
             )
         return problems
+
+    def _timing(self, message: Message, publisher: Publisher) -> _Arrival | _TimeBefore:
+        """Return what times the values of a message that tells none."""
+        arrived_us, within_us = self._arrived_us, publisher.told_within_us
+        device_id = publisher.device_id
+        told_us = (
+            self.times.time_us(device_id, message, arrived_us, within_us) if within_us else None
+        )
+        if told_us is not None:
+            return _TimeBefore(told_us - arrived_us)
+        return _Arrival(message, device_id, arrived_us, self._arrivals)
 
     def _heard_of(
         self, message: Message, publisher: Publisher, decoded: Decoded, *, shared: bool
@@ -470,3 +506,14 @@ class _Arrival:
         if before:
             self._arrivals.extend(self._device_id, self._message, ts_us)
         return ts_us, self._source
+
+
+class _TimeBefore:
+    """The time of a message before, for what one message says without telling when."""
+
+    def __init__(self, shift_us: int) -> None:
+        self._shift_us = shift_us
+
+    def timed(self, observation: Observation) -> tuple[int, int]:
+        """Microseconds since the epoch, and whose clock told them."""
+        return observation.ts_us + self._shift_us, TIME_FROM_MESSAGE_BEFORE

@@ -12,10 +12,11 @@ import structlog
 from services.core.facility import fleets
 from services.core.facility.mapping_expression import MAX_STEPS
 from services.core.facility.model import own_topic
+from services.core.facility.time_messages import WITHIN_S, time_topic
 from services.core.store.factor_series import names
 from services.core.store.registry import read
 from services.ingest import route
-from services.ingest.decode import UnusableFormatError, decoder_for, native
+from services.ingest.decode import UnusableFormatError, decoder_for, native, time_message
 from services.ingest.decode.observation import Decoded, Decoder, UndecodableError
 from services.ingest.quarantine.reasons import Reason
 from services.ingest.shared_topics import Fleets, SharedTopics, Unregistered, detail
@@ -42,6 +43,10 @@ class Publisher:
     targets: Mapping[str, Target]
     #: channels that are no concern of this device: another one at the topic has them
     others: frozenset[str] = frozenset()
+    #: its messages at this topic are the time of values after them
+    tells_time: bool = False
+    #: how long after such a message values have its time; zero: there is none
+    told_within_us: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -256,7 +261,12 @@ def _destination(
     publishers: tuple[Publisher, ...],
     of_messages: Fleets[Publisher] | None = None,
 ) -> Destination:
-    is_only = kind is route.Kind.READINGS and len(publishers) == 1 and of_messages is None
+    is_only = (
+        kind is route.Kind.READINGS
+        and len(publishers) == 1
+        and of_messages is None
+        and not publishers[0].tells_time
+    )
     return Destination(
         kind=kind,
         publishers=publishers,
@@ -283,7 +293,10 @@ def _publishers(device: read.Device, max_steps: int) -> dict[str | None, Publish
         topic = own_topic(device.topic, channel.spec.get("topic"))
         sharing.setdefault(topic, []).append(channel)
     targets = {slug: target(channel) for slug, channel in device.channels.items()}
-    return {
+    told_at = time_topic(device.topic, device.spec.get("timestamp"))
+    timestamp = device.spec.get("timestamp") or {}
+    within_us = round(1e6 * (timestamp.get("within") or WITHIN_S)) if told_at is not None else 0
+    publishers: dict[str | None, Publisher] = {
         topic: Publisher(
             device_id=device.id,
             facility=device.facility,
@@ -295,9 +308,20 @@ def _publishers(device: read.Device, max_steps: int) -> dict[str | None, Publish
                 else _decoder(device, channels, max_steps)
             ),
             targets=targets,
+            told_within_us=within_us,
         )
         for topic, channels in (sharing or {device.topic: []}).items()
     }
+    if told_at is not None:
+        publishers[told_at] = Publisher(
+            device_id=device.id,
+            facility=device.facility,
+            device=device.slug,
+            decode=time_message.decoder(device.format, device.spec, max_steps=max_steps),
+            targets=targets,
+            tells_time=True,
+        )
+    return publishers
 
 
 def _sparkplug_part(device: read.Device) -> Mapping[str, Any] | None:
@@ -342,10 +366,14 @@ def _sharing(publishers: list[Publisher]) -> tuple[Publisher, ...]:
 
 
 def _decoder(device: read.Device, channels: Iterable[read.Channel], max_steps: int) -> Decoder:
+    spec = device.spec
+    if time_topic(device.topic, spec.get("timestamp")) is not None:
+        # what the messages say of values does not say their time
+        spec = {key: part for key, part in spec.items() if key != "timestamp"}
     try:
         return decoder_for(
             device.format,
-            device.spec,
+            spec,
             [channel.spec for channel in channels],
             max_steps=max_steps,
         )

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
-from services.core.facility.fields import DurationS, Expression, Part, Zone
+from services.core.facility.fields import DurationS, Expression, Part, Topic, Zone
 
 #: As the contract has them.
 QualityName = Literal["good", "uncertain", "bad", "calibration", "maintenance"]
@@ -177,6 +177,23 @@ class Timestamp(Part):
         None,
         examples=["newest-first"],
         description="With step: which value comes first in the list. Default: oldest-first.",
+    )
+    topic: Topic | None = Field(
+        None,
+        examples=["timestamp"],
+        description=(
+            "Topic at which the time comes in a message of its own, below the device's topic:"
+            " values that come after it have that time. Of the device alone. Default: the time"
+            " stands in the messages of the values."
+        ),
+    )
+    within: DurationS | None = Field(
+        None,
+        examples=["10s"],
+        description=(
+            "With topic: how long after the message with the time values have it; later ones are"
+            " timed by their arrival. Default: 60 seconds."
+        ),
     )
     place: Literal["first", "last"] | None = Field(
         None,

@@ -8,7 +8,13 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from services.core.accounting.units import UnitError, conversion
-from services.core.facility import fleets, mapping_expression, model, sparkplug_checks
+from services.core.facility import (
+    fleets,
+    mapping_expression,
+    model,
+    sparkplug_checks,
+    time_messages,
+)
 from services.core.facility.channels import A_KIND
 from services.core.facility.mapping_model import MAPPED, Quality, Timestamp, UnitFrom
 from services.core.facility.topics import ANY, readings_topic
@@ -46,6 +52,7 @@ def problems(file: model.FacilityFile) -> Iterator[Finding]:
         path: Path = ("devices", i)
         topics = _stated_topics(path, device)
         yield from fleets.problems(path, device, topics)
+        yield from time_messages.problems(path, device, topics)
         same_id = list(_same_id(path, device, topics, fleet_ids))
         yield from same_id
         # which of its values are another device's follows from that

@@ -81,7 +81,7 @@ def decoder(
         records=records,
         channels=taken,
         takes_scalars=any(whole),
-        read=read or (_text if is_text else read_json),
+        read=read or (read_text if is_text else read_json),
         budget=budget,
         costs=(records is not None and records.costs) or costs(taken),
     )
@@ -193,8 +193,11 @@ def refuse_scalar(document: Any) -> None:
         )
 
 
-def _text(payload: bytes) -> str:
-    """Return a text as it is, or as JSON writes it."""
+def read_text(payload: bytes) -> str:
+    """Return a text as it is, or as JSON writes it.
+
+    :raises UndecodableError: it is not in UTF-8.
+    """
     if payload.lstrip()[:1] == b'"':
         document = json_document.read(payload)
         if isinstance(document, str):

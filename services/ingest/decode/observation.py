@@ -34,6 +34,10 @@ TIME_FROM_BROKER: Final = 1
 TIME_AFTER_WAITING: Final = 2
 
 
+#: told by the device in a message of its own that came before
+TIME_FROM_MESSAGE_BEFORE: Final = 3
+
+
 class Observation(msgspec.Struct, frozen=True, gc=False):
     """One value of one channel, as the device said it."""
 

@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from services.core.facility import model
 from services.core.facility.errors import ApplyError
+from services.core.facility.time_messages import time_topic
 from services.core.store.audit.record import record
 from services.core.store.schema.tables import channel, device, facility, facility_grant
 
@@ -56,7 +57,7 @@ def refuse_what_is_not_owned(connection: Connection, file: model.FacilityFile) -
         for kind in ("topic", "secret")
     }
     named = _named_topics(connection, slug)
-    for topic in _topics(file):
+    for topic in topics(file):
         is_emissions = covers(f"emissions/{slug}", topic) and topic != f"emissions/{slug}"
         if not (
             is_emissions
@@ -140,11 +141,17 @@ def covers(prefix: str, topic: str) -> bool:
     return topic == prefix or topic.startswith(f"{prefix}/")
 
 
-def _topics(file: model.FacilityFile) -> list[str]:
+def topics(file: model.FacilityFile) -> list[str]:
+    """Return the topics of their own that the devices of a file have."""
     topics = {
         model.own_topic(device.topic, part.topic)
         for device in file.devices
         for part in device.measured
+    }
+    topics |= {
+        time_topic(device.topic, {"topic": device.timestamp.topic})
+        for device in file.devices
+        if device.timestamp is not None
     }
     return sorted(topic for topic in topics if topic is not None)
 
@@ -155,12 +162,20 @@ def _secrets(file: model.FacilityFile) -> list[str]:
 
 def _named_topics(connection: Connection, slug: str) -> set[str]:
     rows = connection.execute(
-        select(device.c.topic, channel.c.spec["topic"].astext)
+        select(device.c.topic, channel.c.spec["topic"].astext, device.c.spec["timestamp"])
         .join(channel, channel.c.device_id == device.c.id)
         .join(facility, facility.c.id == device.c.facility_id)
         .where(facility.c.slug == slug, device.c.active, channel.c.active)
     )
-    return {topic for row in rows if (topic := model.own_topic(*row)) is not None}
+    return {
+        topic
+        for device_topic, channel_topic, timestamp in rows
+        for topic in (
+            model.own_topic(device_topic, channel_topic),
+            time_topic(device_topic, timestamp),
+        )
+        if topic is not None
+    }
 
 
 def _facility_id(connection: Connection, slug: str) -> int:

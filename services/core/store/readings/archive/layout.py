@@ -19,7 +19,7 @@ from services.core.store.readings.chart import QUALITIES
 from services.core.store.readings.packing.columns import ReadingColumns
 
 #: By their code in the table ``reading``: whose clock told the time.
-TIME_SOURCES: Final = ("device", "broker", "after waiting")
+TIME_SOURCES: Final = ("device", "broker", "after waiting", "message before")
 
 _INSTANT: Final = pa.timestamp("us", tz="UTC")
 _NAME: Final = pa.dictionary(pa.int32(), pa.string())
