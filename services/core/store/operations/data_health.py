@@ -29,10 +29,10 @@ LEFT JOIN LATERAL (
            (array_agg(extract(epoch FROM r.ts - r.received_at)::float8 ORDER BY r.ts DESC)
             FILTER (WHERE c.kind IN ('gauge', 'counter')))[1] AS offset_s
     FROM channel c CROSS JOIN LATERAL (
-        SELECT x.ts, x.received_at FROM public.reading x
-        WHERE x.channel_id = c.id AND x.time_source = 0 AND x.ts > %(oldest)s
+        SELECT x.ts, x.received_at, x.time_source FROM public.reading x
+        WHERE x.channel_id = c.id AND x.ts > %(oldest)s
         ORDER BY x.ts DESC LIMIT 1) r
-    WHERE c.device_id = d.id AND c.active) newest ON true
+    WHERE c.device_id = d.id AND c.active AND r.time_source = 0) newest ON true
 WHERE d.active AND f.retired_at IS NULL AND f.slug = ANY(%(facilities)s)
 ORDER BY f.slug, d.slug
 """
