@@ -21,21 +21,24 @@ def migrate_and_apply(places: Places) -> None:
     :raises StackError: with what the command said.
     """
     files = sorted(str(path) for path in (REPOSITORY / "deploy" / "demo").glob("*.yaml"))
-    for words in (["tonne", "migrate"], ["tonne", "apply", *files]):
-        done = subprocess.run(
-            ending_with_starter(words),
-            env=places.environment(),
-            cwd=REPOSITORY,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        places.log_of(words[1]).write_text(done.stdout, encoding="utf-8")
-        if done.returncode != 0:
-            said = "\n".join(f"  {line}" for line in done.stdout.splitlines()[-12:])
-            raise StackError(f"tonne {words[1]} failed:\n{said}")
+    logs = [places.log_of(name) for name in ("migrate", "apply")]
+    for log in logs:
+        log.unlink(missing_ok=True)
+    done = subprocess.run(
+        ending_with_starter(["python", "-m", "deploy.local.migrate_and_apply", *files]),
+        env=places.environment(),
+        cwd=REPOSITORY,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        # the second has a log when the first has done its work
+        last = next((log for log in reversed(logs) if log.exists()), None)
+        said = done.stderr if last is None else last.read_text(encoding="utf-8")
+        tail = "\n".join(f"  {line}" for line in said.splitlines()[-12:])
+        raise StackError(f"tonne {last.stem if last else 'migrate'} failed:\n{tail}")
 
 
 def missing_history(places: Places, now: datetime) -> timedelta:
