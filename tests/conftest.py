@@ -31,6 +31,7 @@ settings.load_profile("whole")
 _LONGEST = (
     "integration/test_full_disk.py",
     "integration/test_local_stack.py",
+    "integration/api/test_specified_answers.py",
     "e2e/test_kills.py",
     "faults/test_faults.py",
     "integration/deploy/test_logins.py",

@@ -45,6 +45,9 @@ SEED = 20261123
 
 _FACILITY = Path(__file__).parents[2] / "fixtures" / "contract-facility.yaml"
 
+# one test of some 1 400 requests: minutes on a machine that it shares
+pytestmark = [pytest.mark.database, pytest.mark.timeout(1200)]
+
 CHECKS = (
     not_a_server_error,
     status_code_conformance,
