@@ -39,6 +39,11 @@ PARTS: Final = {
         "import_readings",
         "Import readings from files; the same file again takes nothing twice.",
     ),
+    "backfill": Part(
+        "services.cli.backfill",
+        "backfill",
+        "Take the history of a device that sends live already out of another database.",
+    ),
     "ingest": Part(
         "services.cli.processes",
         "ingest",

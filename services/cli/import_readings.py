@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 import typer
 
-from services.cli import process
+from services.cli import importing, process
 from services.cli.errors import clear_errors, failure
-from services.cli.files import read_file
-from services.cli.listing import show_json
-from services.cli.progress import progress
-from services.cli.say import amount, say
-from services.core.facility.table_file import TableFile, parse_table
-from services.core.runtime.settings import Settings
-from services.core.runtime.shutdown import Shutdown
-from services.core.store.database.connect import connect
-from services.core.store.packing.days import DamagedDayError
-from services.ingest import stated_bounds
-from services.ingest.database import Database, DatabaseUnusableError, StoppedError
 from services.ingest.files import formats
 from services.ingest.files.formats import Reading
-from services.ingest.files.importer import MISSHAPEN, Importer
-from services.ingest.files.report import Report
-from services.ingest.files.rows import Names, Stated, UnusableFileError
-from services.ingest.stated_bounds import UnusableSettingError
-
-#: Refused rows that are printed.
-_SHOWN: Final = 20
+from services.ingest.files.rows import Names, Stated
 
 
 def import_readings(
@@ -70,65 +50,22 @@ def import_readings(
     be stored goes to quarantine, and exit code 1 says so. What an interruption leaves out is stored
     when the same files are imported again.
     """
-    shutdown = Shutdown()
-    names = Names()
-    stated = Stated(facility=facility, device=device, channel=channel, unit=unit)
     with clear_errors():
         settings = process.settings("import")
-    read_table = None if table is None else _table(table, settings)
-    reading = Reading(stated=stated, names=names, table=read_table)
-    with clear_errors(UnusableSettingError, DatabaseUnusableError, DamagedDayError):
-        # says what is wrong with it, where ingest would wait
-        connect(settings.database, process="ingest", role="tonne_ingest").close()
-        with _importer(settings, shutdown, names, trial=dry_run) as importer:
-            began = time.monotonic()
-            error = None
-            try:
-                with shutdown.installed(), progress("importing", sum(map(_size, files))) as advance:
-                    complete = importer.run(
-                        (str(file), formats.read(file, reading, advance)) for file in files
-                    )
-            except StoppedError:
-                complete = False
-            except UnusableFileError as unusable:
-                error = str(unusable)
-    _show(importer.report, took_s=time.monotonic() - began, dry_run=dry_run, as_json=as_json)
-    if error is not None:
-        raise failure(error)
-    if not complete:
-        raise failure("stopped before the end; run the same command again for the rest")
-    if importer.report.refused or importer.report.shed:
-        raise typer.Exit(1)
-
-
-@contextmanager
-def _importer(
-    settings: Settings, shutdown: Shutdown, names: Names, *, trial: bool
-) -> Iterator[Importer]:
-    with (
-        closing(Database(settings.database, shutdown)) as registry_database,
-        closing(Database(settings.database, shutdown, trial=trial)) as database,
-    ):
-        yield Importer(
-            registry_database=registry_database,
-            database=database,
-            shutdown=shutdown,
-            bounds=stated_bounds.bounds(settings),
-            names=names,
-            pack_after_days=settings.pack_after_days,
-            batch_rows=settings.batch_rows,
-        )
-
-
-def _table(path: Path, settings: Settings) -> TableFile:
-    table = read_file(
-        path,
-        lambda text: parse_table(text, max_bytes=settings.file_bytes),
-        max_bytes=settings.file_bytes,
+    names = Names()
+    reading = Reading(
+        stated=Stated(facility=facility, device=device, channel=channel, unit=unit),
+        names=names,
+        table=None if table is None else importing.table_of(table, settings),
     )
-    if table is None:
-        raise failure("nothing was imported; correct the lines above and import again")
-    return table
+    importing.run(
+        lambda advance: ((str(file), formats.read(file, reading, advance)) for file in files),
+        total=sum(map(_size, files)),
+        names=names,
+        settings=settings,
+        dry_run=dry_run,
+        as_json=as_json,
+    )
 
 
 def _size(file: Path) -> int:
@@ -136,49 +73,3 @@ def _size(file: Path) -> int:
         return file.stat().st_size
     except OSError as error:
         raise failure(f"{file}: cannot be read: {error.strerror or error}") from None
-
-
-def _show(report: Report, *, took_s: float, dry_run: bool, as_json: bool = False) -> None:
-    if as_json:
-        show_json([_flat(report, took_s)])
-        return
-    for refusal in report.refusals[:_SHOWN]:
-        say(f"{refusal.file}:{refusal.line}: {refusal.reason}: {refusal.detail}", err=True)
-    refused = report.refused.total()
-    if refused > _SHOWN:
-        say(f"and {refused - _SHOWN} more; --json names {len(report.refusals)}", err=True)
-    would = "would be " if dry_run else ""
-    say(
-        f"{amount(report.read, 'row')} read in {took_s:.1f} s: {report.stored} {would}stored,"
-        f" {report.duplicates} there already, {refused} {would}refused"
-    )
-    for reason, count in sorted(report.refused.items(), key=lambda item: (-item[1], item[0])):
-        say(f"  {reason}: {count}")
-    if report.gaps:
-        say(f"  {report.gaps} of them left a gap, which is among those stored or there already")
-    if report.shed:
-        say(f"  {report.shed} more refused, for which quarantine has no room")
-    if refused > report.refused[MISSHAPEN] and not dry_run:
-        say("what was refused is in quarantine: see `tonne quarantine list`")
-
-
-def _flat(report: Report, took_s: float) -> dict[str, Any]:
-    """Return the report for programs."""
-    return {
-        "read": report.read,
-        "stored": report.stored,
-        "duplicates": report.duplicates,
-        "refused": dict(report.refused),
-        "gaps": report.gaps,
-        "shed": report.shed,
-        "seconds": round(took_s, 3),
-        "refusals": [
-            {
-                "file": refusal.file,
-                "line": refusal.line,
-                "reason": refusal.reason,
-                "detail": refusal.detail,
-            }
-            for refusal in report.refusals
-        ],
-    }

@@ -10,8 +10,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 
 @contextmanager
-def progress(doing: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show on stderr how much of the work is done."""
+def progress(doing: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show on stderr how much of the work is done; ``total`` None: nobody knows how much it is."""
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),

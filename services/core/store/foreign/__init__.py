@@ -1,0 +1,1 @@
+"""Other people's databases, read only: rows of what they ask, or of what Home Assistant keeps."""
