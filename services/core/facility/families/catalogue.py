@@ -21,11 +21,11 @@ GROUPS: Final = {
     "plugs": "Plugs, relays and sub-meters",
     "meters": "Meters and their readers",
     "inverters": "Inverters and batteries",
-    "charging": "Charging of vehicles",
+    "charging": "Vehicle charging",
     "heat": "Heating, gas and water",
     "home": "Home automation",
     "lorawan": "LoRaWAN",
-    "gateways": "Gateways of industry",
+    "gateways": "Industrial gateways",
 }
 
 _MESSAGES: Final = ".messages.yaml"
