@@ -12,7 +12,9 @@ from pathlib import Path
 import atheris
 
 _OF_INTEREST = [
+    "services.ingest.bodies",
     "services.ingest.decode",
+    "services.ingest.files",
     "services.ingest.sources.mqtt.publish_packets",
     "jmespath",
     "json",

@@ -12,7 +12,7 @@ import gzip
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from paho.mqtt import _packet
 from paho.mqtt.enums import MQTTProtocolVersion
@@ -22,7 +22,10 @@ from services.core.facility import model
 from services.core.facility.families.catalogue import families, family_called
 from services.core.facility.file import parse
 from services.core.facility.mapping_expression import ExpressionError, OverBudgetError, check
-from services.ingest.decode import decoder_for
+from services.core.runtime.reading_door import FORMS, Question
+from services.ingest.bodies import body
+from services.ingest.bodies.records import TooLargeBodyError, UnusableBodyError
+from services.ingest.decode import decoder_for, line_protocol
 from services.ingest.decode.observation import (
     MAX_VALUES,
     TIME_FROM_BROKER,
@@ -247,6 +250,38 @@ def _read_as_paho(data: bytes, version: MQTTProtocolVersion) -> None:
     assert at == end
 
 
+def bodies(data: bytes) -> None:
+    """A body of POST /v1/readings, in each form: messages that a broker could have brought."""
+    for form in FORMS:
+        question = Question(form=form, body_bytes=len(data), facility="f", device="d", channel="c")
+        try:
+            records = body.read(question, data, max_bytes=1 << 20)
+            parts = list(records.parts())
+        except (UnusableBodyError, TooLargeBodyError) as error:
+            _tells(str(error))
+            continue
+        for verdict in records.verdicts:
+            _tells(verdict.detail)
+        for part in parts:
+            assert len(part.lines or part.indices) == len(part.indices) > 0
+            _holds(decoder_for("native", {}, []), part.payload)
+
+
+def plain_lines(data: bytes) -> None:
+    """Line protocol the fast way: it reads what the thorough way reads."""
+    text = data.decode(errors="replace").replace("\\", "").replace('"', "")
+    assert _read(lambda: list(line_protocol.lines(text.encode()))) == _read(
+        lambda: list(line_protocol._any_lines(text))
+    )
+
+
+def _read(lines: Callable[[], Any]) -> Any:
+    try:
+        return lines()
+    except UndecodableError as error:
+        return error.reason, error.detail
+
+
 TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     "native": native,
     "json": json,
@@ -254,6 +289,8 @@ TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     "binary": binary,
     "lines": lines,
     "packed": packed,
+    "bodies": bodies,
+    "plain_lines": plain_lines,
     "packets": packets,
     "packets_5": packets_5,
     "expressions": expressions,

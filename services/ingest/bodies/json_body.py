@@ -70,7 +70,7 @@ def _documents(body: bytes) -> Iterator[bytes]:
         return
     try:
         listed: Sequence[msgspec.Raw] = _LIST.decode(body)
-    except (msgspec.MsgspecError, RecursionError):
+    except (ValueError, RecursionError):
         # Python writes NaN and Infinity, which are not JSON: only their own values are refused
         for one in _checked(body):
             yield json.dumps(one).encode()
@@ -104,7 +104,7 @@ def _head(raw: bytes) -> _Head | str:
     """Return the head of a record, or why it has none."""
     try:
         return _HEAD.decode(raw)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         why = str(error)[:200]
     try:
         # NaN and infinity are no JSON, and spoil their own values only

@@ -32,8 +32,17 @@ _NAME_PLACE: Final = (
 )
 
 
+#: Longer texts of a body are cut where they are told.
+_LONGEST: Final = 400
+_LONGEST_NAME: Final = 128
+
+
 class UnusableBodyError(ValueError):
     """Nothing of a body can be taken: it is not of its form; the text says why and what to do."""
+
+    def __init__(self, text: str) -> None:
+        # names of a body that it repeats are as long as a body makes them
+        super().__init__(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")
 
 
 class TooLargeBodyError(ValueError):
@@ -172,8 +181,8 @@ class Records:
             Verdict(
                 index=index,
                 line=line,
-                facility=facility,
-                device=device,
+                facility=facility and facility[:_LONGEST_NAME],
+                device=device and device[:_LONGEST_NAME],
                 reason=reason,
                 detail=detail,
                 advice=advice,

@@ -9,7 +9,7 @@ name, and before a quotation mark or ``\`` of a text in quotation marks.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from services.ingest.decode.observation import MAX_VALUES, UndecodableError
@@ -37,6 +37,8 @@ _ESCAPED_IN_TEXT: Final = re.compile(r'\\(["\\])')
 _INTEGER: Final = re.compile(r"(?:[+-]?\d{1,20}i|\d{1,20}u)\Z", re.ASCII)
 _FLOAT: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\Z", re.ASCII)
 _LONGEST_NUMBER: Final = 400
+_TIME: Final = re.compile(r"\d{1,19}\Z", re.ASCII)
+_NUMERIC: Final = frozenset("0123456789.+-iutfTF")
 _BOOLEANS: Final = {
     **dict.fromkeys(("t", "T", "true", "True", "TRUE"), True),
     **dict.fromkeys(("f", "F", "false", "False", "FALSE"), False),
@@ -69,20 +71,68 @@ def lines(payload: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
         raise UndecodableError(
             Reason.MALFORMED_PAYLOAD, f"the payload is not UTF-8 (byte {error.start})"
         ) from None
-    counted, number = 0, 1
+    if "\\" in text or '"' in text:
+        yield from _any_lines(text)
+        return
+    # without texts and escapes every line stands for itself
+    split = text.split("\n")
+    for number, line in enumerate(split, 1):
+        record = _plain_line(line)
+        if record is not None:
+            yield number, record
+        elif line.strip(" \t\r") and not line.lstrip(" \t\r").startswith("#"):
+            whole = line if number == len(split) else f"{line}\n"
+            for _, record in _any_lines(whole, number):
+                yield number, record
+
+
+def _plain_line(line: str) -> dict[str, Any] | None:
+    """Return the record of a line as nearly all are; None: it needs a closer look."""
+    parts = line.split(" ")
+    if len(parts) != 3 or not _TIME.match(parts[2]):
+        return None
+    measurement, *tagged = parts[0].split(",")
+    tags, fields = _plain_pairs(tagged), _plain_pairs(parts[1].split(","))
+    if not measurement or measurement[0] == "#" or tags is None or not fields or "\t" in line:
+        return None
+    values: dict[str, Any] = {}
+    for name, written in fields.items():
+        # what float() reads beside numbers of line protocol begins or ends otherwise
+        if not (written[0] in _NUMERIC and written[-1] in _NUMERIC and written.isascii()):
+            return None
+        value = _value(written)
+        if value is None:
+            return None
+        values[name] = value
+    return {"measurement": measurement, "tags": tags, "fields": values, "time": int(parts[2])}
+
+
+def _plain_pairs(texts: Sequence[str]) -> dict[str, str] | None:
+    pairs = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        if not name or not value or "=" in value:
+            return None
+        pairs[name] = value
+    # a name that stands twice is a mistake that is told
+    return pairs if len(pairs) == len(texts) else None
+
+
+def _any_lines(text: str, first: int = 1) -> Iterator[tuple[int, dict[str, Any]]]:
+    counted, number = 0, first
     position = _past(_BETWEEN, text, 0)
     while position < len(text):
         number += text.count("\n", counted, position)
         counted = position
-        record, position = _line(text, position)
+        record, position = _line(text, position, first)
         yield number, record
         position = _past(_BETWEEN, text, position)
 
 
-def _line(text: str, begin: int) -> tuple[dict[str, Any], int]:
+def _line(text: str, begin: int, first: int) -> tuple[dict[str, Any], int]:
     measurement = _MEASUREMENT.match(text, begin)
     if measurement is None:
-        raise _malformed(text, begin, "a line begins with the name of a measurement")
+        raise _malformed(text, begin, first, "a line begins with the name of a measurement")
     position = measurement.end()
     tags: dict[str, str] = {}
     while (tag := _TAG.match(text, position)) is not None:
@@ -90,23 +140,27 @@ def _line(text: str, begin: int) -> tuple[dict[str, Any], int]:
         position = tag.end()
     spaces = _SPACES.match(text, position)
     if spaces is None:
-        raise _malformed(text, position, "fields follow behind tags such as ,site=hall and a space")
-    fields, position = _fields(text, spaces.end())
+        raise _malformed(
+            text, position, first, "fields follow behind tags such as ,site=hall and a space"
+        )
+    fields, position = _fields(text, spaces.end(), first)
     end = _END.match(text, position)
     if end is None:
-        raise _malformed(text, position, "behind its fields stands a time in digits, or nothing")
+        raise _malformed(
+            text, position, first, "behind its fields stands a time in digits, or nothing"
+        )
     record: dict[str, Any] = {"measurement": _name(measurement[0]), "tags": tags, "fields": fields}
     if end[1] is not None:
         record["time"] = int(end[1])
     return record, end.end()
 
 
-def _fields(text: str, position: int) -> tuple[dict[str, Any], int]:
+def _fields(text: str, position: int, first: int) -> tuple[dict[str, Any], int]:
     fields: dict[str, Any] = {}
     while True:
         field = _FIELD.match(text, position)
         if field is None:
-            raise _malformed(text, position, "a field is written as name=value")
+            raise _malformed(text, position, first, "a field is written as name=value")
         if field[2] is not None:
             value: Any = _ESCAPED_IN_TEXT.sub(r"\1", field[2])
         else:
@@ -115,7 +169,7 @@ def _fields(text: str, position: int) -> tuple[dict[str, Any], int]:
                 mistake = (
                     f"{shown(field[3])} is neither a number, t, f nor a text in quotation marks"
                 )
-                raise _malformed(text, position, mistake)
+                raise _malformed(text, position, first, mistake)
         _add(fields, _name(field[1]), value)
         position = field.end()
         if not field[4]:
@@ -145,8 +199,8 @@ def _past(pattern: re.Pattern[str], text: str, position: int) -> int:
     return match.end() if match else position
 
 
-def _malformed(text: str, position: int, why: str) -> UndecodableError:
-    line = text.count("\n", 0, position) + 1
+def _malformed(text: str, position: int, first: int, why: str) -> UndecodableError:
+    line = text.count("\n", 0, position) + first
     return UndecodableError(
         Reason.MALFORMED_PAYLOAD, f"line {line} of the payload is no line protocol: {why}"
     )

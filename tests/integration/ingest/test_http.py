@@ -241,6 +241,52 @@ async def test_without_ingest_nothing_is_claimed(client: httpx.AsyncClient, plan
     assert counts(await sent(client, rows(1))) == (1, 0, 0, 0)
 
 
+async def test_an_answer_that_is_lost_costs_nothing(
+    client: httpx.AsyncClient, plant: Plant, folder: Path
+) -> None:
+    door, between = folder / "door.sock", folder / "between.sock"
+    kills = [True]
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_door, to_door = await asyncio.open_unix_connection(str(door))
+        onwards = asyncio.create_task(_pump(reader, to_door))
+        answer = await from_door.read(1 << 16)
+        if kills:
+            # it was committed, and nobody hears of it
+            kills.pop()
+            await asyncio.to_thread(plant.end, signal.SIGKILL)
+        else:
+            writer.write(answer)
+            await writer.drain()
+        onwards.cancel()
+        writer.close()
+        to_door.close()
+
+    settings = Settings(
+        database_url=SecretStr(as_login(plant.database, "tonne_api")), readings_socket=between
+    )
+    server = await asyncio.start_unix_server(relay, path=between)
+    async with (
+        server,
+        serving(create_app(settings)) as address,
+        httpx.AsyncClient(base_url=address, timeout=PATIENCE_S, headers=client.headers) as sender,
+    ):
+        answer = await sent(sender, rows(10), 503)
+        assert answer["type"] == "urn:tonne:problem:not-confirmed"
+        assert "is not known" in answer["detail"]
+        assert plant.count("reading") == 10
+        plant.started(TONNE_READINGS_SOCKET=str(door))
+        until(lambda: plant.said("readings may come by HTTP") == 2, "ingest listens again")
+        assert counts(await sent(sender, rows(12))) == (2, 10, 0, 0)
+    assert plant.count("reading") == 12
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(1 << 16):
+        writer.write(data)
+        await writer.drain()
+
+
 async def test_the_bodies_of_the_documentation_are_taken(
     client: httpx.AsyncClient, plant: Plant
 ) -> None:

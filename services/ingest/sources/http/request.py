@@ -22,6 +22,9 @@ from services.ingest.sources.source import Message
 #: Refusals that an answer lists; the others are counted.
 MAX_LISTED: Final = 1000
 
+#: Of a channel that nobody knows.
+_LONGEST_NAME: Final = 128
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DoorToken:
@@ -139,7 +142,7 @@ def _verdict(part: Part, number: int, refusal: Refusal, is_quarantined: bool) ->
         line=None if part.lines is None else part.lines[number],
         facility=part.facility,
         device=part.device,
-        channel=refusal.channel,
+        channel=refusal.channel and refusal.channel[:_LONGEST_NAME],
         time=rfc3339(from_us(ts_us)) if is_time and ts_us is not None else None,
         value=refusal.value,
         reason=refusal.reason,
