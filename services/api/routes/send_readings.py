@@ -8,10 +8,12 @@ readings, and its login at the database can write none.
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import re
 from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Header, Request
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import Field
@@ -43,8 +45,15 @@ from services.core.runtime.reading_door import (
     Question,
     Verdicts,
 )
+from services.core.store.operations import sent_readings
+from services.core.store.operations.sent_readings import OtherBodyError, SentBody, StoredAnswer
 
 router = APIRouter(tags=["readings"])
+
+#: Header of an answer that was given before.
+REPLAYED: Final = "Idempotent-Replayed"
+
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}\Z")
 
 #: Of the time that an answer may take to begin: the rest is for saying so.
 _PATIENCE: Final = 0.9
@@ -154,6 +163,14 @@ async def post_readings(
     context: InContext,
     who: Sender,
     query: Annotated[SendQuery, FromQuery()],
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            description="a name of this body, of up to 255 letters, digits and signs: for"
+            f" {sent_readings.KEPT_HOURS} hours the same body with it is answered as before, and"
+            " another one is refused",
+        ),
+    ] = None,
 ) -> Response:
     """Store readings; the answer comes when they are durable.
 
@@ -177,13 +194,59 @@ async def post_readings(
         channel=query.channel,
         precision=query.precision,
     )
+    named = _named(who, idempotency_key, question, body)
+    if named is not None:
+        earlier = await _earlier(context, who, named)
+        if earlier is not None:
+            return _answer(earlier, {REPLAYED: "true"})
     # the database is not needed any more, and ingest has limits of its own
     await leave_place()
     with context.gate.sending(who.asker):
         answer = await _answered(context, question, body)
     if answer.verdicts is None:
         raise _problem(answer)
-    return _stored(context, who, answer.verdicts)
+    stored = _stored(context, who, answer.verdicts)
+    if named is not None:
+        await context.database.write(
+            lambda connection: sent_readings.answered(connection, named, stored),
+            address=who.address,
+        )
+    return _answer(stored)
+
+
+def _named(
+    who: Principal, key: str | None, question: Question, body: list[bytes]
+) -> SentBody | None:
+    """Return a body by the key that came with it; None: none did.
+
+    :raises InvalidRequest: it is no key.
+    """
+    if key is None:
+        return None
+    if not _KEY.match(key):
+        raise InvalidRequest(
+            "Idempotency-Key: send 1 to 255 letters, digits and signs without blanks, such as a"
+            " UUID"
+        )
+    digest = hashlib.sha256(msgspec.json.encode(question))
+    for part in body:
+        digest.update(part)
+    credential = who.credential
+    by_key = credential is not None and credential.kind == "key"
+    sender = f"key {credential.id}" if credential is not None and by_key else who.name
+    return SentBody(sender=sender, key=key, digest=digest.digest())
+
+
+async def _earlier(context: Context, who: Principal, body: SentBody) -> StoredAnswer | None:
+    try:
+        return await context.database.write(
+            lambda connection: sent_readings.claim(connection, body), address=who.address
+        )
+    except OtherBodyError:
+        raise InvalidRequest(
+            f"Idempotency-Key {body.key} came with another body before; give each body a key of its"
+            " own. Nothing of this was stored."
+        ) from None
 
 
 def _form(request: Request) -> tuple[Form, bool]:
@@ -233,11 +296,18 @@ def _problem(answer: Answer) -> Problem:
     return InvalidRequest(f"{detail} Nothing of this was stored.")
 
 
-def _stored(context: Context, who: Principal, verdicts: Verdicts) -> Response:
+def _stored(context: Context, who: Principal, verdicts: Verdicts) -> StoredAnswer:
     number = verdicts.new + verdicts.repeated + verdicts.replaced + verdicts.refused
     context.gate.brought(who.asker, number)
+    return StoredAnswer(
+        status=207 if verdicts.refused else 200, answer=msgspec.json.encode(verdicts)
+    )
+
+
+def _answer(stored: StoredAnswer, headers: dict[str, str] | None = None) -> Response:
     return Response(
-        msgspec.json.encode(verdicts),
-        status_code=207 if verdicts.refused else 200,
+        stored.answer,
+        status_code=stored.status,
         media_type="application/json",
+        headers=headers,
     )

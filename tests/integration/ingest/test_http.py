@@ -281,6 +281,36 @@ async def test_an_answer_that_is_lost_costs_nothing(
     assert plant.count("reading") == 12
 
 
+async def test_a_body_with_a_key_is_answered_as_before(
+    client: httpx.AsyncClient, plant: Plant
+) -> None:
+    key_1 = {"Idempotency-Key": "import-1"}
+    first = await sent(client, rows(3), headers=dict(key_1))
+    assert counts(first) == (3, 0, 0, 0)
+    response = await client.post(
+        "/v1/readings",
+        content=json.dumps(rows(3)),
+        headers={"Content-Type": "application/json", **key_1},
+    )
+    assert (response.json(), response.headers["Idempotent-Replayed"]) == (first, "true")
+    answer = await sent(client, rows(4), 422, headers=dict(key_1))
+    assert "another body" in answer["detail"]
+    assert plant.count("reading") == 3
+    # of another sender it is another key
+    other = {"Authorization": f"Bearer {key(plant, 'send')}", **key_1}
+    assert counts(await sent(client, rows(4), headers=other)) == (1, 3, 0, 0)
+    await sent(client, rows(1), 422, headers={"Idempotency-Key": "a b"})
+    # an answer that was lost before it was kept: the body is taken as it came
+    with psycopg.connect(plant.database) as connection:
+        connection.execute("UPDATE sent_readings SET status = NULL, answer = NULL")
+    assert counts(await sent(client, rows(3), headers=dict(key_1))) == (0, 3, 0, 0)
+    # and what is a day old is forgotten
+    with psycopg.connect(plant.database) as connection:
+        connection.execute("UPDATE sent_readings SET made_at = now() - interval '25 hours'")
+    assert counts(await sent(client, rows(5), headers=dict(key_1))) == (1, 4, 0, 0)
+    assert plant.count("sent_readings") == 1
+
+
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while data := await reader.read(1 << 16):
         writer.write(data)

@@ -25,6 +25,7 @@ from services.core.store.schema import (
     pollutant_tables,
     product_tables,
     removal_tables,
+    sent_tables,
     sparkplug_tables,
     sum_tables,
     sum_triggers,
@@ -142,6 +143,7 @@ WRITES: dict[str, dict[str, tuple[str, ...]]] = {
         people_tables.person_password.name: ("SELECT", "UPDATE"),
         people_tables.person_session.name: ("INSERT", "UPDATE"),
         people_tables.api_key_use.name: ("INSERT", "UPDATE"),
+        sent_tables.sent_readings.name: ("INSERT", "UPDATE", "DELETE"),
         # test messages, which are given up when nobody waits for them any more
         alert_tables.outbox.name: ("INSERT", "UPDATE"),
     },
@@ -182,6 +184,7 @@ _ANSWERED = (
     people_tables.person_role.name,
     people_tables.person_session.name,
     people_tables.api_key_use.name,
+    sent_tables.sent_readings.name,
 )
 
 #: Roles that processes log in as, once they have a password (:mod:`.logins`).
