@@ -11,6 +11,8 @@ import ast
 import gzip
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +27,7 @@ from services.core.facility.mapping_expression import ExpressionError, OverBudge
 from services.core.runtime.reading_door import FORMS, Question
 from services.ingest.bodies import body
 from services.ingest.bodies.records import TooLargeBodyError, UnusableBodyError
-from services.ingest.decode import decoder_for, line_protocol
+from services.ingest.decode import decoder_for, line_protocol, sparkplug, sparkplug_payload
 from services.ingest.decode.observation import (
     MAX_VALUES,
     TIME_FROM_BROKER,
@@ -33,6 +35,9 @@ from services.ingest.decode.observation import (
     UndecodableError,
 )
 from services.ingest.sources.mqtt.publish_packets import take_publishes
+from services.ingest.sparkplug import session
+from services.ingest.sparkplug.proposals import proposals
+from services.ingest.sparkplug.topics import Address, Verb
 
 _HERE: Final = Path(__file__).parent
 
@@ -182,6 +187,42 @@ def senml(payload: bytes) -> None:
         _holds(decoder, payload)
 
 
+_SPARKPLUG_CHANNELS: Final = (
+    {"id": "a", "from": "a", "kind": "gauge"},
+    {"id": "b", "from": "b", "kind": "counter"},
+    {"id": "c", "from": "m/c", "kind": "event"},
+)
+_SPARKPLUG: Final = (
+    sparkplug.decoder({}, _SPARKPLUG_CHANNELS),
+    sparkplug.birth_decoder(_SPARKPLUG_CHANNELS),
+    sparkplug.death_decoder(_SPARKPLUG_CHANNELS),
+)
+
+
+def sparkplug_b(payload: bytes) -> None:
+    """Payloads of Sparkplug B, and an edge node to which they come as each kind of message."""
+    for decoder in _SPARKPLUG:
+        _holds(decoder, payload)
+    node = session.EdgeNode(group="g", edge_node="e")
+    now = 0.0
+    for verb in (Verb.NDATA, Verb.NBIRTH, Verb.DBIRTH, Verb.DDATA, Verb.DDEATH, Verb.NDEATH):
+        device = "d" if verb.is_device else ""
+        arrival = session.Arrival(
+            address=Address(group="g", verb=verb, edge_node="e", device=device),
+            payload=payload,
+            received_at=datetime(2026, 11, 23, 18, 30, tzinfo=UTC),
+        )
+        node, effects = session.arrive(node, arrival, now)
+        due_at = session.due_at(node)
+        assert due_at is None or due_at >= now
+        for effect in effects:
+            if isinstance(effect, session.Forward):
+                _holds(_SPARKPLUG[0], effect.payload)
+        now += 1.0
+    with suppress(UndecodableError):
+        proposals(sparkplug_payload.read(payload))
+
+
 #: What expressions are tried at.
 _DOCUMENTS: Final = (
     b"{}",
@@ -294,6 +335,7 @@ TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     "packets": packets,
     "packets_5": packets_5,
     "expressions": expressions,
+    "sparkplug": sparkplug_b,
 }
 
 

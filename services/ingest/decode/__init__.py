@@ -6,6 +6,8 @@
 - :mod:`.binary_document` and :mod:`.line_protocol`: what is mapped as JSON is, once it is read.
 - :mod:`.fleet`: messages of many devices, by the id in each record.
 - :mod:`.senml`: RFC 8428, with :mod:`.senml_pack` (its bytes).
+- :mod:`.sparkplug`: what :mod:`services.ingest.sparkplug` hands over, with
+  :mod:`.sparkplug_payload` (its bytes).
 - :mod:`.compression`: around each of them.
 
 No input makes a decoder raise anything but :class:`.observation.UndecodableError`.
@@ -18,12 +20,16 @@ from functools import partial
 from typing import Final
 
 from services.core.facility.mapping_expression import MAX_STEPS
-from services.ingest.decode import compression, json_mapping, native, senml
+from services.ingest.decode import compression, json_mapping, native, senml, sparkplug
 from services.ingest.decode.mapped_formats import MAPPED, with_defaults
 from services.ingest.decode.observation import Decoder, DecoderFactory, Part
 
 #: Those that say themselves what stands where.
-_PLAIN: Final[Mapping[str, DecoderFactory]] = {"native": native.decoder, "senml": senml.decoder}
+_PLAIN: Final[Mapping[str, DecoderFactory]] = {
+    "native": native.decoder,
+    "senml": senml.decoder,
+    "sparkplug": sparkplug.decoder,
+}
 
 
 class UnusableFormatError(ValueError):

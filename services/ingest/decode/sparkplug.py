@@ -9,6 +9,7 @@ present ones, but for amounts (intervals and events), which a birth only repeats
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -106,7 +107,10 @@ def _names(channels: Sequence[Part]) -> _Names:
 
 
 def _decode_death(gauges: Iterable[str], payload: bytes, received_us: int) -> Decoded:
-    ts_us, time_source = _time(read(payload), None, received_us)
+    try:
+        ts_us, time_source = _time(read(payload), None, received_us)
+    except ValueError as error:
+        raise UndecodableError(Reason.BAD_TIME, str(error)) from None
     bad = QUALITY["bad"]
     return Decoded(
         observations=[Observation(gauge, ts_us, None, None, bad, time_source) for gauge in gauges]
@@ -244,6 +248,8 @@ def _value(metric: Any) -> float | None:
         raise _RefusedError(reason, f"{name} is {kind}, not a number")
     value = getattr(metric, field)
     if field not in INTEGERS:
+        if not math.isfinite(value):
+            raise _RefusedError(Reason.NOT_FINITE, f"{name} is not finite")
         return float(value)
     if not metric.datatype:
         detail = f"{name} is a whole number whose type no birth explains beyond doubt"

@@ -25,9 +25,11 @@ from services.core.store.candidates.notes import CandidateMessage
 from services.core.store.database import connect
 from services.core.store.database.schema_version import SchemaError
 from services.core.timeline.instants import to_us
+from services.ingest.discovery.births import observe_birth
 from services.ingest.discovery.budget import Budget
 from services.ingest.discovery.ear import Ear, EarError, Heard
 from services.ingest.discovery.notebook import Notebook
+from services.ingest.sparkplug.topics import handed_topic, parse
 
 _log: Final = structlog.get_logger()
 
@@ -184,11 +186,18 @@ class Discovery:
         if self._is_taken(topic) and not self._still_needs(topic):
             return "taken"
         received_at = heard.received_at + correction
-        observed = observe(topic, heard.payload, received_at.timestamp())
+        address = parse(topic)
+        if address is not None and self._is_taken(handed_topic(address)):
+            return "taken"
+        if address is not None:
+            observed = observe_birth(address, heard.payload)
+        else:
+            observed = observe(topic, heard.payload, received_at.timestamp())
         if observed is None:
             return "without_numbers"
         message = None
-        if observed.numbers and not heard.is_retained:
+        # an edge node is asked for its births again once it is adopted
+        if observed.numbers and not heard.is_retained and address is None:
             message = CandidateMessage(topic=topic, payload=heard.payload, received_at=received_at)
         if self._notebook.take(observed, topic, received_at, message=message):
             return "learned"

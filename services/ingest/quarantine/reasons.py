@@ -43,8 +43,9 @@ ADVICE: dict[Reason, str] = {
         " what it does send, run `tonne apply`, then replay this"
     ),
     Reason.UNKNOWN_METRIC: (
-        "name the metric as the edge node's birth does; where no birth was heard, let it publish"
-        " its births again (Node Control/Rebirth), then replay this"
+        "name the metric as the edge node's birth does, run `tonne apply`, then replay this; what"
+        " came by an alias that no birth explains stays unknown: discard it, and let the edge node"
+        " store what it measures while its host is offline"
     ),
     Reason.UNSUPPORTED_METRIC: (
         "let the edge node publish the numbers of templates and data sets as metrics of their own"

@@ -13,11 +13,10 @@ from typing import Final
 
 from services.core.runtime import metrics
 from services.core.timeline.instants import to_us
-from services.ingest.decode.observation import UndecodableError
-from services.ingest.decode.sparkplug_payload import Payload, read
+from services.ingest.decode.sparkplug_payload import Payload
 from services.ingest.sources.source import Message
 from services.ingest.sparkplug import session
-from services.ingest.sparkplug.births import Birth, read_birth
+from services.ingest.sparkplug.births import Birth
 from services.ingest.sparkplug.publishers import dead_node_topic
 from services.ingest.sparkplug.rebirth import rebirth
 from services.ingest.sparkplug.session import (
@@ -90,29 +89,12 @@ class Hub:
         name = (address.group, address.edge_node)
         node = self._nodes.get(name)
         if node is None:
-            return self._stranger(address, payload)
+            # of a group that is heard; what no device names, discovery proposes
+            return _NOTHING
         arrival = Arrival(address=address, payload=payload, received_at=self._utc())
         node, effects = session.arrive(node, arrival, now)
         self._set(name, node)
         return self._handed(effects)
-
-    def _stranger(self, address: Address, payload: bytes) -> Handed:
-        """Take a message of an edge node that no device names: its births propose channels."""
-        if address.verb not in {Verb.NBIRTH, Verb.DBIRTH}:
-            return _NOTHING
-        try:
-            birth = read_birth(read(payload))
-        except UndecodableError:
-            return _NOTHING
-        born = Born(
-            group=address.group,
-            edge_node=address.edge_node,
-            device=address.device,
-            birth=birth,
-            payload=payload,
-            instant=self._utc(),
-        )
-        return Handed(messages=(), births=(born,), requests=())
 
     def tick(self, now: float) -> Handed:
         """Do what is due."""

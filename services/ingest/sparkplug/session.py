@@ -87,13 +87,12 @@ class Online:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Born:
-    """A birth to remember, and to propose channels from."""
+    """A birth to remember."""
 
     group: str
     edge_node: str
     device: str
     birth: Birth
-    payload: bytes
     instant: datetime
 
 
@@ -273,7 +272,6 @@ def _forward_birth(step: _Step, arrival: Arrival, birth: Birth) -> None:
             edge_node=address.edge_node,
             device=address.device,
             birth=birth,
-            payload=arrival.payload,
             instant=arrival.received_at,
         )
     )

@@ -7,16 +7,18 @@ import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sensors_sim.sparkplug import EdgeNode
 from sensors_sim.sparkplug_bytes import Metric
+from tests.command import tonne as called
 from tests.contract.ingest.traffic import publish
 from tests.edge_node import Peer, now_ms
 from tests.integration.ingest.plant import Plant
 from tests.patience import until
-from tests.services import Mosquitto, Nats, Server, server_directory
+from tests.services import Mosquitto, Nats, Server, as_login, server_directory
 
 pytestmark = [pytest.mark.broker, pytest.mark.database]
 
@@ -75,6 +77,19 @@ def peer(carrier: Server) -> Iterator[Peer]:
     )
     with Peer(carrier.port, node) as made:
         yield made
+
+
+METER = """
+devices:
+  - id: other
+    channels: [{id: power, quantity: power, unit: kW, kind: gauge}]
+"""
+
+
+def tonne(plant: Plant, *words: str) -> str:
+    ended = called(as_login(plant.database, "tonne_admin"), *words)
+    assert ended.code == 0, ended.said
+    return ended.said
 
 
 def online(plant: Plant, **settings: str | None) -> None:
@@ -227,6 +242,31 @@ def test_what_no_birth_explains_lies_in_quarantine(plant: Plant, peer: Peer) -> 
     assert bytes(entry["payload"]) == waiting.payload
     assert lost.payload != waiting.payload
     assert powers(plant) == [5.0]
+
+
+def test_an_edge_node_that_nobody_registered_is_proposed_and_adopted(
+    plant: Plant, peer: Peer
+) -> None:
+    plant.apply("facility: {id: linz, name: Linz works, timezone: Europe/Vienna}\n" + METER)
+    plant.started()
+    peer.connect()
+
+    def proposed() -> list[dict[str, Any]]:
+        peer.publish(*peer.node.births(now_ms()))
+        return list(json.loads(tonne(plant, "devices", "discover", "--json")))
+
+    (meter,) = until(proposed, "the device is a candidate")
+    assert [(c["path"], c["unit"], c["last"]) for c in meter["channels"]] == [
+        ("Energy/Import", "kWh", 1000.0),
+        ("Power", "kW", 5.0),
+    ]
+    adopt = ("devices", "adopt", str(meter["id"]), "--facility", "linz", "--no-source")
+    tonne(plant, *adopt)
+    until(lambda: plant.said("Sparkplug host is online") == 1, "the host is online")
+    until(lambda: len(plant.readings()) >= 1, "the births that it was asked for")
+    peer.publish(peer.data("Meter-1", now_ms() + 1, Power=9.0))
+    until(lambda: 9.0 in powers(plant), "its data")
+    assert plant.quarantine() == []
 
 
 def test_of_two_ingests_one_is_the_host_and_the_other_takes_over(

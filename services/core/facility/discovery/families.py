@@ -15,6 +15,7 @@ ZIGBEE2MQTT: Final = "zigbee2mqtt"
 ESPHOME: Final = "esphome"
 HOME_ASSISTANT: Final = "home-assistant"
 SENML: Final = "senml"
+SPARKPLUG: Final = "sparkplug"
 NATIVE: Final = "native"
 OTHER: Final = "other"
 

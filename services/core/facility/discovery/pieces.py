@@ -48,6 +48,8 @@ def device(
     """
     if family == families.NATIVE:
         return {"id": name, "channels": [_channel(channel, {}) for channel in chosen]}
+    if family == families.SPARKPLUG:
+        return _of_sparkplug(name, chosen)
     topics = list(dict.fromkeys(channel.topic for channel in chosen))
     base = _base(topics)
     stamps = {topic: _timestamp(times.get(topic), timezone) for topic in topics}
@@ -69,6 +71,20 @@ def device(
             extra["timestamp"] = stamps[channel.topic]
         piece["channels"].append(_channel(channel, extra))
     return piece
+
+
+def _of_sparkplug(name: str, chosen: Sequence[ChosenChannel]) -> dict[str, Any]:
+    """Return a device whose births were heard at one topic: spBv1.0/group/verb/edge node/device."""
+    _, group, _, edge_node, *device_of_it = chosen[0].topic.split("/")
+    address = {"group": group, "edge_node": edge_node}
+    if device_of_it:
+        address["device"] = device_of_it[0]
+    return {
+        "id": name,
+        "format": "sparkplug",
+        "sparkplug": address,
+        "channels": [_channel(channel, {"from": channel.path}) for channel in chosen],
+    }
 
 
 def source(
