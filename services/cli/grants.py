@@ -78,6 +78,8 @@ def _prefix(text: str) -> str:
         TypeAdapter(Topic).validate_python(prefix, context=STATED)
     except ValidationError as error:
         raise failure(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+    if "+" in prefix.split("/"):
+        raise failure(f"{prefix} has a level that is any; grant each topic by its name")
     if prefix.startswith("$"):
         raise failure(f"{prefix} begins with $, which is reserved for brokers")
     if grants.covers(ROOT, prefix) and not grants.covers(SHARED_SERIES, prefix):
