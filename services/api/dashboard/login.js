@@ -20,7 +20,7 @@ const REFUSALS = {
 };
 
 /** What somebody may do. */
-const RIGHTS = { read: t("read"), operate: t("operate"), configure: t("configure"), administer: t("administer") };
+const RIGHTS = { read: t("read"), send: t("send readings"), operate: t("operate"), configure: t("configure"), administer: t("administer") };
 
 let isLocal = true;
 
