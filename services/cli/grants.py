@@ -16,6 +16,7 @@ from services.cli.listing import AsJson, show
 from services.cli.say import say
 from services.core.facility import secret_names
 from services.core.facility.fields import STATED, Topic
+from services.core.facility.topics import ANY
 from services.core.store.registry import grants
 from services.core.store.registry.apply import raise_revision
 from services.ingest.route import ROOT, SHARED_SERIES
@@ -78,11 +79,13 @@ def _prefix(text: str) -> str:
         TypeAdapter(Topic).validate_python(prefix, context=STATED)
     except ValidationError as error:
         raise failure(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
-    if "+" in prefix.split("/"):
-        raise failure(f"{prefix} has a level that is any; grant each topic by its name")
     if prefix.startswith("$"):
         raise failure(f"{prefix} begins with $, which is reserved for brokers")
-    if grants.covers(ROOT, prefix) and not grants.covers(SHARED_SERIES, prefix):
+    levels = prefix.split("/")
+    if levels[0] == ANY:
+        raise failure(f"{prefix} begins with +, which is everybody's: name the first level")
+    is_shared_series = grants.covers(SHARED_SERIES, prefix) and ANY not in levels
+    if grants.covers(ROOT, prefix) and not is_shared_series:
         raise failure(
             f"below {ROOT}/ a facility owns its own topics; of others only {SHARED_SERIES} and the"
             " series below it can be granted"

@@ -41,11 +41,28 @@ def test_topics_are_granted_listed_and_taken_back(tonne: CliRunner, database_url
 
 
 @pytest.mark.parametrize(
-    "prefix", ["", "#", "+/a", ">", "$SYS", "emissions", "emissions/other", "a\nb", "a/*"]
+    "prefix",
+    [
+        "",
+        "#",
+        "+/a",
+        "a/b+",
+        ">",
+        "$SYS",
+        "emissions",
+        "emissions/other",
+        "a\nb",
+        "a/*",
+        "emissions/_shared/factors/+",
+    ],
 )
 def test_what_cannot_be_granted(tonne: CliRunner, prefix: str) -> None:
     assert said(tonne, "topics", "grant", "works", prefix, code=1).startswith("tonne: ")
     assert "apply its file first" in said(tonne, "topics", "grant", "nowhere", "a", code=1)
+
+
+def test_a_topic_of_many_devices_is_granted_as_it_is_written(tonne: CliRunner) -> None:
+    assert "works may name gw/+/up" in said(tonne, "topics", "grant", "works", "gw/+/up")
 
 
 def test_secrets_are_granted_by_name(tonne: CliRunner) -> None:
