@@ -36,6 +36,7 @@ from services.ingest.decode.observation import (
 )
 from services.ingest.sources.mqtt.publish_packets import take_publishes
 from services.ingest.sparkplug import session
+from services.ingest.sparkplug.effects import Arrival, Forward
 from services.ingest.sparkplug.proposals import proposals
 from services.ingest.sparkplug.topics import Address, Verb
 
@@ -207,7 +208,7 @@ def sparkplug_b(payload: bytes) -> None:
     now = 0.0
     for verb in (Verb.NDATA, Verb.NBIRTH, Verb.DBIRTH, Verb.DDATA, Verb.DDEATH, Verb.NDEATH):
         device = "d" if verb.is_device else ""
-        arrival = session.Arrival(
+        arrival = Arrival(
             address=Address(group="g", verb=verb, edge_node="e", device=device),
             payload=payload,
             received_at=datetime(2026, 11, 23, 18, 30, tzinfo=UTC),
@@ -216,7 +217,7 @@ def sparkplug_b(payload: bytes) -> None:
         due_at = session.due_at(node)
         assert due_at is None or due_at >= now
         for effect in effects:
-            if isinstance(effect, session.Forward):
+            if isinstance(effect, Forward):
                 _holds(_SPARKPLUG[0], effect.payload)
         now += 1.0
     with suppress(UndecodableError):

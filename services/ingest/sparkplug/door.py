@@ -28,8 +28,8 @@ from services.ingest.resolve import Directory
 from services.ingest.sources.inbox import Inbox
 from services.ingest.sparkplug.births import Birth, BirthMetric
 from services.ingest.sparkplug.connection import Connection
+from services.ingest.sparkplug.effects import Born
 from services.ingest.sparkplug.hub import Handed, Hub, Name
-from services.ingest.sparkplug.session import Born
 
 _log: Final = structlog.get_logger()
 

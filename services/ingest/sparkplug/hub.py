@@ -17,18 +17,18 @@ from services.ingest.decode.sparkplug_payload import Payload
 from services.ingest.sources.source import Message
 from services.ingest.sparkplug import session
 from services.ingest.sparkplug.births import Birth
-from services.ingest.sparkplug.publishers import dead_node_topic
-from services.ingest.sparkplug.rebirth import rebirth
-from services.ingest.sparkplug.session import (
+from services.ingest.sparkplug.effects import (
     Arrival,
     AskRebirth,
     Born,
-    EdgeNode,
     Effect,
     Forward,
     Online,
     Stale,
 )
+from services.ingest.sparkplug.publishers import dead_node_topic
+from services.ingest.sparkplug.rebirth import rebirth
+from services.ingest.sparkplug.session import EdgeNode
 from services.ingest.sparkplug.topics import Address, Verb, handed_topic, parse, status_topic
 
 Name = tuple[str, str]

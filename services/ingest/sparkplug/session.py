@@ -1,7 +1,7 @@
 """One edge node as a host application sees it: (state, what arrives, now) -> (state, effects).
 
 Pure; the numbered statements of Sparkplug 3.0 that it keeps are in
-``tests/unit/ingest/test_sparkplug_statements.py``, one test for each.
+``tests/unit/ingest/sparkplug/test_statements.py``, one test for each.
 
 A message is handed on as soon as it is certain what its metrics are. One whose metrics have names
 is certain at once, in whichever order it comes: readings have their own times. One that speaks by
@@ -29,7 +29,16 @@ from services.ingest.sparkplug.births import (
     read_birth,
     resolve,
 )
-from services.ingest.sparkplug.topics import Address, Verb
+from services.ingest.sparkplug.effects import (
+    Arrival,
+    AskRebirth,
+    Born,
+    Effect,
+    Forward,
+    Online,
+    Stale,
+)
+from services.ingest.sparkplug.topics import Verb
 
 _SEQUENCE: Final = 256
 
@@ -44,67 +53,6 @@ _MAX_ASKED: Final = 8
 #: Messages of one edge node that may wait for a birth, and how long.
 _MAX_WAITING: Final = 1000
 _WAIT_S: Final = 60.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Arrival:
-    """A message of an edge node."""
-
-    address: Address
-    payload: bytes
-    received_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Forward:
-    """Readings for ingest's other steps, every metric by its name as far as that is certain."""
-
-    address: Address
-    payload: bytes
-    received_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Stale:
-    """Nothing of the edge node, or of one of its devices, is known from an instant on."""
-
-    group: str
-    edge_node: str
-    #: empty: the edge node with all its devices
-    device: str
-    instant: datetime
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Online:
-    """The edge node, or one of its devices, has spoken a birth."""
-
-    group: str
-    edge_node: str
-    device: str
-    instant: datetime
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Born:
-    """A birth to remember."""
-
-    group: str
-    edge_node: str
-    device: str
-    birth: Birth
-    instant: datetime
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AskRebirth:
-    """The edge node is to publish its births again."""
-
-    group: str
-    edge_node: str
-
-
-Effect = Forward | Stale | Online | Born | AskRebirth
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

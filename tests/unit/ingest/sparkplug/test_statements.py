@@ -23,17 +23,17 @@ from services.ingest.decode.observation import TIME_FROM_BROKER, UndecodableErro
 from services.ingest.decode.sparkplug_payload import read
 from services.ingest.quarantine.reasons import Reason
 from services.ingest.sparkplug import certificate, session
-from services.ingest.sparkplug.rebirth import rebirth
-from services.ingest.sparkplug.session import (
+from services.ingest.sparkplug.effects import (
     Arrival,
     AskRebirth,
     Born,
-    EdgeNode,
     Effect,
     Forward,
     Online,
     Stale,
 )
+from services.ingest.sparkplug.rebirth import rebirth
+from services.ingest.sparkplug.session import EdgeNode
 from services.ingest.sparkplug.topics import Address, Verb, group_filter, parse, state_topic
 
 Test = Callable[[], None]
