@@ -104,7 +104,9 @@ async def test_one_signs_in_at_the_provider_and_goes_on_where_one_was(
         await expect(page).to_have_url(f"{address}/facilities?search=linz")
         await wait_for(page, ".account", "Anna Berger")
         await page.click(".account")
-        await wait_for(page, "#allowed", "May operate, read, send readings in linz. May read in graz, linz.")
+        await wait_for(
+            page, "#allowed", "May operate, read, send readings in linz. May read in graz, linz."
+        )
         await expect(page.locator("#change")).to_be_hidden()
         await page.click("#sign-out")
         await wait_for(
