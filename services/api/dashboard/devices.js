@@ -7,6 +7,7 @@ import { node } from "./dom.js";
 import { listedFacilities, named, offer } from "./facility-list.js";
 import { readAgain, say, sayUnread, sayWhy } from "./notice.js";
 import { noticeWords, reasonWord } from "./pipeline-words.js";
+import { beginUnknown, readUnknown } from "./unknown-devices.js";
 import { plural, t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -31,6 +32,7 @@ async function start() {
     readHealth();
     startQuarantine();
   });
+  beginUnknown(facilities, refresh);
   $("older").onclick = () => readQuarantine(next);
   setInterval(() => document.visibilityState === "visible" && refresh(), REFRESH_MS);
   refresh();
@@ -49,6 +51,7 @@ async function refresh() {
     $("devices-summary").textContent = silent ? t("{devices}, {silent} offline or never heard of", { devices: all, silent }) : all;
     $("device-rows").replaceChildren(deviceTable(devices));
     readAgain();
+    await readUnknown(chosen);
   } catch (error) {
     sayUnread(error);
   }

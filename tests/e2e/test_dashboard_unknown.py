@@ -1,0 +1,91 @@
+"""Unknown devices on the page of devices, in a real browser: previewed, adopted, dismissed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+from playwright.async_api import Page, expect
+
+from deploy.site.pictures import CHROMIUM
+from services.core.facility.discovery.observing import observe
+from services.core.store.candidates import notes
+from services.core.store.candidates.notes import CandidateMessage
+from services.ingest.discovery.notebook import Notebook
+from tests.e2e.test_dashboard import address, browser, connection, page
+from tests.e2e.test_dashboard_widths import TOO_WIDE
+from tests.integration.aggregator.plant import apply_text
+
+__all__ = ["address", "browser", "connection", "page"]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
+]
+
+FILE = """
+facility: {id: linz, name: Linz works, timezone: Europe/Vienna}
+devices:
+  - {id: meter, channels: [{id: import, quantity: energy, unit: kWh, kind: counter}]}
+factors:
+  - {id: works, unit: kWh, co2_kg: 0.2, citation: contract}
+sources:
+  - {id: grid, scope: 2, method: activity, input: meter.import, factor: works}
+"""
+
+
+def hear(connection: psycopg.Connection[Any], topic: str, payload: bytes) -> None:
+    """Note a message as ingest does."""
+    now = datetime.now(UTC)
+    notebook = Notebook(limit=10)
+    observed = observe(topic, payload, now.timestamp())
+    assert observed is not None
+    message = CandidateMessage(topic=topic, payload=payload, received_at=now)
+    notebook.take(observed, topic, now, message=message)
+    (unsaved,) = notebook.unsaved()
+    notes.note(connection, unsaved.note, list(unsaved.waiting))
+
+
+async def test_an_unknown_device_is_adopted_and_another_dismissed(
+    address: str, page: Page, connection: psycopg.Connection[Any], database_url: str
+) -> None:
+    apply_text(database_url, FILE)
+    hear(connection, "zigbee2mqtt/Fridge", b'{"energy": 12.5, "power": 60, "linkquality": 9}')
+    hear(connection, "hall/meter", b'{"energy": 5}')
+    await page.goto(f"{address}/devices")
+    rows = page.locator("#unknown-rows tbody tr")
+    await expect(rows).to_have_count(2)
+    fridge = rows.filter(has_text="Fridge")
+    await expect(fridge).to_contain_text("energy = 12.5 kWh, power = 60 W")
+    await expect(page.locator("#unknown-summary")).to_contain_text("2 devices are heard")
+    await page.get_by_role("button", name="Dismiss hall/meter").click()
+    await expect(rows).to_have_count(1)
+    await page.get_by_role("button", name="Adopt Fridge").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Id of the device").fill("kitchen-fridge")
+    await expect(dialog.get_by_label("Take energy")).to_be_checked()
+    await expect(dialog.get_by_label("Take linkquality")).not_to_be_checked()
+    await dialog.get_by_label("Take linkquality").check()
+    await dialog.get_by_role("button", name="Preview").click()
+    await expect(dialog.get_by_role("alert")).to_have_text("State the unit of linkquality.")
+    await dialog.get_by_label("Take linkquality").uncheck()
+    await dialog.get_by_label("Its electricity").select_option("works")
+    await dialog.get_by_role("button", name="Preview").click()
+    await expect(dialog.locator("pre")).to_contain_text("kitchen-fridge")
+    await expect(dialog).to_contain_text("1 stored message would be replayed.")
+    for width in (390, 1440):
+        await page.set_viewport_size({"width": width, "height": 900})
+        assert await page.evaluate("document.documentElement.scrollWidth") == width
+        assert await page.evaluate(TOO_WIDE) == []
+    await dialog.get_by_role("button", name="Adopt", exact=True).click()
+    await expect(page.locator("#notice")).to_have_text(
+        "kitchen-fridge is a device of linz; 1 message is replayed."
+    )
+    await expect(rows).to_have_count(0)
+    await expect(page.locator("#device-rows")).to_contain_text("kitchen-fridge")
+    (source,) = connection.execute(
+        "SELECT spec ->> 'factor' FROM source WHERE slug = 'kitchen-fridge'"
+    ).fetchone() or ("",)
+    assert source == "works"
