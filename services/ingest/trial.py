@@ -25,6 +25,7 @@ from services.ingest.quarantine.reasons import Reason, explain
 from services.ingest.refusals import Owner
 from services.ingest.resolve import Directory
 from services.ingest.sources.source import Message
+from services.ingest.sparkplug.publishers import data_topic
 
 _QUALITIES: Final = {stored: name for name, stored in QUALITY.items()}
 
@@ -150,6 +151,10 @@ def _topics(device: read.Device, channel: read.Channel) -> tuple[str, ...]:
 
 
 def _topic(device: read.Device, channel: read.Channel) -> str:
+    part = device.spec.get("sparkplug")
+    if part is not None:
+        # a payload in which every metric has its name, as births have, and what is handed over
+        return data_topic(part)
     stated = own_topic(device.topic, channel.spec.get("topic"))
     return stated or readings_topic(device.facility, device.slug)
 
@@ -182,7 +187,7 @@ def place(devices: read.Devices, channel: read.Channel) -> str:
     device = devices.by_name[channel.facility, channel.device]
     if device.format == "native":
         return f"values.{channel.slug}"
-    if device.format == "senml":
+    if device.format in {"senml", "sparkplug"}:
         return str(channel.spec.get("from") or channel.slug)
     packed = channel.spec.get("bytes")
     return _in_payload(channel.spec) + (
@@ -198,7 +203,8 @@ def clock(devices: read.Devices, taken: Taken) -> str:
     stated = taken.channel.spec.get("timestamp") or device.spec.get("timestamp")
     if stated is not None:
         return _in_payload(stated)
-    return {"native": "ts", "line-protocol": "time"}.get(device.format, "bt + t")
+    places = {"native": "ts", "line-protocol": "time", "sparkplug": "timestamp"}
+    return places.get(device.format, "bt + t")
 
 
 def _in_payload(part: Part) -> str:

@@ -30,6 +30,11 @@ def decoders(
     yield _topic(part, Verb.NDEATH), ended
 
 
+def data_topic(part: Mapping[str, Any]) -> str:
+    """Return the topic at which data of a device is handed over."""
+    return _topic(part, Verb.DDATA if part.get("device") else Verb.NDATA)
+
+
 def status_topics(part: Mapping[str, Any]) -> frozenset[str]:
     """Return the topics that say whether a device is online."""
     group, edge_node, device = part["group"], part["edge_node"], part.get("device") or ""

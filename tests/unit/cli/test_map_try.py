@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from sensors_sim.sparkplug_bytes import Metric
+from sensors_sim.sparkplug_bytes import payload as sparkplug_payload
 from tests.command import Ended, tonne
 from tests.contract.ingest.formats.station import station_of
 
@@ -126,3 +128,29 @@ def test_a_payload_comes_from_a_file_and_arrives_when_it_is_said_to(
     assert (code, power["time"], power["timed_by"]) == (0, _TIME, "arrival")
     missing = tried(file, "", str(tmp_path / "no-such"))
     assert (missing.code, "cannot be read" in missing.stderr) == (1, True)
+
+
+def test_a_birth_of_sparkplug_is_tried_by_the_names_of_its_metrics(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "linz.yaml"
+    file.write_text("""
+facility: {id: linz, name: Linz, timezone: Europe/Vienna}
+devices:
+  - id: meter
+    format: sparkplug
+    sparkplug: {group: Linz, edge_node: Gateway, device: Meter-1}
+    channels: [{id: power, from: Power/Active, quantity: power, unit: kW, kind: gauge}]
+""")
+    metric = Metric(name="Power/Active", datatype="Double", value=1.5, timestamp_ms=1795458600000)
+    payload = tmp_path / "birth"
+    payload.write_bytes(sparkplug_payload([metric], timestamp_ms=1795458600000, seq=0))
+    words = ("map", "try", file, payload, "--json")
+    ended = tonne("postgresql://nobody@127.0.0.1:1/nothing", *words)
+    assert ended.code == 0, ended.said
+    (verdict,) = json.loads(ended.stdout)
+    assert (verdict["channel"], verdict["value"], verdict["timed_by"]) == (
+        "power",
+        1.5,
+        "timestamp",
+    )
