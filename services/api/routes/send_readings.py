@@ -26,6 +26,7 @@ from services.api.http.problems import (
     BodyTooLarge,
     Busy,
     IngestAway,
+    Internal,
     InvalidRequest,
     NotConfirmed,
     NotFound,
@@ -293,6 +294,8 @@ def _problem(answer: Answer) -> Problem:
         return Busy(f"{detail} Nothing of this was stored; send it again in a few seconds.")
     if answer.outcome == "unable":
         return IngestAway(f"{detail} Nothing of this was stored; send it again in a few seconds.")
+    if answer.outcome == "failed":
+        return Internal(f"{detail} Nothing of this was stored; report it with the body.")
     return InvalidRequest(f"{detail} Nothing of this was stored.")
 
 

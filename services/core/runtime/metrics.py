@@ -133,7 +133,7 @@ ingest_database_retries = Counter(
 ingest_http_requests = Counter(
     "tonne_ingest_http_requests",
     "Bodies of POST /v1/readings that ingest answered, by form; outcome: taken, unusable,"
-    " too-large, busy or unable.",
+    " too-large, busy, unable or failed.",
     ["form", "outcome"],
     registry=ingest_registry,
 )

@@ -60,8 +60,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 #: ``taken``: see ``verdicts``; nothing was taken with the others. ``unusable``: the body is not of
 #: its form; ``too-large``: it holds too much; ``busy``: ingest has too much in hand; ``unable``:
-#: ingest cannot store anything at present.
-Outcome = Literal["taken", "unusable", "too-large", "busy", "unable"]
+#: ingest cannot store anything at present; ``failed``: reading it met a fault of tonne.
+Outcome = Literal["taken", "unusable", "too-large", "busy", "unable", "failed"]
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):

@@ -249,6 +249,12 @@ class HttpDoor:
             return Answer(outcome="unusable", detail=str(error))
         except TooLargeBodyError as error:
             return Answer(outcome="too-large", detail=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            # without an answer the same body would come again and again
+            _log.exception("a body of readings cannot be read", form=question.form)
+            return Answer(
+                outcome="failed", detail=f"reading the body failed ({type(error).__name__})"
+            )
         if not taken.waiting:
             taken.not_durable = 1
             taken.durable()

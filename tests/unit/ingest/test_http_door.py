@@ -1,0 +1,96 @@
+"""The door answers every body, also where it can take none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.core.runtime.reading_door import (
+    LONGEST_PATH,
+    Answer,
+    DoorClosedError,
+    Question,
+    ask,
+)
+from services.ingest.sources.http import listener
+from services.ingest.sources.http.listener import DoorUnusableError, HttpDoor
+from tests.patience import until
+from tests.services import server_directory
+
+BODY = b'[{"facility": "linz", "device": "m", "ts": 1795456800, "values": {"p": 1}}]'
+
+
+@pytest.fixture
+def path() -> Iterator[Path]:
+    # a socket's address is short
+    with server_directory() as directory:
+        yield directory / "door.sock"
+
+
+@pytest.fixture
+def door(path: Path) -> Iterator[HttpDoor]:
+    made = HttpDoor(path, max_bytes=1000, nudge=lambda: None)
+    made.start()
+    until(path.exists, "it listens")
+    yield made
+    made.close()
+    assert not path.exists()
+
+
+async def asked(path: Path, body: bytes = BODY, size: int | None = None) -> Answer:
+    return await ask(path, Question(form="json", body_bytes=size or len(body)), [body])
+
+
+async def test_a_fault_is_answered_and_ends_nothing(
+    door: HttpDoor, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del door
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(listener.body, "read", fail)
+    for _ in range(2):
+        answer = await asked(path)
+        assert (answer.outcome, answer.verdicts) == ("failed", None)
+        assert "KeyError" in answer.detail
+
+
+async def test_what_cannot_be_stored_now_is_not_taken(
+    door: HttpDoor, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await asked(path, b" " * 2000)).outcome == "too-large"
+    assert (await asked(path, b"[{")).outcome == "unusable"
+    # a body without a reading waits for nobody
+    answer = await asked(path, b"[7]")
+    assert answer.verdicts is not None
+    assert answer.verdicts.refused == 1
+    monkeypatch.setattr(listener, "_WAITING_BYTES", 10)
+    monkeypatch.setattr(door, "_waiting_bytes", 5)
+    assert (await asked(path)).outcome == "busy"
+    # the database is away, so that nobody asks for messages
+    monkeypatch.setattr(listener, "_SILENT_S", -1.0)
+    assert (await asked(path)).outcome == "unable"
+    assert door.take(10) == []
+
+
+async def test_nobody_listens(path: Path) -> None:
+    with pytest.raises(DoorClosedError):
+        await asked(path)
+
+
+def test_a_place_that_can_hold_no_socket_is_named(path: Path) -> None:
+    with pytest.raises(DoorUnusableError, match=f"longer than the {LONGEST_PATH} bytes"):
+        HttpDoor(path.parent / ("x" * 120), max_bytes=1, nudge=lambda: None)
+    with pytest.raises(DoorUnusableError, match="there is no folder"):
+        HttpDoor(path.parent / "none" / "door.sock", max_bytes=1, nudge=lambda: None)
+
+
+async def test_a_second_process_waits_for_the_first(door: HttpDoor, path: Path) -> None:
+    del door
+    with pytest.raises(OSError, match="another ingest listens"):
+        listener._listening(path)
+    assert (await asked(path, b"[7]")).outcome == "taken"
