@@ -309,6 +309,13 @@ def test_tonnes_own_format() -> None:
         ("a/b", b"[" * 100_000),
         ("a/b", b"9" * 20_000),
         ("a/b", b"\xff\xfe"),
+        # what no database stores
+        ("a/b", b'{"\\u0000": 5}'),
+        ("a/b", b'{"\\ud800": 5}'),
+        (
+            "homeassistant/sensor/x/config",
+            b'{"stat_t": "a/b", "unit_of_meas": "W", "name": "\\u0000"}',
+        ),
         ("cmnd/x/Power", b"1"),
         ("zigbee2mqtt/x/set", b'{"brightness": 5}'),
         ("a b/c", b"5"),

@@ -91,9 +91,19 @@ def _document(payload: bytes) -> Any:
         text = payload.decode("utf-8-sig").strip()
         if _PLAIN.match(text):
             return float(text)
-        return json.loads(text) if text[:1] in {"{", "["} else None
+        document = json.loads(text) if text[:1] in {"{", "["} else None
+        return None if "\\u" in text and _is_unwritable(document) else document
     except (ValueError, RecursionError):
         return None
+
+
+def _is_unwritable(document: Any) -> bool:
+    """Whether a document holds NUL or half a surrogate pair, which no database stores.
+
+    :raises UnicodeEncodeError: it holds half a pair.
+    """
+    written = json.dumps(document, ensure_ascii=False)
+    return "\\u0000" in written.encode().decode()
 
 
 def number_of(value: Any) -> float | None:
