@@ -80,7 +80,7 @@ async def test_a_session_is_a_cookie_that_no_script_reads_and_ends_at_sign_out(
     assert (me["kind"], me["name"], me["full_name"], me["local"]) == (
         "person", "anna", "Anna Berger", True,
     )  # fmt: skip
-    assert me["allowed"] == [{"rights": ["operate", "read"], "facilities": None}]
+    assert me["allowed"] == [{"rights": ["operate", "read", "send"], "facilities": None}]
     token = guarded.cookies["tonne"]
     stored = connection.execute("SELECT s::text FROM person_session s").fetchall()
     assert token not in str(stored)
