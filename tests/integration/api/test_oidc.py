@@ -101,7 +101,7 @@ async def test_one_signs_in_by_ones_groups_and_goes_on_where_one_was(
     me = (await browser.get("/v1/me")).json()
     assert (me["name"], me["full_name"], me["local"]) == ("anna.berger", "Anna Berger", False)
     assert me["allowed"] == [
-        {"rights": ["operate", "read"], "facilities": ["linz"]},
+        {"rights": ["operate", "read", "send"], "facilities": ["linz"]},
         {"rights": ["read"], "facilities": ["graz", "linz"]},
     ]
     listed = (await browser.get("/v1/facilities")).json()
