@@ -65,7 +65,7 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     opened.on(
         "console",
         lambda line: (
-            complaints.append(line.text)
+            complaints.append(f"{line.text} {line.location['url']}")
             # 503 of a pipeline that is not ready is an answer
             if line.type == "error" and not line.location["url"].endswith("/readyz")
             else None
@@ -237,6 +237,8 @@ async def test_a_bar_is_what_is_known_of_its_interval_and_never_more(
         }""",
         at,
     )
+    # that page would find no hour: here are minutes alone
+    await page.route("**/explain?*", lambda route: route.fulfill(body="the explanation"))
     await page.mouse.click(*place)
     await page.wait_for_url("**/explain?facility=linz&source=stack-1&hour=*")
 
@@ -255,6 +257,7 @@ async def test_of_many_sources_the_largest_have_bars_of_their_own(
     legend = page.locator("#legend li")
     await expect(legend.nth(7)).to_have_text("14 others")
     assert set((await legend.all_text_contents())[:7]) == {f"s{i}" for i in range(15, 22)}
+    await expect(page.locator("#sources .swatch")).to_have_count(len(names))
     swatches = await page.locator("#sources .swatch").evaluate_all(
         "all => all.map((swatch) => getComputedStyle(swatch).backgroundColor)"
     )

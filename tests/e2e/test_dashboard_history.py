@@ -250,4 +250,8 @@ async def test_budgets_that_run_burn_down(
     await expect(said.nth(2)).to_contain_text("of the time so far is unknown, so more may be used")
     await expect(figures.nth(1).locator("figcaption")).to_contain_text("s1, budget of the month")
     await expect(figures.nth(1).locator(".plot .picture")).to_be_visible()
+    await figures.nth(0).locator("summary").click()
+    newest = figures.nth(0).locator("tbody tr").first.locator("td")
+    await expect(newest.nth(0)).to_have_text("-500 kg" if used else "1.00 t")
+    await expect(newest.nth(2)).to_contain_text("%")
     await _fits(page, 390, 1440)

@@ -14,6 +14,7 @@ _SEES_BOTH = re.compile(r"\bhistory\.|\bhistory_arrays\.|\bpacked_readings\b|\bo
 
 #: Those that need not: their caller did, or they are about rows alone.
 _ROWS_ALONE = {
+    "core/store/operations/data_health.py": "of a clock, what is packed is too old to tell",
     "core/store/readings/arrival_order.py": "the writer that calls it has opened the days",
     "core/store/readings/packing/candidates.py": "what is still to be packed",
     "core/store/readings/packing/days.py": "packs and opens",

@@ -2,7 +2,7 @@
 // expected of the rest is the API's forecast, drawn apart from what is known.
 
 import { get } from "./api.js";
-import { node } from "./dom.js";
+import { labelled, node } from "./dom.js";
 import { FIGURES } from "./figures.js";
 import { massText, percent } from "./format.js";
 import { drawLegend } from "./legend.js";
@@ -21,6 +21,7 @@ const LINES = {
 };
 const TICKS = { month: wallWords({ day: "numeric" }), year: wallWords({ month: "short" }) };
 const dayWords = wallWords({ day: "numeric", month: "short" });
+const timeWords = wallWords({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
 /** Read and draw the budgets of a facility into `list`; returns how many there are. */
 export async function drawBudgets(list, facility) {
@@ -64,7 +65,7 @@ function stepsOf(rows, { scope, figure, budget }, period) {
   return steps;
 }
 
-function card({ budget, steps, forecast }, facility) {
+function card({ budget, period, steps, forecast }, facility) {
   const { left, unknown } = steps.at(-1);
   const used = budget.budget - left;
   const source = facility.sources.find(({ id }) => id === budget.source)?.name ?? budget.source;
@@ -85,7 +86,22 @@ function card({ budget, steps, forecast }, facility) {
     node("figcaption", { textContent: title }),
     legend,
     node("div", { className: "plot", role: "img", ariaLabel: `${title}: ${lines.join("; ")}` }),
-    node("ul", { className: "said" }, ...lines.map((text) => node("li", { textContent: text }))));
+    node("ul", { className: "said" }, ...lines.map((text) => node("li", { textContent: text }))),
+    table(title, budget.budget, period, steps));
+}
+
+/** What the chart shows, the newest day first. */
+function table(title, whole, { begin, end, zone }, steps) {
+  const names = [t("Time"), LINES.left.name, LINES.pace.name, t("Known")];
+  const rows = steps.slice(1).reverse().map(({ time, left, unknown }) => node("tr", {},
+    node("th", { scope: "row", textContent: timeWords(wallOf(time, zone)) }),
+    labelled(names[1], massText(left)),
+    labelled(names[2], massText(whole * (end - time) / (end - begin))),
+    labelled(names[3], percent(1 - unknown))));
+  const element = node("table", { className: "bars-table", ariaLabel: title },
+    node("thead", {}, node("tr", {}, ...names.map((name) => node("th", { scope: "col", textContent: name })))),
+    node("tbody", {}, ...rows));
+  return node("details", {}, node("summary", { textContent: t("Table") }), node("div", { className: "scroll" }, element));
 }
 
 function plot(element, { budget, period, steps, forecast }) {

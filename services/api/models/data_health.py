@@ -27,7 +27,8 @@ class DeviceRow(Answer):
     status_at: datetime | None = Field(examples=["2026-11-23T06:00:00Z"])
     newest_reading: datetime | None = Field(
         examples=["2026-11-23T18:00:00Z"],
-        description="by the device's own clock; `null`: none in 31 days, or it sends no times",
+        description="by the device's own clock; `null`: none in 31 days that is not packed, or it"
+        " sends no times",
     )
     clock_offset_s: float | None = Field(
         examples=[-2.0],

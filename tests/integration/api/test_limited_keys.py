@@ -21,6 +21,7 @@ from services.core.store.operations import keys
 from tests.integration.aggregator.plant import apply_text
 from tests.integration.api.plant import Plant, at, minutes, roll
 from tests.integration.api.test_auth import bearer, guarded
+from tests.integration.api.test_candidates import Broker
 
 __all__ = ["guarded"]
 
@@ -55,6 +56,7 @@ NAMES = {
     "factor": ("secretseries", "nobodyseries"),
     "label": ("secretlabel", "nobodylabel"),
     "number": ("888003", "777003"),
+    "candidate": ("888004", "777004"),
 }
 #: A list without rows, and Prometheus' own.
 NOTHING = ([], {"status": "success", "data": []})
@@ -63,6 +65,9 @@ SAME_FOR_ALL = {"/v1/schema/facility"}
 #: What else a call cannot do without.
 NEEDED = {"hour": "2026-11-23T17:00:00Z"}
 BODIES: dict[str, Any] = {
+    "POST /v1/devices/candidates/{candidate}/adopt": {
+        "facility": "openworks", "device": "found", "source": None,
+    },
     "POST /v1/quarantine/replay": {"facility": ["secretworks"]},
     "POST /v1/factors/{factor}/values": {
         "values": [{"hour": "2026-11-23T17:00:00Z", "co2_kg": 0.2}],
@@ -73,7 +78,15 @@ BODIES: dict[str, Any] = {
     },
 }  # fmt: skip
 #: Tables that another facility's calls must leave as they are.
-KEPT = ("facility", "threshold", "maintenance", "alert", "quarantine", "replay_request")
+KEPT = (
+    "facility",
+    "threshold",
+    "maintenance",
+    "alert",
+    "quarantine",
+    "replay_request",
+    "device_candidate",
+)
 
 
 @pytest.fixture
@@ -108,6 +121,14 @@ def hidden(connection: Connection, database_url: str) -> None:
         " VALUES (888001, %s, %s, 1, 'firing', false, now(), now(), 1, 1, false)",
         (facility, threshold),
     )
+    connection.execute("SELECT setval(pg_get_serial_sequence('device_candidate', 'id'), 888003)")
+    broker = Broker(connection)
+    for power in (1, 2):
+        broker.hear(
+            "emissions/secretworks/secretfridge/readings",
+            f'{{"ts": "2026-11-23T18:0{power}:00Z", "values": {{"power": {power}}}}}',
+            names=("secretworks", "secretfridge"),
+        )
     connection.execute(
         "INSERT INTO replay_request (id, facilities, accept, requested_by, entries, upto_id)"
         " OVERRIDING SYSTEM VALUE VALUES (888002, '{secretworks}', false, 'secret', 1, 1)"

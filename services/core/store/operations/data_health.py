@@ -85,7 +85,7 @@ class DeviceHealth:
     last_seen: datetime | None
     online: bool | None
     status_at: datetime | None
-    #: by the device's own clock; None: none in 31 days, or it sends no times
+    #: by the device's own clock; None: none in 31 days that is not packed, or it sends no times
     newest_reading: datetime | None
     #: how far that clock was ahead of the arrival of its newest reading of a gauge or counter;
     #: below 0: behind, or sent late

@@ -64,7 +64,7 @@ def test_no_cbor(document: Any) -> None:
 @pytest.mark.parametrize("name", TARGETS)
 @given(data=st.data())
 def test_no_damage_to_what_was_good(name: str, data: Any) -> None:
-    payload = bytearray(data.draw(st.sampled_from(corpus(name))))
+    payload = bytearray(data.draw(st.sampled_from([good for good in corpus(name) if good])))
     for _ in range(data.draw(st.integers(1, 4))):
         payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
     TARGETS[name](bytes(payload))
