@@ -77,6 +77,19 @@ async def test_what_cannot_be_stored_now_is_not_taken(
     assert door.take(10) == []
 
 
+async def test_a_large_body_that_is_not_taken_is_answered_all_the_same(path: Path) -> None:
+    # more than a socket holds, so that most of it is under way when the answer is there
+    body = b" " * (4 << 20)
+    door = HttpDoor(path, max_bytes=1000, nudge=lambda: None)
+    door.start()
+    until(path.exists, "it listens")
+    try:
+        for _ in range(20):
+            assert (await asked(path, body)).outcome == "too-large"
+    finally:
+        door.close()
+
+
 async def test_nobody_listens(path: Path) -> None:
     with pytest.raises(DoorClosedError):
         await asked(path)

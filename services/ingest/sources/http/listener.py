@@ -47,6 +47,9 @@ _SILENT_S: Final = 5.0
 #: How long a process that finds another one at the socket waits before it looks again.
 _LOOK_S: Final = 2.0
 
+#: How long a client may take to send the rest of what is not taken.
+_DISCARD_S: Final = 5.0
+
 #: How long the answers to what is durable may take to be sent at the end.
 _LAST_ANSWERS_S: Final = 2.0
 
@@ -201,6 +204,7 @@ class HttpDoor:
         try:
             question = await read_question(reader)
             answer = self._refusal(question)
+            unread = question.body_bytes if answer is not None else 0
             if answer is None:
                 try:
                     data = await reader.readexactly(question.body_bytes)
@@ -214,6 +218,8 @@ class HttpDoor:
         with contextlib.suppress(OSError):
             writer.write(answer_bytes(answer))
             await writer.drain()
+            # closed with bytes of the client unread, it could lose the answer
+            await _discard(reader, unread)
 
     def _refusal(self, question: Question) -> Answer | None:
         """Return why a body is not even read."""
@@ -279,6 +285,14 @@ class HttpDoor:
         if ended.done() and taken.is_untouched:
             return Answer(outcome="unable", detail="ingest is being stopped")
         raise EOFError
+
+
+async def _discard(reader: asyncio.StreamReader, size: int) -> None:
+    """Read what a client still sends of a body that is not taken, for some seconds."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DISCARD_S):
+            while size > 0 and (data := await reader.read(1 << 16)):
+                size -= len(data)
 
 
 def _with(verdicts: Verdicts) -> Answer:
