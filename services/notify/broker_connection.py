@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from services.core.runtime.broker_url import BrokerUrl
@@ -44,21 +43,10 @@ class BrokerConnection:
         self._early: dict[int, str | None] = {}
         self.alive = False
         self._closed = False
-        self._client = client = MqttClient(
-            CallbackAPIVersion.VERSION2,
-            client_id=f"tonne-notify-{uuid.uuid4().hex[:12]}",
-            protocol=MQTTProtocolVersion.MQTTv311,
-            transport=broker.transport,
-            reconnect_on_failure=False,
+        self._client = client = MqttClient.for_broker(
+            broker, client_id=f"tonne-notify-{uuid.uuid4().hex[:12]}", tls=tls
         )
-        client.connect_timeout = _CONNECT_S
         client.max_inflight_messages_set(max_at_once)
-        if broker.username is not None:
-            client.username_pw_set(broker.username, broker.password)
-        if tls is not None:
-            client.tls_set_context(tls)
-        if broker.transport == "websockets":
-            client.ws_set_options(path=broker.path)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish

@@ -4,15 +4,51 @@ from __future__ import annotations
 
 import socket
 import ssl
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from services.core.runtime.broker_url import BrokerUrl
+
+#: How long a broker may take to answer a connection.
+_CONNECT_TIMEOUT_S = 5.0
 
 
 class MqttClient(Client):
     """paho, whose connection is closed if no session comes of it."""
 
     _opening: socket.socket | None = None
+
+    @classmethod
+    def for_broker(
+        cls,
+        url: BrokerUrl,
+        *,
+        client_id: str,
+        tls: ssl.SSLContext | None,
+        clean_session: bool = True,
+        manual_ack: bool = False,
+    ) -> Self:
+        """Make a client of the broker at ``url``, with its account; it never reconnects itself."""
+        client = cls(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            clean_session=clean_session,
+            # NATS speaks no other
+            protocol=MQTTProtocolVersion.MQTTv311,
+            transport=url.transport,
+            reconnect_on_failure=False,
+            manual_ack=manual_ack,
+        )
+        client.connect_timeout = _CONNECT_TIMEOUT_S
+        if url.transport == "websockets":
+            client.ws_set_options(path=url.path)
+        if tls is not None:
+            client.tls_set_context(tls)
+        if url.username is not None:
+            client.username_pw_set(url.username, url.password)
+        return client
 
     def release(self) -> None:
         """Close what disconnecting and stopping have left open; the last call of all."""

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -22,7 +22,6 @@ from services.core.runtime.broker_url import BrokerUrl
 from services.core.runtime.mqtt_client import MqttClient
 
 _KEEPALIVE_S: Final = 30
-_CONNECT_TIMEOUT_S: Final = 5.0
 #: Packets that are read at once.
 _BURST: Final = 200
 
@@ -76,21 +75,9 @@ class MqttEar:
 
     def open(self) -> None:
         """As :class:`Ear`."""
-        client = MqttClient(
-            CallbackAPIVersion.VERSION2,
-            client_id=f"tonne-discovery-{secrets.token_hex(4)}",
-            clean_session=True,
-            protocol=MQTTProtocolVersion.MQTTv311,
-            transport=self._url.transport,
-            reconnect_on_failure=False,
+        client = MqttClient.for_broker(
+            self._url, client_id=f"tonne-discovery-{secrets.token_hex(4)}", tls=self._tls
         )
-        client.connect_timeout = _CONNECT_TIMEOUT_S
-        if self._url.transport == "websockets":
-            client.ws_set_options(path=self._url.path)
-        if self._tls is not None:
-            client.tls_set_context(self._tls)
-        if self._url.username is not None:
-            client.username_pw_set(self._url.username, self._url.password)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message

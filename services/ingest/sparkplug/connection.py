@@ -15,7 +15,7 @@ from typing import Final
 
 import structlog
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -29,7 +29,6 @@ from services.ingest.sparkplug.topics import group_filter, state_topic
 _log: Final = structlog.get_logger()
 
 _KEEPALIVE_S: Final = 30
-_CONNECT_TIMEOUT_S: Final = 5.0
 #: How long a death may take to leave.
 _FAREWELL_S: Final = 2.0
 
@@ -131,23 +130,14 @@ class Connection:
         self._unanswered.clear()
 
     def _made_client(self) -> MqttClient:
-        client = MqttClient(
-            CallbackAPIVersion.VERSION2,
+        client = MqttClient.for_broker(
+            self._url,
             # nobody has to find this session again
             client_id=f"tonne-{secrets.token_hex(8)}",
+            tls=self._tls,
             # tck-id-message-flow-phid-sparkplug-clean-session-311
             clean_session=True,
-            protocol=MQTTProtocolVersion.MQTTv311,
-            transport=self._url.transport,
-            reconnect_on_failure=False,
         )
-        client.connect_timeout = _CONNECT_TIMEOUT_S
-        if self._url.transport == "websockets":
-            client.ws_set_options(path=self._url.path)
-        if self._tls is not None:
-            client.tls_set_context(self._tls)
-        if self._url.username is not None:
-            client.username_pw_set(self._url.username, self._url.password)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect

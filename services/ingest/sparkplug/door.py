@@ -68,7 +68,7 @@ class Door:
         self._stored: Mapping[Name, Mapping[str, Birth]] = {}
         self._taken: frozenset[Name] | None = None
         self._births: dict[tuple[str, str, str], Born] = {}
-        self._closing = False
+        self._closing = threading.Event()
         # in a copy of this context, so that its log lines name the process too
         self._thread = threading.Thread(
             target=contextvars.copy_context().run, args=(self._run,), name="sparkplug", daemon=True
@@ -111,7 +111,7 @@ class Door:
 
     def close(self) -> None:
         """Say that this host is offline, and hear nothing more."""
-        self._closing = True
+        self._closing.set()
         if self._thread.ident is not None:
             self._thread.join()
 
@@ -129,20 +129,20 @@ class Door:
     def _work(self) -> None:
         backoff = Backoff()
         retry_at = 0.0
-        while not self._closing:
+        while not self._closing.is_set():
             self._take_wanted()
             if self._taken is None or self._inbox.silent_s() > self._hold_s:
                 if self._connection.open:
                     _log.warning("Sparkplug host goes offline: nothing can be stored by it")
                     self._connection.leave()
-                time.sleep(_LOOK_S)
+                self._closing.wait(_LOOK_S)
             elif not self._connection.open:
                 if time.monotonic() < retry_at:
-                    time.sleep(_LOOK_S)
+                    self._closing.wait(_LOOK_S)
                 elif not self._connection.connect(self._groups):
                     retry_at = time.monotonic() + backoff.next_s()
             elif not self._inbox.has_room:
-                time.sleep(0.01)
+                self._closing.wait(0.01)
             else:
                 self._connection.turn_once(self._timeout_s())
                 if self._connection.online:

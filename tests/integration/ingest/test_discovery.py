@@ -47,6 +47,12 @@ def tonne(plant: Plant, *words: str, code: int = 0) -> str:
     return ended.said
 
 
+def adopt(plant: Plant, row: dict[str, Any], *words: str, code: int = 0) -> str:
+    """Make a candidate a device of linz that adds nothing to a total."""
+    named = ("devices", "adopt", str(row["id"]), "--facility", "linz", "--no-source")
+    return tonne(plant, *named, *words, code=code)
+
+
 def candidates(plant: Plant) -> list[dict[str, Any]]:
     return list(json.loads(tonne(plant, "devices", "discover", "--json")))
 
@@ -133,27 +139,17 @@ def test_what_lies_in_quarantine_for_want_of_a_device_is_a_candidate(listening: 
         plant.publish(json.dumps(reading), topic="emissions/linz/meter-new/readings")
     row = noted(plant, 3)
     assert (row["facility"], row["device"]) == ("linz", "meter-new")
-    refusal = tonne(
+    refusal = adopt(
         plant,
-        "devices",
-        "adopt",
-        str(row["id"]),
-        "--facility",
-        "linz",
-        "--no-source",
+        row,
         "--id",
         "other",
         code=1,
     )
     assert "adopt it as that" in refusal
-    tonne(
+    adopt(
         plant,
-        "devices",
-        "adopt",
-        str(row["id"]),
-        "--facility",
-        "linz",
-        "--no-source",
+        row,
         "--channel",
         "gas",
         "--channel",
@@ -168,14 +164,9 @@ def test_a_channel_that_nobody_registered_becomes_one_of_its_device(listening: P
     reading = {"ts": 1_700_000_000, "values": {"import-power": 1.0, "gas": {"v": 5, "u": "m3"}}}
     plant.publish(json.dumps(reading), topic=METER)
     row = noted(plant, 1)
-    said = tonne(
+    said = adopt(
         plant,
-        "devices",
-        "adopt",
-        str(row["id"]),
-        "--facility",
-        "linz",
-        "--no-source",
+        row,
         "--channel",
         "gas",
     )

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import structlog
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -38,7 +38,6 @@ from services.ingest.sources.source import Message, SourceError
 _log: Final = structlog.get_logger()
 
 _KEEPALIVE_S: Final = 30
-_CONNECT_TIMEOUT_S: Final = 5.0
 
 #: Packets read before acks get their turn.
 _BURST_PACKETS: Final = 500
@@ -94,21 +93,9 @@ class MqttSession:
         self._leaving = False
 
     def _made_client(self, client_id: str, tls: ssl.SSLContext | None) -> BufferedClient:
-        client = BufferedClient(
-            CallbackAPIVersion.VERSION2,
-            client_id=client_id,
-            clean_session=False,
-            transport=self._url.transport,
-            reconnect_on_failure=False,
-            manual_ack=True,
+        client = BufferedClient.for_broker(
+            self._url, client_id=client_id, tls=tls, clean_session=False, manual_ack=True
         )
-        client.connect_timeout = _CONNECT_TIMEOUT_S
-        if self._url.transport == "websockets":
-            client.ws_set_options(path=self._url.path)
-        if tls is not None:
-            client.tls_set_context(tls)
-        if self._url.username is not None:
-            client.username_pw_set(self._url.username, self._url.password)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
