@@ -15,6 +15,7 @@ from tests.command import tonne
 from tests.e2e.stack import Device, Stack
 from tests.patience import PATIENCE_S, until
 from tests.services import as_login
+from tests.shelly import Shelly
 
 pytestmark = [pytest.mark.database, pytest.mark.broker]
 
@@ -26,24 +27,6 @@ WITHIN_S = 60.0
 def device(stack: Stack) -> Iterator[Device]:
     with Device(stack.mqtt_url) as client:
         yield client
-
-
-class Shelly:
-    """A plug of the second generation, as its maker documents its notifications."""
-
-    def __init__(self, device: Device, name: str) -> None:
-        self._device = device
-        self.name = name
-
-    def notify(self, total_wh: float, ts: float) -> None:
-        switch = {"id": 0, "apower": 3600.0, "aenergy": {"total": total_wh, "minute_ts": int(ts)}}
-        notification = {
-            "src": self.name,
-            "dst": f"{self.name}/events",
-            "method": "NotifyStatus",
-            "params": {"ts": ts, "switch:0": switch},
-        }
-        self._device.publish(f"{self.name}/events/rpc", json.dumps(notification))
 
 
 def candidate(stack: Stack, label: str, messages: int) -> dict[str, Any]:
