@@ -10,6 +10,7 @@ PYTHON := .venv/bin/python
 unexport PYTHONDONTWRITEBYTECODE
 STACK := $(PYTHON) -m deploy.local.stack
 FUZZ_SECONDS ?= 30
+TARGETS ?=
 ROUNDS ?= 200
 SEED ?= 1
 SOURCE ?= mqtt
@@ -45,13 +46,11 @@ unit:  ## the fast tests: no server
 	@$(BOOTSTRAP) lint
 	@$(PYTHON) -m pytest tests/unit -n 2 -m "not thorough" --hypothesis-profile=quick $(ARGS)
 
-fuzz:  ## look for input that breaks a decoder, FUZZ_SECONDS (30) for each format
+fuzz:  ## look for input that breaks a decoder, FUZZ_SECONDS (30) for each of TARGETS (all)
 	@$(BOOTSTRAP) lint
 	@$(PYTHON) -c "import atheris" 2>/dev/null || $(PYTHON) -m pip install --quiet \
 	  --disable-pip-version-check --require-hashes -r tests/fuzz/requirements.lock
-	@for name in native json senml packets; do \
-	  $(PYTHON) -m tests.fuzz.harness $$name .tonne/fuzz -max_total_time=$(FUZZ_SECONDS) || exit 1; \
-	done
+	@$(PYTHON) -m tests.fuzz --seconds $(FUZZ_SECONDS) $(TARGETS)
 
 faults:  ## play ROUNDS (200) rounds of faults of each kind with SEED (1), SOURCE (mqtt) or jetstream
 	@$(BOOTSTRAP) test

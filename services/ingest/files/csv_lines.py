@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -19,6 +20,9 @@ from services.ingest.files.rows import Integers, UnusableFileError
 _LINES: Final = 2000
 
 _SEPARATORS: Final = ",;\t"
+
+#: What reading damaged gzip raises.
+BROKEN_GZIP: Final = (gzip.BadGzipFile, EOFError, zlib.error)
 
 Cells = list[list[Any]]
 
@@ -57,7 +61,7 @@ def read(path: Path, form: Form, advance: Callable[[int], None]) -> Iterator[Lin
         with path.open("rb") as file:
             packed = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else None
             yield from read_stream(packed or file, form, advance, tell=file.tell)
-    except (gzip.BadGzipFile, EOFError) as error:
+    except BROKEN_GZIP as error:
         raise UnusableFileError(f"it cannot be unpacked ({error})") from None
 
 

@@ -132,18 +132,15 @@ def read(path: Path, advance: Callable[[int], None], *, one_channel: bool) -> It
     :raises UnusableFileError: it is no such file.
     :raises OSError: it cannot be read.
     """
-    try:
-        feed = _feed(path)
-        if one_channel and len(feed.with_blocks) > 1:
-            names = ", ".join(sorted(map(_last, feed.with_blocks))[:20])
-            raise UnusableFileError(
-                f"it has readings of {len(feed.with_blocks)} meter readings ({names}); say in a"
-                " table file (--table) which of them, by where: {meter_reading: ...}, is which"
-                " channel"
-            )
-        yield from _lines(path, feed)
-    except ParseError as error:
-        raise UnusableFileError(f"it is no XML that can be read ({error})") from None
+    feed = _feed(path)
+    if one_channel and len(feed.with_blocks) > 1:
+        names = ", ".join(sorted(map(_last, feed.with_blocks))[:20])
+        raise UnusableFileError(
+            f"it has readings of {len(feed.with_blocks)} meter readings ({names}); say in a"
+            " table file (--table) which of them, by where: {meter_reading: ...}, is which"
+            " channel"
+        )
+    yield from _lines(path, feed)
     advance(path.stat().st_size)
 
 
@@ -166,6 +163,14 @@ def _feed(path: Path) -> _Feed:
 
 
 def _entries(path: Path) -> Iterator[Element]:
+    try:
+        yield from _parsed(path)
+    except (ParseError, LookupError, ValueError) as error:
+        # an encoding that Python does not know, or that expat cannot use, is no ParseError
+        raise UnusableFileError(f"it is no XML that can be read ({error})") from None
+
+
+def _parsed(path: Path) -> Iterator[Element]:
     with path.open("rb") as file:
         # expat bounds what entities unpack to
         parsed = iterparse(file, events=("start", "end"))  # noqa: S314

@@ -12,7 +12,7 @@ import numpy as np
 from services.core.facility.table_file import TableFile
 from services.ingest.decode import line_protocol
 from services.ingest.decode.observation import UndecodableError
-from services.ingest.files.csv_lines import Lines
+from services.ingest.files.csv_lines import BROKEN_GZIP, Lines
 from services.ingest.files.rows import UnusableFileError
 
 #: What a line has beside the tags. time: nanoseconds since the epoch.
@@ -45,7 +45,7 @@ def read(path: Path, table: TableFile, advance: Callable[[int], None]) -> Iterat
                 position = file.tell()
     except UndecodableError as error:
         raise UnusableFileError(f"after line {before}: {error.detail}") from None
-    except (gzip.BadGzipFile, EOFError) as error:
+    except BROKEN_GZIP as error:
         raise UnusableFileError(f"it cannot be unpacked ({error})") from None
 
 

@@ -47,7 +47,7 @@ def read(
             yield from _rows(table, header, stated, names, before)
             before += table.num_rows
             advance(size * before // count - size * (before - table.num_rows) // count)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, UnicodeError) as error:
         raise UnusableFileError(f"it is no Parquet that can be read ({error})") from None
 
 

@@ -16,7 +16,7 @@ from openpyxl import Workbook
 from services.core.facility.errors import FacilityFileError
 from services.core.facility.table_file import parse_table
 from services.core.timeline.instants import from_us, rfc3339, to_us
-from services.ingest.files import formats
+from services.ingest.files import formats, workbook_lines
 from services.ingest.files.date_forms import reader
 from services.ingest.files.formats import Reading
 from services.ingest.files.local_times import LocalTimes, PutBack
@@ -351,3 +351,20 @@ def test_a_text_that_only_a_table_file_explains_is_told(tmp_path: Path) -> None:
     path.write_text("a\n")
     with pytest.raises(UnusableFileError, match="--table"):
         read(path, None)
+
+
+def test_a_row_beyond_the_last_of_a_sheet_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # openpyxl gives an empty row for each number that is left out: of two thousand million
+    monkeypatch.setattr(workbook_lines, "_MAX_ROWS", 3)
+    book = Workbook()
+    sheet = book.worksheets[0]
+    sheet.append(["time", "m.e"])
+    sheet["A3"], sheet["B3"] = "2021-07-01T00:00:00Z", 1
+    book.save(tmp_path / "a.xlsx")
+    assert len(read(tmp_path / "a.xlsx", None, facility="f")[0]) == 1
+    sheet["A9"] = "2021-07-01T00:15:00Z"
+    book.save(tmp_path / "b.xlsx")
+    with pytest.raises(UnusableFileError, match="rows beyond 3"):
+        read(tmp_path / "b.xlsx", None, facility="f")

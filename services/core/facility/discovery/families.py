@@ -63,7 +63,7 @@ def is_announcement(topic: str) -> bool:
 
 def may_have_readings(topic: str) -> bool:
     """Whether a topic can be one of a device that nobody knows; by its name alone."""
-    if len(topic) > _LONGEST_TOPIC or uncarried(topic) or beyond_nats(topic):
+    if len(topic.encode()) > _LONGEST_TOPIC or uncarried(topic) or beyond_nats(topic):
         return False
     # Shelly's notifications end as its commands do
     return topic.endswith("/events/rpc") or _NO_READINGS.fullmatch(topic) is None

@@ -44,7 +44,9 @@ def rows(path: Path) -> Iterator[ForeignRows]:
             yield ForeignRows(names=NAMES, rows=[])
             while piece := cursor.fetchmany(_ROWS):
                 yield ForeignRows(names=NAMES, rows=[list(row) for row in piece])
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError, MemoryError) as error:
+        # of a damaged file SQLite may say its texts, or that a value has gigabytes
+        detail = error if str(error) else "it is damaged"
         raise ForeignDatabaseError(
-            f"it is no database of Home Assistant 2023.3 or later ({error})"
+            f"it is no database of Home Assistant 2023.3 or later ({detail})"
         ) from None
