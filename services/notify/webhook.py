@@ -6,7 +6,9 @@ import os
 from collections.abc import Mapping, Sequence
 
 from services.core.facility import secret_names
+from services.core.runtime import secret_files
 from services.core.runtime.clock import Clock
+from services.core.runtime.secret_files import SecretFileError
 from services.notify import signature
 from services.notify.channel import DeliveryError
 from services.notify.message import Message
@@ -57,7 +59,11 @@ class WebhookChannel:
                 f" `tonne secrets grant {message.facility} {variable}`",
                 only_this=True,
             )
-        secret = self._environment.get(variable)
+        try:
+            # as it is in the file now: a secret is replaced without a restart
+            secret = secret_files.value_of(variable, self._environment)
+        except SecretFileError as error:
+            raise DeliveryError(str(error)) from None
         if secret is None:
             raise DeliveryError(
                 f"{variable} is not set where the notifier runs; a message that is to be"

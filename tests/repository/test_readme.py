@@ -8,11 +8,13 @@ from pathlib import Path
 from deploy.reference.database import page_of_tables
 from deploy.reference.metrics import page_of_metrics
 from services.api.prometheus.metrics import METRICS
-from services.core.runtime.settings import Settings
+from services.core.runtime.settings import Settings, secret_settings
 from tests.examples import PAGES
 from tests.repository.files import ROOT
 
-_KNOWN = {f"TONNE_{name.upper()}" for name in Settings.model_fields}
+_KNOWN = {f"TONNE_{name.upper()}" for name in Settings.model_fields} | {
+    f"TONNE_{name.upper()}_FILE" for name in secret_settings()
+}
 
 _SERIES_OR_ROLE = re.compile(r"`(tonne_\w+)`")
 _SERIES_AND_ROLES = {

@@ -1,6 +1,7 @@
 """Every setting of tonne, read from ``TONNE_*`` environment variables.
 
 A variable that no setting knows is an error: a misspelt setting must not be a silent default.
+A setting that can hold a secret may come from a file instead, which ``TONNE_..._FILE`` names.
 """
 
 from __future__ import annotations
@@ -8,11 +9,14 @@ from __future__ import annotations
 import ipaddress
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 from urllib.parse import quote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from services.core.runtime import secret_files
+from services.core.runtime.secret_files import SecretFileError
 
 _PREFIX = "TONNE_"
 
@@ -471,19 +475,39 @@ def local_database(login: str, port: int, logins: Path) -> str:
     return f"postgresql://{login}@127.0.0.1:{port}/tonne?passfile={file}"
 
 
+def secret_settings() -> list[str]:
+    """Return the settings that can hold a secret, and so may come from a file."""
+    return [
+        name
+        for name, field in Settings.model_fields.items()
+        if SecretStr in (field.annotation, *get_args(field.annotation))
+    ]
+
+
 def load() -> Settings:
     """Read the settings from the environment.
 
     :raises SettingsError: one sentence for each variable that is unknown or unusable.
     """
     known = {_PREFIX + name.upper() for name in Settings.model_fields}
+    known |= {_PREFIX + name.upper() + secret_files.SUFFIX for name in secret_settings()}
     problems = [
         f"{name} is not a setting of tonne; deploy/docs/reference/settings.md lists every setting"
         for name in sorted(os.environ)
         if name.startswith(_PREFIX) and name not in known and not name.startswith(_NO_SETTINGS)
     ]
+    values: dict[str, Any] = {}
+    for name in secret_settings():
+        variable = _PREFIX + name.upper()
+        if variable + secret_files.SUFFIX in os.environ:
+            try:
+                value = secret_files.value_of(variable, os.environ)
+            except SecretFileError as error:
+                problems.append(str(error))
+            else:
+                values[name] = SecretStr(value or "")
     try:
-        settings = Settings()
+        settings = Settings(**values)
     except ValidationError as error:
         problems += [
             f"{_PREFIX}{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors()
