@@ -115,7 +115,9 @@ def _proposed(row: Candidate, everything: bool) -> str:
     more = len(proposed) - len(shown)
     if more:
         shown.append(f"{amount(more, 'number')} more (--all)")
-    return ", ".join(shown) or "announced, no number heard yet"
+    known = row.learned.recognised
+    why = f" [{known.reason}]" if everything and known is not None else ""
+    return (", ".join(shown) or "announced, no number heard yet") + why
 
 
 def _words(channel: ProposedChannel) -> str:
@@ -131,6 +133,7 @@ def _flat(row: Candidate) -> dict[str, Any]:
         "id": row.id,
         "label": row.label,
         "family": row.family,
+        "reason": None if row.learned.recognised is None else row.learned.recognised.reason,
         "facility": row.facility,
         "device": row.device,
         "first_seen": row.first_seen,

@@ -46,7 +46,7 @@ export async function readUnknown(facility) {
 
 function unknownTable(rows) {
   return table([t("Device"), t("Last heard"), t("Messages"), t("Proposed"), t("Adopt or dismiss")], rows.map((row) => [
-    node("span", {}, row.label, node("small", { className: "quiet", textContent: ` ${row.family}` })),
+    node("span", {}, row.label, node("small", { className: "quiet", textContent: ` ${row.family}${row.reason === null ? "" : ` (${row.reason})`}` })),
     ago(Date.parse(row.last_seen)),
     String(row.messages),
     proposed(row),

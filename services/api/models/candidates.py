@@ -46,6 +46,11 @@ class Candidate(Answer):
     id: int = Field(examples=[2])
     label: str = Field(examples=["shellyplus1pm-a8032abe54dc"], description="as it calls itself")
     family: str = Field(examples=["shelly-gen2"], description="how its messages are read")
+    reason: str | None = Field(
+        examples=["tele/.../SENSOR, 2 of 2 values as pow1 of tasmota"],
+        description="why it is that family's, if its messages were compared with the files of"
+        " families: topic, values of the channels there, and which families fit less",
+    )
     device: str = Field(
         examples=["shellyplus1pm-a8032abe54dc"], description="id that it gets unless one is chosen"
     )

@@ -213,6 +213,7 @@ async def _refuse_unseen(context: Context, who: Principal, candidate: int) -> No
 def _body(one: decisions.Candidate) -> dict[str, Any]:
     return _CANDIDATE.row(
         one,
+        reason=None if one.learned.recognised is None else one.learned.recognised.reason,
         device=one.device or device_id(one.label, one.key),
         channels=[_CHANNEL.row(channel) for channel in channels(one.family, one.learned)],
     )

@@ -17,7 +17,12 @@ from typing import Any, Final
 import psycopg
 import structlog
 
-from services.core.facility.discovery.observing import observe, observe_native
+from services.core.facility.discovery.observing import (
+    fitted,
+    needs_family,
+    observe,
+    observe_native,
+)
 from services.core.runtime import metrics
 from services.core.runtime.backoff import Backoff
 from services.core.store.candidates import notes
@@ -29,6 +34,7 @@ from services.ingest.discovery.births import observe_birth
 from services.ingest.discovery.budget import Budget
 from services.ingest.discovery.ear import Ear, EarError, Heard
 from services.ingest.discovery.notebook import Notebook
+from services.ingest.discovery.recogniser import Recogniser
 from services.ingest.sparkplug.topics import handed_topic, parse
 
 _log: Final = structlog.get_logger()
@@ -82,6 +88,7 @@ class Discovery:
         self._correction_s = correction_s
         self._budget = Budget(limits.messages_per_s, seconds=_SAVED_S)
         self._notebook = Notebook(limit=limits.candidates)
+        self._recogniser = Recogniser()
         self._connection: psycopg.Connection[Any] | None = None
         self._is_open = False
         #: what the log has told of last
@@ -193,15 +200,20 @@ class Discovery:
             observed = observe_birth(address, heard.payload)
         else:
             observed = observe(topic, heard.payload, received_at.timestamp())
-        if observed is None:
+        listed = [] if observed is None else [observed]
+        if address is None and needs_family(observed, topic):
+            fits = self._recogniser.fits(
+                topic, heard.payload, received_at, is_learned=observed is not None
+            )
+            listed = [fitted(observed, fit) for fit in fits] or listed
+        if not listed:
             return "without_numbers"
         message = None
         # an edge node is asked for its births again once it is adopted
-        if observed.numbers and not heard.is_retained and address is None:
+        if listed[0].has_values and not heard.is_retained and address is None:
             message = CandidateMessage(topic=topic, payload=heard.payload, received_at=received_at)
-        if self._notebook.take(observed, topic, received_at, message=message):
-            return "learned"
-        return "no_room"
+        taken = [self._notebook.take(one, topic, received_at, message=message) for one in listed]
+        return "learned" if any(taken) else "no_room"
 
     def _still_needs(self, topic: str) -> bool:
         """Whether a topic became ingest's so short ago that ingest may not yet listen to it.
@@ -216,7 +228,7 @@ class Discovery:
         now = time.monotonic()
         if now - self._taken_since.setdefault(topic, now) <= _OVERLAP_S:
             return True
-        if page.note.state == "open":
+        if page.note.state == "open" and not page.shares_topic:
             # somebody registered it without adopting it
             self._notebook.drop(page.note.key)
             del self._taken_since[topic]

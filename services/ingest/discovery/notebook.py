@@ -38,6 +38,12 @@ class Page:
     #: whether the database has it
     is_stored: bool = False
 
+    @property
+    def shares_topic(self) -> bool:
+        """Whether messages at its topic are of other devices, too."""
+        known = self.note.learned.recognised
+        return known is not None and known.shares_topic
+
 
 class Notebook:
     """Learns from message to message; the database is somebody else's matter."""
@@ -58,7 +64,7 @@ class Notebook:
         self._owners = {
             topic: note.key
             for note in (page.note for page in self._pages.values())
-            for topic, _ in note.learned.series
+            for topic in note.learned.topics
         }
         self.evicted.clear()
         self._waiting_bytes = 0
@@ -92,7 +98,9 @@ class Notebook:
         ``message``: None where it need not be stored. ``names``: facility and device that its topic
         is of.
         """
-        key = self._owners.get(topic, observed.place.key)
+        key = observed.place.key
+        if not observed.shares_topic:
+            key = self._owners.get(topic, key)
         for sensor in observed.sensors:
             # its messages may have been heard before they were announced
             key = self._owners.get(sensor.topic, key)
@@ -117,9 +125,11 @@ class Notebook:
         note = page.note
         _learn(note.learned, observed, topic, received_at)
         for name in {topic, *(sensor.topic for sensor in observed.sensors)}:
-            if any(name == learned for learned, _ in note.learned.series):
+            if name in note.learned.topics:
                 self._owners.setdefault(name, note.key)
-        if observed.numbers:
+        if note.learned.recognised is not None:
+            note.family = note.learned.recognised.family
+        if observed.has_values:
             note.messages += 1
         elif observed.place.key == note.key:
             note.label = observed.place.label
@@ -150,7 +160,7 @@ class Notebook:
             page = self._pages.pop(key, None)
             if page is not None:
                 self._waiting_bytes -= page.waiting_bytes
-                for topic, _ in page.note.learned.series:
+                for topic in page.note.learned.topics:
                     if self._owners.get(topic) == key:
                         del self._owners[topic]
 
@@ -205,6 +215,8 @@ def _note(
 
 
 def _learn(learned: Learned, observed: Observed, topic: str, received_at: datetime) -> None:
+    if observed.fit is not None:
+        learned.fit(topic, observed.fit, received_at.timestamp())
     for sensor in observed.sensors:
         learned.announce(sensor)
     if observed.numbers:

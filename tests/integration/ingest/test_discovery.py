@@ -129,6 +129,39 @@ def test_a_shelly_is_seen_adopted_and_replayed_once(listening: Plant) -> None:
     assert plant.count("reading") == 8
 
 
+def test_each_device_of_a_gateway_is_recognised_and_adopted_with_its_familys_mapping(
+    listening: Plant,
+) -> None:
+    plant = listening
+    for i in range(2):
+        ts = 1_763_922_000_000 + 1000 * i
+        both = {
+            name: [{"ts": ts, "values": {"energy": start + i}}]
+            for name, start in (("Boiler", 100), ("Chiller", 7))
+        }
+        plant.publish(json.dumps(both), topic="v1/gateway/telemetry")
+
+    def both_heard() -> list[dict[str, Any]] | None:
+        rows = [row for row in candidates(plant) if row["messages"] == 2]
+        return rows if len(rows) == 2 else None
+
+    rows = {row["label"]: row for row in until(both_heard, "both devices are candidates")}
+    boiler = rows["Boiler"]
+    assert boiler["family"] == "thingsboard-gateway"
+    assert boiler["reason"].startswith("v1/gateway/telemetry, 1 of 2 values as meter-")
+    assert [(c["id"], c["unit"], c["last"]) for c in boiler["channels"]] == [
+        ("energy", "kWh", 101.0)
+    ]
+    said = adopt(plant, boiler, "--id", "boiler")
+    assert "device_from: keys(@)" in said
+    assert "known_as: Boiler" in said
+    plant.holds(readings=2)
+    assert [(channel, value) for channel, _, value, _ in plant.readings()] == [
+        ("energy", 100.0),
+        ("energy", 101.0),
+    ]
+
+
 def test_what_lies_in_quarantine_for_want_of_a_device_is_a_candidate(listening: Plant) -> None:
     plant = listening
     for i in range(3):

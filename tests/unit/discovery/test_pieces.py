@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from services.core.facility.discovery import families, pieces
+from services.core.facility.discovery.learning import Learned
 from services.core.facility.discovery.payloads import TimePlace
 from services.core.facility.discovery.pieces import ChosenChannel
 from services.core.facility.editing.edits import edited
@@ -48,7 +49,7 @@ def test_one_topic_with_local_times() -> None:
             channel(topic, "ENERGY.Total", "energy"),
             channel(topic, "ENERGY.Power", "power", unit="W", kind="gauge", interval_s=300.0),
         ],
-        {topic: TimePlace(path="Time", kind="local")},
+        Learned(times={topic: TimePlace(path="Time", kind="local")}),
         timezone="Europe/Vienna",
     )
     assert piece == {
@@ -81,7 +82,7 @@ def test_topics_side_by_side_have_their_shared_levels_once() -> None:
             channel("shellies/em/emeter/0/total", "@", "import", unit="Wh"),
             channel("shellies/em/emeter/0/power", "@", "power", unit="W", kind="gauge"),
         ],
-        {},
+        Learned(),
         timezone="Europe/Vienna",
     )
     assert piece["topic"] == "shellies/em/emeter/0"
@@ -92,7 +93,7 @@ def test_topics_side_by_side_have_their_shared_levels_once() -> None:
 @pytest.mark.parametrize("topics", [("a/x", "b/y"), ("a", "a/x"), ("a/b", "a/b/c")])
 def test_topics_that_share_little(topics: tuple[str, str]) -> None:
     rows = [channel(topic, "v", f"c-{i}") for i, topic in enumerate(topics)]
-    piece = pieces.device(families.OTHER, "x", rows, {}, timezone="UTC")
+    piece = pieces.device(families.OTHER, "x", rows, Learned(), timezone="UTC")
     after(piece)
     base = piece.get("topic")
     assert [f"{base}/{c['topic']}" if base else c["topic"] for c in piece["channels"]] == [*topics]
@@ -101,7 +102,7 @@ def test_topics_that_share_little(topics: tuple[str, str]) -> None:
 def test_times_that_only_some_topics_tell() -> None:
     rows = [channel("a/x", "v", "one"), channel("a/y", "v", "other")]
     times = {"a/x": TimePlace(path="ts", kind="epoch")}
-    piece = pieces.device(families.OTHER, "x", rows, times, timezone="UTC")
+    piece = pieces.device(families.OTHER, "x", rows, Learned(times=times), timezone="UTC")
     assert "timestamp" not in piece
     assert [one.get("timestamp") for one in piece["channels"]] == [{"from": "ts"}, None]
     after(piece)
@@ -109,14 +110,14 @@ def test_times_that_only_some_topics_tell() -> None:
 
 def test_senml() -> None:
     rows = [channel("gw/senml", "urn:dev:1:energy", "energy")]
-    piece = pieces.device(families.SENML, "gw", rows, {}, timezone="UTC")
+    piece = pieces.device(families.SENML, "gw", rows, Learned(), timezone="UTC")
     assert piece["format"] == "senml"
     after(piece)
 
 
 def test_channels_of_a_device_that_is_there() -> None:
     rows = [channel("emissions/linz/meter/readings", "power", "power", unit="kW", kind="gauge")]
-    piece = pieces.device(families.NATIVE, "meter", rows, {}, timezone="UTC")
+    piece = pieces.device(families.NATIVE, "meter", rows, Learned(), timezone="UTC")
     text = after(piece)
     assert text.count("id: meter") == 1
     assert "{id: power, quantity: power, unit: kW, kind: gauge}" in text
@@ -125,6 +126,6 @@ def test_channels_of_a_device_that_is_there() -> None:
 def test_the_first_device_of_a_facility() -> None:
     text = "facility: {id: new, name: New, timezone: UTC}\n"
     rows = [channel("a", "v", "energy")]
-    piece = pieces.device(families.OTHER, "x", rows, {}, timezone="UTC")
+    piece = pieces.device(families.OTHER, "x", rows, Learned(), timezone="UTC")
     after_edits = edited(text, pieces.edits(edited(text, []).value, piece, None)).text
     assert parse(after_edits, []).devices[0].id == "x"

@@ -61,9 +61,14 @@ def is_announcement(topic: str) -> bool:
     return topic == SHELLY_ANNOUNCES or _TASMOTA_ANNOUNCES.match(topic) is not None
 
 
+def may_be_subscribed(topic: str) -> bool:
+    """Whether a facility file could state a topic."""
+    return not (len(topic.encode()) > _LONGEST_TOPIC or uncarried(topic) or beyond_nats(topic))
+
+
 def may_have_readings(topic: str) -> bool:
     """Whether a topic can be one of a device that nobody knows; by its name alone."""
-    if len(topic.encode()) > _LONGEST_TOPIC or uncarried(topic) or beyond_nats(topic):
+    if not may_be_subscribed(topic):
         return False
     # Shelly's notifications end as its commands do
     return topic.endswith("/events/rpc") or _NO_READINGS.fullmatch(topic) is None

@@ -6,11 +6,12 @@ Bounded, and written as JSON between two messages.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from services.core.facility.discovery.home_assistant import Announced
 from services.core.facility.discovery.payloads import TimePlace
+from services.core.facility.discovery.recognised import Fit, Recognised
 
 #: Numbers that are followed of one device.
 MAX_SERIES: Final = 80
@@ -70,6 +71,14 @@ class Learned:
     series: dict[Key, Series] = field(default_factory=dict)
     #: by topic
     times: dict[str, TimePlace] = field(default_factory=dict)
+    #: as which family; None: as none
+    recognised: Recognised | None = None
+
+    @property
+    def topics(self) -> frozenset[str]:
+        """Return the topics at which it is heard, or is announced to be."""
+        read = () if self.recognised is None else self.recognised.channels.values()
+        return frozenset([*(topic for topic, _ in self.series), *(one.topic for one in read)])
 
     def take(
         self,
@@ -88,6 +97,19 @@ class Learned:
                 series.unit = (units or {}).get(path, series.unit)
         if time is not None and (topic in self.times or len(self.times) < _MAX_TOPICS):
             self.times[topic] = time
+
+    def fit(self, topic: str, fit: Fit, arrived_s: float) -> None:
+        """Take what a message is as one of a family; a closer family takes another one's place."""
+        known = self.recognised
+        same = known is not None and (known.family, known.device) == (
+            fit.recognised.family,
+            fit.recognised.device,
+        )
+        if known is None or (not same and len(fit.values) > len(known.channels)):
+            known = self.recognised = replace(fit.recognised, channels={})
+        elif not same:
+            return
+        known.take(topic, fit.values, arrived_s)
 
     def announce(self, sensor: Announced) -> None:
         """Take what a device announces of a number, whether that was heard or not."""
@@ -108,7 +130,9 @@ class Learned:
             {name: value for name, value in asdict(one).items() if value not in (None, "")}
             for one in self.series.values()
         ]
-        return {"series": series, "times": {t: asdict(p) for t, p in self.times.items()}}
+        known = {} if self.recognised is None else {"recognised": self.recognised.as_json()}
+        times = {topic: asdict(place) for topic, place in self.times.items()}
+        return {"series": series, "times": times, **known}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Learned:
@@ -118,4 +142,7 @@ class Learned:
         return cls(
             series={(one.topic, one.path): one for one in series},
             times={topic: TimePlace(**place) for topic, place in times.items()},
+            recognised=Recognised.from_json(document["recognised"])
+            if "recognised" in document
+            else None,
         )

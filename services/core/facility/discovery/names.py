@@ -9,6 +9,8 @@ from typing import Final
 from services.core.accounting.units import UnitError, quantity_of, unit
 
 _LONGEST_UNIT: Final = 20
+#: A word of a path.
+WORD: Final = re.compile(r"\w+")
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 #: The last word of a name, in small letters -> the unit it is.

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from services.core.facility.discovery import families
+from services.core.facility.discovery.learning import Learned
 from services.core.facility.discovery.names import is_export, quantity
+from services.core.facility.discovery.patterns import filled, pattern_called
 from services.core.facility.discovery.payloads import TimePlace
+from services.core.facility.discovery.recognised import Recognised
 from services.core.facility.editing.patch import Edit
 
 #: How long a gauge holds unless its file says otherwise; see ``max_gap``.
@@ -30,13 +33,17 @@ class ChosenChannel:
     unit: str
     kind: str
     interval_s: float | None = None
+    #: id of the channel in its family's file that it is; None: of none
+    example: str | None = None
+    #: whether its unit is the one that was proposed
+    has_proposed_unit: bool = True
 
 
 def device(
     family: str,
     name: str,
     chosen: Sequence[ChosenChannel],
-    times: Mapping[str, TimePlace],
+    learned: Learned,
     *,
     timezone: str,
 ) -> dict[str, Any]:
@@ -46,6 +53,9 @@ def device(
 
     :raises UnitError: a unit is unknown.
     """
+    if learned.recognised is not None and any(channel.example for channel in chosen):
+        return _of_family(name, chosen, learned.recognised, timezone)
+    times = learned.times
     if family == families.NATIVE:
         return {"id": name, "channels": [_channel(channel, {}) for channel in chosen]}
     if family == families.SPARKPLUG:
@@ -71,6 +81,46 @@ def device(
             extra["timestamp"] = stamps[channel.topic]
         piece["channels"].append(_channel(channel, extra))
     return piece
+
+
+def _of_family(
+    name: str, chosen: Sequence[ChosenChannel], recognised: Recognised, timezone: str
+) -> dict[str, Any]:
+    """Return a device as its family's file has one, with the names of this."""
+    pattern = pattern_called(recognised.family, recognised.device)
+    statement = filled(pattern, recognised.names)
+    stated = {channel["id"]: channel for channel in statement.pop("channels")}
+    base = statement.get("topic")
+    written_channels: list[dict[str, Any]] = []
+    for channel in chosen:
+        if channel.example is None:
+            extra = {} if channel.topic == base else {"topic": _below(str(base), channel.topic)}
+            extra |= {} if channel.path == "@" else {"from": channel.path}
+            written_channels.append(_channel(channel, extra))
+            continue
+        written = {**stated[channel.example], "id": channel.id, "kind": channel.kind}
+        if not channel.has_proposed_unit:
+            written |= {"unit": channel.unit, "quantity": quantity(channel.unit)}
+        written_channels.append(written)
+    piece = {"id": name} | {key: part for key, part in statement.items() if key != "id"}
+    piece["channels"] = written_channels
+    return {key: _in_zone(part, pattern.timezone, timezone) for key, part in piece.items()}
+
+
+def _below(base: str, topic: str) -> str:
+    return topic.removeprefix(f"{base}/")
+
+
+def _in_zone(part: Any, stated: str, timezone: str) -> Any:
+    """Return a part of a file whose local times are of another zone."""
+    if isinstance(part, dict):
+        return {
+            key: timezone
+            if key == "timezone" and value == stated
+            else _in_zone(value, stated, timezone)
+            for key, value in part.items()
+        }
+    return [_in_zone(one, stated, timezone) for one in part] if isinstance(part, list) else part
 
 
 def _of_sparkplug(name: str, chosen: Sequence[ChosenChannel]) -> dict[str, Any]:

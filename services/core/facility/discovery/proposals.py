@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from services.core.facility.discovery import families, makers
 from services.core.facility.discovery.learning import Learned, Series
 from services.core.facility.discovery.makers import Kind
 from services.core.facility.discovery.names import is_export, known_unit, meaning, quantity
+from services.core.facility.discovery.patterns import pattern_called
+from services.core.facility.discovery.recognised import ReadChannel, Recognised
 
 #: Quantities of registers; all others are rates and states.
 _AMOUNTS: Final = frozenset({"energy", "volume", "mass"})
@@ -50,10 +52,14 @@ class ProposedChannel:
     rises: int
     falls: int
     interval_s: float | None
+    #: id of the channel in its family's file that it is; None: of none
+    example: str | None = None
 
 
 def channels(family: str, learned: Learned) -> list[ProposedChannel]:
     """Return the channels that a device could have, those that count first."""
+    if learned.recognised is not None:
+        return list(_named_apart(_by_family(family, learned, learned.recognised)))
     proposed = [_channel(family, series) for series in learned.series.values()]
     # registers first: they tell most
     proposed.sort(key=lambda c: (not c.included, c.unit is None, c.kind != "counter"))
@@ -105,6 +111,46 @@ def _channel(family: str, series: Series) -> ProposedChannel:
         rises=series.rises,
         falls=series.falls,
         interval_s=series.interval_s,
+    )
+
+
+def _by_family(family: str, learned: Learned, recognised: Recognised) -> Iterator[ProposedChannel]:
+    """Propose what a family's file has, then the other numbers, which its mapping leaves out."""
+    pattern = pattern_called(recognised.family, recognised.device)
+    stated = {channel["id"]: channel for channel in pattern.statement["channels"]}
+    taken: set[tuple[str, str]] = set()
+    for name, read in recognised.channels.items():
+        if name in stated:
+            proposed = _stated(stated[name], read)
+            taken.add((proposed.topic, proposed.path))
+            yield proposed
+    if pattern.is_plain:
+        for series in learned.series.values():
+            if (series.topic, series.path) not in taken:
+                yield replace(_channel(family, series), included=False)
+
+
+def _stated(stated: Mapping[str, Any], read: ReadChannel) -> ProposedChannel:
+    """Return a channel of a family's file as a proposal."""
+    unit = stated["unit"] if isinstance(stated["unit"], str) else stated["unit"]["default"]
+    return ProposedChannel(
+        id=stated["id"],
+        topic=read.topic,
+        path=str(stated.get("from", "@")),
+        name=stated["id"],
+        quantity=stated["quantity"],
+        unit=unit,
+        kind=stated["kind"],
+        # what a pulse is worth stands on the meter
+        is_sure="imp" not in str(stated.get("scale", "")),
+        included=stated["quantity"] in _COUNTED,
+        is_export=stated.get("direction") == "export",
+        last=read.last,
+        messages=read.count,
+        rises=0,
+        falls=0,
+        interval_s=read.interval_s,
+        example=stated["id"],
     )
 
 

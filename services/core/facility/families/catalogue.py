@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Final
+from typing import Any, Final
 
 from ruamel.yaml import YAML
 
@@ -62,10 +62,14 @@ class Family:
         """Return the facility file without the comment at its top."""
         return self.text[len(_comment(self.text)) :]
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Return the words of its topics and ids that are each device's own."""
+        return frozenset(map(str, self._stated().get("names", ())))
+
     def messages(self) -> tuple[DocumentedMessage, ...]:
         """Return the family's messages in the order of their file."""
-        text = (_folder(self.group) / f"{self.name}{_MESSAGES}").read_text(encoding="utf-8")
-        stated = YAML(typ="safe", pure=True).load(text)
+        stated = self._stated()
         return tuple(
             DocumentedMessage(
                 topic=message["topic"],
@@ -76,6 +80,10 @@ class Family:
             )
             for message in stated["messages"]
         )
+
+    def _stated(self) -> Any:
+        text = (_folder(self.group) / f"{self.name}{_MESSAGES}").read_text(encoding="utf-8")
+        return YAML(typ="safe", pure=True).load(text)
 
 
 def families() -> list[Family]:

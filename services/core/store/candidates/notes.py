@@ -71,8 +71,9 @@ INSERT INTO device_candidate (key, family, label, facility, device, first_seen, 
 VALUES (%(key)s, %(family)s, %(label)s, %(facility)s, %(device)s, %(first_seen)s, %(last_seen)s,
         %(messages)s, 0, %(learned)s, %(worth)s, %(quarantine_id)s)
 ON CONFLICT (key) DO UPDATE
-SET label = excluded.label, last_seen = excluded.last_seen, messages = excluded.messages,
-    learned = excluded.learned, worth = excluded.worth, quarantine_id = excluded.quarantine_id
+SET family = excluded.family, label = excluded.label, last_seen = excluded.last_seen,
+    messages = excluded.messages, learned = excluded.learned, worth = excluded.worth,
+    quarantine_id = excluded.quarantine_id
 RETURNING id, state, topics
 """
 

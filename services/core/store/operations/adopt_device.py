@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,9 +102,7 @@ def adopt_device(
     chosen = _chosen(candidate, wish.channels)
     timezone = str(document.get("facility", {}).get("timezone", "UTC"))
     try:
-        piece = pieces.device(
-            candidate.family, name, chosen, candidate.learned.times, timezone=timezone
-        )
+        piece = pieces.device(candidate.family, name, chosen, candidate.learned, timezone=timezone)
         source = None if wish.source is None else _source(document, name, chosen, wish.source)
         after = edited(text, pieces.edits(document, piece, source), max_bytes=max_bytes).text
     except (UnitError, EditError) as error:
@@ -167,18 +165,32 @@ def _name(candidate: Candidate, wish: Wish, document: Any) -> str:
 
 def _chosen(candidate: Candidate, wanted: Sequence[WantedChannel] | None) -> list[ChosenChannel]:
     proposed = channels(candidate.family, candidate.learned)
-    by_place = {(one.topic, one.path): one for one in proposed}
     if wanted is None:
-        wanted = [WantedChannel(topic=c.topic, path=c.path) for c in proposed if c.included]
-    if not wanted:
+        pairs = [(c, WantedChannel(topic=c.topic, path=c.path)) for c in proposed if c.included]
+    else:
+        pairs = list(_paired(proposed, wanted))
+    if not pairs:
         raise AdoptionError("none of its numbers is chosen; choose at least one, with its unit")
-    chosen = []
+    return [_channel(known, one) for known, one in pairs]
+
+
+def _paired(
+    proposed: Sequence[ProposedChannel], wanted: Sequence[WantedChannel]
+) -> Iterator[tuple[ProposedChannel, WantedChannel]]:
+    """Pair what is wanted with what is proposed, in order where several stand at one place."""
+    by_place: dict[tuple[str, str], list[ProposedChannel]] = {}
+    for channel in proposed:
+        by_place.setdefault((channel.topic, channel.path), []).append(channel)
     for one in wanted:
-        known = by_place.get((one.topic, one.path))
+        at_place = by_place.get((one.topic, one.path), [])
+        known = next((channel for channel in at_place if channel.id == one.id), None)
+        if known is None and at_place:
+            known = at_place[0]
         if known is None:
             raise AdoptionError(f"it has no number {one.path} at {one.topic}; read it again")
-        chosen.append(_channel(known, one))
-    return chosen
+        if len(at_place) > 1:
+            at_place.remove(known)
+        yield known, one
 
 
 def _channel(known: ProposedChannel, wanted: WantedChannel) -> ChosenChannel:
@@ -192,6 +204,8 @@ def _channel(known: ProposedChannel, wanted: WantedChannel) -> ChosenChannel:
         unit=unit,
         kind=wanted.kind or known.kind,
         interval_s=known.interval_s,
+        example=known.example,
+        has_proposed_unit=unit == known.unit,
     )
 
 
