@@ -17,7 +17,9 @@ from services.ingest.files.rows import Names, Stated
 def import_readings(
     files: Annotated[
         list[Path],
-        typer.Argument(help="CSV, Parquet or XLSX with a header line, or Green Button (.xml)"),
+        typer.Argument(
+            help="CSV, Parquet or XLSX with a header line, Green Button (.xml), MSCONS (.edi, .txt)"
+        ),
     ],
     *,
     facility: Annotated[

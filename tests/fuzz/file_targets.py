@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final
+from unittest.mock import patch
 
 from openpyxl import Workbook
 
@@ -17,7 +18,7 @@ from services.core.facility.table_file import TableFile, parse_table
 from services.core.store.foreign import home_assistant
 from services.core.store.foreign.rows import ForeignDatabaseError
 from services.ingest.decode import decoder_for
-from services.ingest.files import foreign_lines, formats, influx_lines
+from services.ingest.files import edifact, foreign_lines, formats, influx_lines
 from services.ingest.files.formats import Reading
 from services.ingest.files.row_messages import message, quality_code
 from services.ingest.files.rows import (
@@ -83,6 +84,20 @@ values:
 """
 )
 
+_REGISTERS: Final = parse_table(
+    """
+facility: f
+time: {column: time, timezone: Europe/Berlin}
+values:
+  - channel: d.a
+    column: value
+    where: {register: "1-1:1.29.0", length: 900}
+    unit: {column: unit}
+    quality: {column: quality, map: {good: good}}
+  - {channel: d.b, column: value, unit: {column: unit}}
+"""
+)
+
 _POINTS: Final = parse_table(
     """
 facility: f
@@ -136,6 +151,24 @@ def parquet(data: bytes) -> set[str]:
 def green_button(data: bytes) -> set[str]:
     """Green Button: of one channel, and as a table file says."""
     return _imported("t.xml", data, None) | _imported("t.xml", data, _FLOWS)
+
+
+def mscons(data: bytes) -> set[str]:
+    """MSCONS, plain and packed; what is read in pieces that end anywhere is read as in one."""
+    text = b"UNA:+.? '" + data
+    read = _imported("t.edi", text, None) | _imported("t.edi", text, _REGISTERS)
+    path = _written("t.edi", text)
+    assert _segments(path, 1 << 20) == _segments(path, 11)
+    return read
+
+
+def _segments(path: Path, block: int) -> object:
+    names = frozenset({"LOC", "QTY", "DTM", "UNH"})
+    with patch.object(edifact, "_BLOCK", block):
+        try:
+            return list(edifact.segments(path, names, lambda _: None))
+        except UnusableFileError as error:
+            return str(error)[:20]
 
 
 def influx(data: bytes) -> set[str]:

@@ -38,6 +38,7 @@ TARGETS: Final[Mapping[str, Callable[[bytes], set[str]]]] = {
     "workbooks": file_targets.workbooks,
     "parquet": file_targets.parquet,
     "green_button": file_targets.green_button,
+    "mscons": file_targets.mscons,
     "influx": file_targets.influx,
     "statistics": file_targets.statistics,
 }

@@ -3,8 +3,9 @@
 - :mod:`.rows`: rows of a file as columns, whatever its format.
 - :mod:`.formats`: which file is read how.
 - :mod:`.csv_rows`, :mod:`.parquet_rows`: tonne's own columns, a bounded piece at a time.
-- :mod:`.csv_lines`, :mod:`.workbook_lines`, :mod:`.green_button`, :mod:`.influx_lines`,
-  :mod:`.foreign_lines`: lines of cells, whatever they mean; :mod:`.table_rows` knows it.
+- :mod:`.csv_lines`, :mod:`.workbook_lines`, :mod:`.green_button`, :mod:`.mscons` (by
+  :mod:`.edifact`), :mod:`.influx_lines`, :mod:`.foreign_lines`: lines of cells, whatever they mean;
+  :mod:`.table_rows` knows it.
 - :mod:`.history_rows`: which rows are history, and plain; the others go the way of messages.
 - :mod:`.row_messages`: a row as the message that a device would have sent.
 - :mod:`.history`: rows of history until their days are complete.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from services.core.facility.table_file import TableFile
-from services.ingest.files import csv_lines, csv_rows, green_button
+from services.ingest.files import csv_lines, csv_rows, edifact, green_button, mscons
 from services.ingest.files.csv_lines import Form, Lines
 from services.ingest.files.rows import FileRows, Misshapen, Names, Stated, UnusableFileError
 from services.ingest.files.table_rows import TableRows
@@ -17,7 +17,12 @@ _TEXTS: Final = (".csv", ".csv.gz")
 #: Texts that are understood by a table file only.
 _OTHER_TEXTS: Final = (".txt", ".tsv", ".dat", ".txt.gz", ".tsv.gz")
 
-_ENDINGS: Final = "its name must end in .csv, .csv.gz, .parquet, .xlsx, or .xml (Green Button)"
+#: Texts that may be MSCONS: utilities send it as .txt.
+_MESSAGES: Final = (".edi", ".txt", ".edi.gz", ".txt.gz")
+
+_ENDINGS: Final = (
+    "its name must end in .csv, .csv.gz, .parquet, .xlsx, .xml (Green Button), or .edi (MSCONS)"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +61,13 @@ def _read(
     if name.endswith(".parquet"):
         yield from _parquet(path, reading, advance)
     elif name.endswith(".xml"):
-        yield from _green_button(path, reading, advance)
+        table = _table(reading, "Green Button", green_button.table)
+        lines = green_button.read(path, advance, one_channel=reading.table is None)
+        yield from _rows(reading, table, lines)
+    elif name.endswith(_MESSAGES) and edifact.begins(path):
+        table = _table(reading, "MSCONS", mscons.table)
+        messages = mscons.read(path, advance, one_channel=reading.table is None)
+        yield from _rows(reading, table, messages)
     elif reading.table is not None:
         yield from _rows(reading, reading.table, _lines(path, reading.table, advance))
     elif name.endswith(".xlsx"):
@@ -71,7 +82,7 @@ def _read(
 
 
 def _rows(
-    reading: Reading, table: TableFile, lines: Iterator[Lines]
+    reading: Reading, table: TableFile, lines: Iterator[Lines | Misshapen]
 ) -> Iterator[FileRows | Misshapen]:
     return TableRows(table, reading.names, reading.stated).read(lines)
 
@@ -98,24 +109,24 @@ def _workbook(
     return workbook_lines.read(path, advance, sheet=sheet, skip=skip, headers=headers)
 
 
-def _green_button(
-    path: Path, reading: Reading, advance: Callable[[int], None]
-) -> Iterator[FileRows | Misshapen]:
-    table, stated = reading.table, reading.stated
-    if table is None:
-        if stated.channel is None:
-            raise UnusableFileError(
-                "a Green Button file names no channel: give --channel, or a table file (--table)"
-            )
-        channel = stated.channel if stated.device is None else f"{stated.device}.{stated.channel}"
-        try:
-            table = green_button.table(channel, stated.facility)
-        except ValueError:
-            raise UnusableFileError(
-                f"{channel!r} does not name a channel: say device.channel"
-            ) from None
-    lines = green_button.read(path, advance, one_channel=reading.table is None)
-    yield from _rows(reading, table, lines)
+def _table(
+    reading: Reading, kind: str, default: Callable[[str, str | None], TableFile]
+) -> TableFile:
+    """Return what stands where in a file that says itself how it is to be read."""
+    if reading.table is not None:
+        return reading.table
+    stated = reading.stated
+    if stated.channel is None:
+        raise UnusableFileError(
+            f"a file of {kind} names no channel: give --channel, or a table file (--table)"
+        )
+    channel = stated.channel if stated.device is None else f"{stated.device}.{stated.channel}"
+    try:
+        return default(channel, stated.facility)
+    except ValueError:
+        raise UnusableFileError(
+            f"{channel!r} does not name a channel: say device.channel"
+        ) from None
 
 
 def _parquet(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,6 +16,9 @@ Bools = NDArray[np.bool_]
 
 #: Stands for a time that is none.
 NO_TIME: Final = np.iinfo(np.int64).min
+
+#: Characters of a header that are shown.
+_SHOWN: Final = 40
 
 #: Facility, device and channel as a file names them.
 Place = tuple[str, str, str]
@@ -120,9 +124,9 @@ def columns(names: list[str], stated: Stated) -> Columns:
 
     :raises UnusableFileError: something is missing, or there is a column that means nothing.
     """
-    twice = {name for name in names if names.count(name) > 1}
+    twice = {name for name, count in Counter(names).items() if count > 1}
     if twice:
-        raise UnusableFileError(f"column {min(twice)!r} is there twice")
+        raise UnusableFileError(f"column {min(twice)[:_SHOWN]!r} is there twice")
     times = [name for name in ("time", "ts") if name in names]
     if len(times) != 1:
         raise UnusableFileError(f"no column is called time: {_FORM}")
@@ -133,7 +137,9 @@ def columns(names: list[str], stated: Stated) -> Columns:
     if is_wide and ("channel" in names or stated.channel is not None):
         raise UnusableFileError(f"it names a channel, and no column is called value: {_FORM}")
     if not is_wide and others:
-        raise UnusableFileError(f"column {others[0]!r} means nothing: leave it out; {_FORM}")
+        raise UnusableFileError(
+            f"column {others[0][:_SHOWN]!r} means nothing: leave it out; {_FORM}"
+        )
     if not (is_wide or "channel" in names or stated.channel):
         raise UnusableFileError("no column is called channel: add one, or give --channel")
     if not ("facility" in names or stated.facility):

@@ -35,6 +35,9 @@ _MAX_TIMES: Final = 200_000
 #: Hours and minutes of a day's end, which Python does not read.
 _MIDNIGHT: Final = "24:00"
 
+#: Characters of a header that are shown.
+_SHOWN: Final = 40
+
 _HALF_MS: Final = timedelta(microseconds=500)
 
 
@@ -48,13 +51,16 @@ class TableRows:
         self._stated = stated
         self._times = _Times(table)
 
-    def read(self, pieces: Iterable[Lines]) -> Iterator[FileRows | Misshapen]:
-        """Yield readings, and rows that have another number of cells.
+    def read(self, pieces: Iterable[Lines | Misshapen]) -> Iterator[FileRows | Misshapen]:
+        """Yield readings, and rows that are none or have another number of cells.
 
         :raises UnusableFileError: a column that the table file names is not there.
         """
         series: list[_Series] | None = None
         for piece in pieces:
+            if isinstance(piece, Misshapen):
+                yield piece
+                continue
             if series is None:
                 series = self._series(piece.headers)
             whole = []
@@ -130,7 +136,7 @@ class _Columns:
             return self.headers.index(name)
         if count:
             raise UnusableFileError(f"column {name!r} is there {count} times")
-        headers = [header for header in self.headers if header]
+        headers = [header[:_SHOWN] for header in self.headers if header]
         raise UnusableFileError(
             f"no column is called {name!r}{did_you_mean(name, headers)}; the headers are"
             f" {', '.join(headers[:20])}: see skip, separator and headers in the table file"
