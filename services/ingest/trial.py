@@ -203,7 +203,12 @@ def clock(devices: read.Devices, taken: Taken) -> str:
     stated = taken.channel.spec.get("timestamp") or device.spec.get("timestamp")
     if stated is not None:
         return _in_payload(stated)
-    places = {"native": "ts", "line-protocol": "time", "sparkplug": "timestamp"}
+    places = {
+        "native": "ts",
+        "line-protocol": "time",
+        "sparkplug": "timestamp",
+        "hj212": "DataTime",
+    }
     return places.get(device.format, "bt + t")
 
 

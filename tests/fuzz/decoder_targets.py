@@ -17,6 +17,8 @@ from paho.mqtt import _packet
 from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.exception import MalformedPacket
 
+from services.core.accounting.hj212.frames import check_code
+from services.core.accounting.hj212.packets import FrameCutter
 from services.core.facility import model
 from services.core.facility.families.catalogue import families, family_called
 from services.core.facility.file import parse
@@ -137,6 +139,8 @@ devices:
       - {id: b, from: fields.b, quantity: energy, unit: kWh, kind: interval, length: 15m, stamp: end}
 """)  # noqa: E501 - one line a channel
 
+_HJ212: Final = _decoders(family_called("hj212").text)
+
 _PACKED: Final = decoder_for("json", {"compression": "gzip"}, [{"id": "a", "from": "a"}])
 
 _SENML: Final = _decoders(family_called("senml").text)
@@ -172,6 +176,20 @@ def binary(payload: bytes) -> set[str]:
 def lines(payload: bytes) -> set[str]:
     """Line protocol of InfluxDB."""
     return _read(_LINES, payload, "line-protocol")
+
+
+def hj212(payload: bytes) -> set[str]:
+    """Frames of HJ 212, also as the data segment of one; however a stream comes, it is cut so."""
+    segment = payload[:2000]
+    framed = b"##%04d%s%04X\r\n" % (len(segment), segment, check_code(segment))
+    read: set[str] = set()
+    for data in (payload, framed, framed + payload):
+        read |= _read(_HJ212, data, "hj212")
+        chopped = FrameCutter()
+        half = len(data) // 2
+        frames = chopped.feed(data[:half]) + chopped.feed(data[half:])
+        assert frames == FrameCutter().feed(data)
+    return read
 
 
 def packed(payload: bytes) -> set[str]:

@@ -30,6 +30,7 @@ TARGETS: Final[Mapping[str, Callable[[bytes], set[str]]]] = {
     "packets_5": decoder_targets.packets_5,
     "expressions": decoder_targets.expressions,
     "sparkplug": decoder_targets.sparkplug_b,
+    "hj212": decoder_targets.hj212,
     "topics": door_targets.topics,
     "questions": door_targets.questions,
     "gzip_bodies": door_targets.gzip_bodies,

@@ -121,7 +121,9 @@ class Channel(Part):
         description=(
             "Where the value stands in a mapped payload. json: JMESPath; without it the payload"
             " is the value. senml: the record's name or its last part, #s behind it for the "
-            "sum. sparkplug: the metric's name. Without it the channel's id."
+            "sum. sparkplug: the metric's name. Without it the channel's id. hj212: the factor's"
+            " code and field, such as a05001.Rtd, behind minutes, hour or day of a period, such as"
+            " hour.a00000.Cou."
         ),
     )
     where: Conditions | None = Field(

@@ -118,17 +118,18 @@ class Device(Part):
             " under the ids, as values of an object. Default: the level of the topic that is +."
         ),
     )
-    format: Literal["native", "json", "senml", "cbor", "msgpack", "line-protocol", "sparkplug"] = (
-        Field(
-            "native",
-            examples=["json"],
-            description=(
-                "Format of the messages at the device's own topics; sparkplug: at those of the edge"
-                " node that sparkplug names. cbor, msgpack and line-protocol"
-                " are mapped as json is, by the keys that say json; line-protocol as records with"
-                " measurement, tags, fields and time, which is in ns."
-            ),
-        )
+    format: Literal[
+        "native", "json", "senml", "cbor", "msgpack", "line-protocol", "sparkplug", "hj212"
+    ] = Field(
+        "native",
+        examples=["json"],
+        description=(
+            "Format of the messages at the device's own topics; sparkplug: at those of the edge"
+            " node that sparkplug names. cbor, msgpack and line-protocol"
+            " are mapped as json is, by the keys that say json; line-protocol as records with"
+            " measurement, tags, fields and time, which is in ns. hj212: frames of HJ 212, with"
+            " from as in a05001.Rtd or hour.a00000.Cou; time and quality come with them."
+        ),
     )
     sparkplug: SparkplugAddress | None = Field(
         None,

@@ -16,7 +16,7 @@ from services.core.facility.fields import DurationS, Expression, Part, Topic, Zo
 QualityName = Literal["good", "uncertain", "bad", "calibration", "maintenance"]
 
 #: Formats whose payloads a file maps; the others say themselves what stands where.
-MAPPED: Final = frozenset({"json", "cbor", "msgpack", "line-protocol"})
+MAPPED: Final = frozenset({"json", "cbor", "msgpack", "line-protocol", "hj212"})
 
 #: How texts are read as numbers; without it, only those that can be read in one way.
 NumberKind = Literal["decimal", "comma", "point", "hex"]

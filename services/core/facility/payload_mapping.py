@@ -10,6 +10,7 @@ from typing import Final
 from services.core.accounting.units import UnitError, conversion
 from services.core.facility import (
     fleets,
+    hj212_mapping,
     mapping_expression,
     model,
     sparkplug_checks,
@@ -61,6 +62,9 @@ def problems(file: model.FacilityFile) -> Iterator[Finding]:
             yield (*path, "sparkplug"), "sparkplug needs format: sparkplug beside it"
         if device.format == "native":
             yield from _native(path, device)
+        elif device.format == "hj212":
+            yield from hj212_mapping.problems(path, device)
+            yield from _json(path, device)
         elif device.format in MAPPED:
             yield from _json(path, device)
         elif device.format == "sparkplug":
@@ -185,7 +189,8 @@ def _json(path: Path, device: model.Device) -> Iterator[Finding]:
         if channel.from_ is not None:
             yield from _expression((*place, "from"), channel.from_)
         elif (
-            sharing[model.own_topic(device.topic, channel.topic)] > 1
+            device.format != "hj212"
+            and sharing[model.own_topic(device.topic, channel.topic)] > 1
             and channel.cell is None
             and channel.bytes is None
         ):
@@ -197,8 +202,8 @@ def _json(path: Path, device: model.Device) -> Iterator[Finding]:
             channel.kind in {"interval", "event"}
             and channel.timestamp is None
             and device.timestamp is None
-            # each of its lines may have its time
-            and device.format != "line-protocol"
+            # each of its lines, or frames, has its time
+            and device.format not in {"line-protocol", "hj212"}
         ):
             kind = A_KIND[channel.kind]
             need = f"{channel.id} needs timestamp: {{from: ...}}: timed by arrival, {kind}"

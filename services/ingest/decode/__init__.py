@@ -3,7 +3,8 @@
 - :mod:`.native`: tonne's own payload; what is not as it should be goes to :mod:`.native_forgiving`.
 - :mod:`.json_mapping`: any JSON, with :mod:`.selection` (where a value stands) and
   :mod:`.timestamp` (when it was measured).
-- :mod:`.binary_document` and :mod:`.line_protocol`: what is mapped as JSON is, once it is read.
+- :mod:`.binary_document`, :mod:`.line_protocol` and :mod:`.hj212`: what is mapped as JSON is, once
+  it is read.
 - :mod:`.fleet`: messages of many devices, by the id in each record.
 - :mod:`.senml`: RFC 8428, with :mod:`.senml_pack` (its bytes).
 - :mod:`.sparkplug`: what :mod:`services.ingest.sparkplug` hands over, with
@@ -21,7 +22,11 @@ from typing import Final
 
 from services.core.facility.mapping_expression import MAX_STEPS
 from services.ingest.decode import compression, json_mapping, native, senml, sparkplug
-from services.ingest.decode.mapped_formats import MAPPED, with_defaults
+from services.ingest.decode.mapped_formats import (
+    MAPPED,
+    channels_with_defaults,
+    with_defaults,
+)
 from services.ingest.decode.observation import Decoder, DecoderFactory, Part
 
 #: Those that say themselves what stands where.
@@ -55,7 +60,9 @@ def decoder_for(
             f"format {wire_format!r} is not one of {', '.join(sorted({*_PLAIN, *MAPPED}))}"
         )
     try:
-        decode = factory(with_defaults(wire_format, device), channels)
+        decode = factory(
+            with_defaults(wire_format, device), channels_with_defaults(wire_format, channels)
+        )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         detail = " ".join(str(error).split())[:200]
         raise UnusableFormatError(f"what the facility file says cannot be used: {detail}") from None

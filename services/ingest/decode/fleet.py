@@ -15,7 +15,11 @@ from services.core.facility.mapping_model import word
 from services.ingest.decode import json_mapping
 from services.ingest.decode.compression import gunzip
 from services.ingest.decode.json_record import Channel, Taker
-from services.ingest.decode.mapped_formats import MAPPED, with_defaults
+from services.ingest.decode.mapped_formats import (
+    MAPPED,
+    channels_with_defaults,
+    with_defaults,
+)
 from services.ingest.decode.observation import (
     MAX_VALUES,
     Decoded,
@@ -73,7 +77,9 @@ class Fleet(Generic[Owner]):
         device = with_defaults(self._format, device)
         mapped: tuple[Channel, ...] | Problem
         try:
-            mapped = json_mapping.mapped(device, channels, self._budget)
+            mapped = json_mapping.mapped(
+                device, channels_with_defaults(self._format, channels), self._budget
+            )
             self._looks = max(self._looks, len(mapped))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             detail = " ".join(str(error).split())[:200]

@@ -100,6 +100,16 @@ class ReadFrame:
     check_code: CheckCode
 
 
+def _shifted(register: int) -> int:
+    for _ in range(8):
+        register = register >> 1 ^ 0xA001 if register & 1 else register >> 1
+    return register
+
+
+#: What eight shifts make of each byte.
+_SHIFTED: Final = tuple(map(_shifted, range(256)))
+
+
 def check_code(segment: bytes) -> int:
     """Return the 16 bits of HJ 212 annex A over a data segment.
 
@@ -107,7 +117,7 @@ def check_code(segment: bytes) -> int:
     """
     register = 0xFFFF
     for byte in segment:
-        register = _shifted((register >> 8) ^ byte)
+        register = _SHIFTED[register >> 8 ^ byte]
     return register
 
 
@@ -115,14 +125,8 @@ def modbus_check_code(segment: bytes) -> int:
     """Return CRC-16/MODBUS with its bytes swapped, as some devices send it."""
     register = 0xFFFF
     for byte in segment:
-        register = _shifted(register ^ byte)
+        register = register >> 8 ^ _SHIFTED[(register ^ byte) & 0xFF]
     return (register & 0xFF) << 8 | register >> 8
-
-
-def _shifted(register: int) -> int:
-    for _ in range(8):
-        register = register >> 1 ^ 0xA001 if register & 1 else register >> 1
-    return register
 
 
 def write(frame: Frame) -> bytes:
@@ -187,12 +191,22 @@ def read(data: bytes) -> ReadFrame:
     return ReadFrame(frame=_segment(segment), check_code=_check_code(segment, code))
 
 
-def _check_code(segment: bytes, code: bytes) -> CheckCode:
+def is_check_code(segment: bytes, code: bytes) -> bool:
+    """Whether a code is that of a data segment, in either way that devices form it."""
+    return _known_code(segment, code) is not None
+
+
+def _known_code(segment: bytes, code: bytes) -> CheckCode | None:
     given = code.upper()
     if given == b"%04X" % check_code(segment):
         return "hj212"
-    if given == b"%04X" % modbus_check_code(segment):
-        return "modbus-swapped"
+    return "modbus-swapped" if given == b"%04X" % modbus_check_code(segment) else None
+
+
+def _check_code(segment: bytes, code: bytes) -> CheckCode:
+    known = _known_code(segment, code)
+    if known is not None:
+        return known
     raise FrameError(
         f"the check code is {check_code(segment):04X} and the frame says {_printed(code)}"
     )

@@ -13,12 +13,16 @@ from services.core.accounting.hj212.frames import (
     Edition,
     Frame,
     FrameError,
+    is_check_code,
 )
 
 #: PNUM and PNO of the edition of 2025 have one digit; those of 2017 have four.
 _MOST_PARTS: Final = {Edition.E2017: 9999, Edition.E2025: 9}
-#: An encrypted frame is some five times as long as the 1024 characters that it holds.
-_LONGEST_FRAME: Final = 8192
+#: An encrypted frame is some five times as long as the 1024 characters that it holds; its length
+#: has four digits.
+_LONGEST_FRAME: Final = 10_240
+_LENGTH_DIGITS: Final = 4
+_CHECK_DIGITS: Final = 4
 
 
 def split(frame: Frame, groups: Sequence[str]) -> list[Frame]:
@@ -73,34 +77,69 @@ def joined(frames: Iterable[Frame]) -> Frame:
 
 
 class FrameCutter:
-    """Cuts a stream of bytes, as TCP brings them, into frames; what is none of one is dropped."""
+    """Cuts a stream of bytes, as TCP brings them, into frames; however it was chopped, the same.
+
+    A frame ends where its length and its check code say so; else, being wrong or encrypted, at CR
+    LF or where another one begins: :func:`.frames.read` tells what it is. What is of no frame is
+    dropped. It holds one frame at most, and never more than some kilobytes.
+    """
 
     def __init__(self) -> None:
         """Begin with nothing read."""
         self._rest = b""
-        #: bytes that belonged to no frame
+        #: bytes that belonged to no frame, the ends of lines left out
         self.dropped = 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a frame has begun that is not complete."""
+        return bool(self._rest)
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the frames that are complete now, each from ``##`` to CR LF."""
-        self._rest += data
+        rest, position = self._rest + data, 0
         frames: list[bytes] = []
         while True:
-            begins = self._rest.find(HEADER)
+            begins = rest.find(HEADER, position)
             if begins < 0:
                 # a # at the end may be the first half of ##
-                self._drop(len(self._rest) - self._rest.endswith(b"#"))
+                begins = len(rest) - rest.endswith(b"#")
+            self._drop(rest[position:begins])
+            position = begins
+            ends = _end(rest, position)
+            if ends is None:
+                self._rest = rest[position:]
                 return frames
-            self._drop(begins)
-            ends = self._rest.find(TAIL)
-            if ends < 0:
-                if len(self._rest) <= _LONGEST_FRAME:
-                    return frames
-                self._drop(len(HEADER))
+            if ends == position:
+                self._drop(rest[position : position + 1])
+                position += 1
                 continue
-            frames.append(self._rest[: ends + len(TAIL)])
-            self._rest = self._rest[ends + len(TAIL) :]
+            frames.append(rest[position:ends].removesuffix(TAIL) + TAIL)
+            position = ends
 
-    def _drop(self, count: int) -> None:
-        self.dropped += count
-        self._rest = self._rest[count:]
+    def _drop(self, garbage: bytes) -> None:
+        self.dropped += len(garbage.translate(None, TAIL))
+
+
+def _end(rest: bytes, begins: int) -> int | None:
+    """Return where a frame ends; None: it is not complete, ``begins``: it is none."""
+    segment = begins + len(HEADER) + _LENGTH_DIGITS
+    if len(rest) < segment:
+        return None
+    digits = rest[segment - _LENGTH_DIGITS : segment]
+    if not digits.isdigit():
+        return begins
+    code = segment + int(digits)
+    ends = code + _CHECK_DIGITS
+    # no frame has either in it, so that no byte is summed up for two of them
+    limit = begins + _LONGEST_FRAME
+    stops = [at for mark in (TAIL, HEADER) if (at := rest.find(mark, segment, limit)) >= 0]
+    stop = min(stops, default=limit)
+    if stop >= ends:
+        if len(rest) < ends:
+            return None
+        if is_check_code(rest[segment:code], rest[code:ends]):
+            return ends
+    if not stops:
+        return None if len(rest) < limit else begins
+    return stop + len(TAIL) if rest.startswith(TAIL, stop) else stop

@@ -81,9 +81,8 @@ class Station:
 
     def qualities(self, topic: str, payload: Any) -> list[int]:
         """Take one message; return the qualities of its readings as stored."""
-        message = Message(
-            topic=topic, payload=json.dumps(payload).encode(), received_at=ARRIVAL, token=None
-        )
+        payload = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        message = Message(topic=topic, payload=payload, received_at=ARRIVAL, token=None)
         prepared = prepare([message], self.directory, BOUNDS)
         self.quarantine += prepared.quarantine
         return [row.quality for row in prepared.rows]

@@ -135,14 +135,58 @@ def test_a_stream_is_cut_into_its_frames_however_it_comes(sizes: list[int], nois
         frames += cutter.feed(stream[at : at + size])
         at += size
     assert frames == [OF_2017, OF_A_DEVICE, OF_2025]
-    assert cutter.dropped == len(noise)
+    assert cutter.dropped == len(noise.translate(None, b"\r\n"))
     assert cutter.feed(OF_2017[40:]) == [OF_2017]
+
+
+PIECES = st.sampled_from(
+    [
+        OF_2017, OF_2025, OF_A_DEVICE, OF_2017[:-2], OF_2017[:50], OF_2017[50:], b"##", b"#", b"\r",
+        b"\n", b"##9999", b"##00", OF_2017.replace(b"0101", b"0100"), b"noise", b"##0000FFFF",
+        OF_2025.replace(b"CP=&&&&", b"CP=&&{0xE4,0x3E}&&"), b"x" * 12_000,
+    ]
+)  # fmt: skip
+
+
+@given(
+    st.lists(PIECES, max_size=12),
+    st.lists(st.integers(min_value=1, max_value=3000), max_size=12),
+)
+def test_any_chopping_of_any_stream_gives_the_same_frames(
+    pieces: list[bytes], sizes: list[int]
+) -> None:
+    stream = b"".join(pieces)
+    whole, chopped = FrameCutter(), FrameCutter()
+    frames, at = [], 0
+    for size in [*sizes, len(stream)]:
+        frames += chopped.feed(stream[at : at + size])
+        at += size
+    assert frames == whole.feed(stream)
+    assert chopped.dropped == whole.dropped
+
+
+@pytest.mark.parametrize(
+    ("stream", "frames"),
+    [
+        # without CR LF between them, as some loggers send
+        (OF_2017[:-2] + OF_2025, [OF_2017, OF_2025]),
+        (OF_2017[:60] + OF_2025, [OF_2017[:60] + b"\r\n", OF_2025]),
+        (b"###" + OF_2017[2:], [OF_2017]),
+        (OF_2017.replace(b"Flag=5", b"Flag=4") + OF_2025,
+         [OF_2017.replace(b"Flag=5", b"Flag=4"), OF_2025]),
+        (b"\x00\xff##garbage" + OF_2017 + b"\r\n\r\n" + OF_2025, [OF_2017, OF_2025]),
+    ],
+)  # fmt: skip
+def test_what_lies_between_frames_costs_none_of_them(stream: bytes, frames: list[bytes]) -> None:
+    assert FrameCutter().feed(stream) == frames
 
 
 def test_a_stream_without_an_end_does_not_fill_the_memory() -> None:
     cutter = FrameCutter()
+    assert cutter.feed(b"##0100") == []
     for _ in range(100):
-        assert cutter.feed(b"##0100" + b"x" * 1000) == []
+        assert cutter.feed(b"x" * 1000) == []
+    assert cutter.dropped > 90_000
     assert cutter.feed(b"\r\n" + OF_2017)[-1] == OF_2017
 
 
