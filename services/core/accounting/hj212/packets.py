@@ -133,7 +133,8 @@ def _end(rest: bytes, begins: int) -> int | None:
     ends = code + _CHECK_DIGITS
     # no frame has either in it, so that no byte is summed up for two of them
     limit = begins + _LONGEST_FRAME
-    stops = [at for mark in (TAIL, HEADER) if (at := rest.find(mark, segment, limit)) >= 0]
+    marks = (rest.find(mark, segment, limit) for mark in (TAIL, HEADER))
+    stops = [place for place in marks if place >= 0]
     stop = min(stops, default=limit)
     if stop >= ends:
         if len(rest) < ends:
