@@ -138,6 +138,8 @@ install_test_programs() {
   # promtool tests the rules; alerts are told to the real Alertmanager
   command -v promtool >/dev/null || missing+=(prometheus)
   command -v prometheus-alertmanager >/dev/null || missing+=(prometheus-alertmanager)
+  # it judges how far units are confined
+  command -v systemd-analyze >/dev/null || missing+=(systemd)
   # a database whose clock jumps
   compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || missing+=(libfaketime)
   [ "${#missing[@]}" -gt 0 ] || return 0
@@ -148,7 +150,7 @@ install_test_programs() {
   if command -v systemctl >/dev/null; then
     local name
     for name in "${missing[@]}"; do
-      [[ "$name" =~ ^(chromium|chromium-headless-shell|libfaketime)$ ]] || as_root systemctl disable "$name" >/dev/null 2>&1 || true
+      [[ "$name" =~ ^(chromium|chromium-headless-shell|libfaketime|systemd)$ ]] || as_root systemctl disable "$name" >/dev/null 2>&1 || true
     done
   fi
 }

@@ -13,7 +13,7 @@ from services.aggregator.published_values import PublishedValues
 from services.aggregator.retention import Retention
 from services.aggregator.setbacks import NOBODYS_FAULT
 from services.aggregator.summing import Summing
-from services.core.runtime import metrics
+from services.core.runtime import metrics, service_manager
 from services.core.runtime.backoff import Backoff
 from services.core.runtime.settings import Settings
 from services.core.runtime.shutdown import Shutdown
@@ -67,6 +67,8 @@ def run(settings: Settings) -> int:
             metrics.aggregator_database_retries.inc()
             delay_s = backoff.next_s()
             log.warning("database away, trying again", error=str(error), in_s=round(delay_s, 2))
+            # to wait for the database is work: a restart would not bring it back
+            service_manager.tell(ready=False)
             shutdown.wait(delay_s)
     published.close()
     log.info("stopped")

@@ -16,12 +16,16 @@ from fastapi import FastAPI
 from services.api.admission.connections import ConnectionLimits, guarded
 from services.api.admission.open_files import connections_allowed
 from services.api.live.feed import LiveFeed
+from services.core.runtime import service_manager
 from services.core.runtime.settings import Settings
 
 #: How long a connection may be idle: longer than the pause of whoever asks regularly, and longer
 #: than proxies keep theirs (nginx: 60 s). One that is closed in the very moment in which it is used
 #: again is reset, and not every client then asks once more.
 _IDLE_S: Final = 75
+
+#: Ticks of the loop, of a tenth of a second, after which the service manager hears of it again.
+_TICKS_BETWEEN_WORDS: Final = 10
 
 
 def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
@@ -66,6 +70,18 @@ class Server(uvicorn.Server):
         """Stop, streams first."""
         self._feed.close()
         await super().shutdown(sockets)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve."""
+        await super().startup(sockets)
+        if self.started:
+            service_manager.tell(ready=True)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Turn once, each tenth of a second; return whether to stop."""
+        if counter % _TICKS_BETWEEN_WORDS == 0:
+            service_manager.tell(ready=True)
+        return await super().on_tick(counter)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

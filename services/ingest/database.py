@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 import psycopg
 import structlog
 
-from services.core.runtime import metrics
+from services.core.runtime import metrics, service_manager
 from services.core.runtime.backoff import Backoff
 from services.core.runtime.shutdown import Shutdown
 from services.core.store.database import connect
@@ -90,6 +90,8 @@ class Database:
                 cut_off += kind is ErrorKind.TOO_LONG
                 if divisible and cut_off > 1:
                     raise TookTooLongError(_sentence(error)) from error
+                # to wait for the database is work: a restart would not bring it back
+                service_manager.tell(ready=False)
                 if self._shutdown.wait(backoff.next_s()):
                     raise StoppedError from error
             else:

@@ -11,7 +11,7 @@ import psycopg
 import structlog
 
 from services.core.facility.recipients import MQTT, kind_of
-from services.core.runtime import metrics
+from services.core.runtime import metrics, service_manager
 from services.core.runtime.backoff import Backoff
 from services.core.runtime.steady_time import SteadyTime
 from services.core.store.alerts.outbox_delivery import Outbox
@@ -94,6 +94,8 @@ class Notifier:
                     error=str(_first(group)).strip(),
                     in_s=round(delay_s, 2),
                 )
+                # to wait for the database is work: a restart would not bring it back
+                service_manager.tell(ready=False)
                 await _wait_for(self._stopping, delay_s)
 
     async def _session(self, backoff: Backoff) -> None:

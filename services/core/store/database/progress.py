@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, LiteralString
 import psycopg
 from psycopg.types.json import Jsonb
 
+from services.core.runtime import service_manager
 from services.core.runtime.credentials import all_without_credentials
 from services.core.runtime.storable import storable_state
 
@@ -61,8 +62,13 @@ def runs_here(connection: psycopg.Connection[Any]) -> bool:
     return bool(row and row[0])
 
 
+def _tell(state: dict[str, Any]) -> None:
+    """Let the service manager know; a process that has a broker is ready when it is there."""
+    service_manager.tell(ready=state.get("broker") != "away")
+
+
 class ProgressReporter:
-    """Writes this process's progress, at most once a second."""
+    """Writes this process's progress, at most once a second; the service manager hears of it."""
 
     def __init__(self, process: ReportingProcess, instance: str = "") -> None:
         self._process = process
@@ -80,6 +86,7 @@ class ProgressReporter:
         with connection.transaction():
             connection.execute(_REPORT, self._row(state))
             connection.execute(_FORGET_OLD, (self._process,))
+        _tell(state)
         self._next_at = time.monotonic() + 1.0
 
     async def report_async(
@@ -88,6 +95,7 @@ class ProgressReporter:
         """Do the same from a loop of asyncio; ``connection`` is in autocommit mode."""
         await connection.execute(_REPORT, self._row(state))
         await connection.execute(_FORGET_OLD, (self._process,))
+        _tell(state)
         self._next_at = time.monotonic() + 1.0
 
     def _row(self, state: dict[str, Any]) -> tuple[object, ...]:
