@@ -31,6 +31,7 @@ from services.api.http.parameters import TellTime
 from services.api.http.prometheus_errors import PrometheusErrors
 from services.api.http.same_site import SameSiteOnly
 from services.api.http.well_formed import WellFormedOnly
+from services.api.languages.reader import TellReader
 from services.api.live.bodies import LiveBodies
 from services.api.live.credentials import Uses
 from services.api.live.feed import LiveFeed, Pace
@@ -251,6 +252,7 @@ def create_app(
     app.add_middleware(SameSiteOnly, authenticated=settings.api_auth == "required")
     app.add_middleware(Admission, gate=gate)
     app.add_middleware(TellTime, clock=clock)
+    app.add_middleware(TellReader)
     app.add_middleware(NameFormat)
     app.add_middleware(PrometheusErrors)
     app.add_middleware(CountRequests)

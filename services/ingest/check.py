@@ -46,8 +46,9 @@ def check_time(ts_us: int, *, oldest_us: int, newest_us: int) -> None:
     if oldest_us <= ts_us <= newest_us:
         return
     shown_time = from_us(ts_us).isoformat() if OLDEST_US <= ts_us <= NEWEST_US else "the time"
-    where = "too far in the past" if ts_us < oldest_us else "ahead of the clock here"
-    raise CheckError(Reason.ABSURD_TIME, f"{shown_time} is {where}")
+    if ts_us < oldest_us:
+        raise CheckError(Reason.ABSURD_TIME, f"{shown_time} is too far in the past")
+    raise CheckError(Reason.ABSURD_TIME, f"{shown_time} is ahead of the clock here")
 
 
 def is_marker(value: float | None, target: Target) -> bool:

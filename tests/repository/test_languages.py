@@ -7,9 +7,19 @@ from importlib.resources import files
 
 import pytest
 
-from services.api.languages.catalogues import PARTS, TRANSLATED, Part, catalogue, file_name
+from services.api.languages.catalogues import (
+    PARTS,
+    TRANSLATED,
+    Part,
+    answer_texts,
+    catalogue,
+    file_name,
+)
 from services.api.languages.extraction import keys, renewed, untranslated
+from services.api.languages.sentences import PLACE, translate
 from services.core.facility.alert_codes import AlertCodes
+from services.core.store.audit.actions import ACTIONS
+from services.core.store.readings.quarantine_reasons import Reason
 
 _PLACEHOLDER = re.compile(r"\{\w+\}|<[^>]*>")
 
@@ -37,6 +47,51 @@ def test_translations_have_the_places_of_their_keys(language: str, part: Part) -
             assert sorted(_PLACEHOLDER.findall(str(text))) in allowed, message.id
 
 
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_every_text_of_answers_is_recognised_with_its_values(language: str) -> None:
+    for key, text in answer_texts(language).items():
+        for n, place in enumerate(PLACE.findall(key)):
+            key, text = key.replace(place, f"x{n}"), text.replace(place, f"x{n}")  # noqa: PLW2901
+        assert translate(key, language) == text
+
+
+def test_texts_of_answers_are_those_that_the_code_says() -> None:
+    assert {
+        "device {device} has no such channel",
+        "There is no facility {slug}",
+        "the {key} of {id}.{id2} cannot be used: {error}",
+        "no data of {source}",
+        "set the device's clock",
+    } <= keys("answers")
+
+
+@pytest.mark.parametrize(
+    ("text", "german"),
+    [
+        pytest.param("Boiler 2, the old one", None, id="of somebody else"),
+        pytest.param(
+            "line 7: source boiler, factor: factor gsa is neither in this file nor built in nor"
+            " imported; did you mean gas?",
+            "Zeile 7: source boiler, factor: Faktor gsa steht weder in dieser Datei, noch ist er"
+            " eingebaut oder importiert; ist gas gemeint?",
+            id="a text in a text",
+        ),
+        pytest.param(
+            "There is no facility x; GET /v1/facilities lists facilities.",
+            "Es gibt keine Anlage x; GET /v1/facilities listet die Anlagen.",
+            id="two texts",
+        ),
+        pytest.param(
+            "Grid is too high. Stack 1: total of month 12.3 kg, limit 10 kg",
+            "Grid is too high. Stack 1: Summe je Monat 12.3 kg, Grenze 10 kg",
+            id="behind what people wrote",
+        ),
+    ],
+)
+def test_a_text_is_translated_where_it_is_known(text: str, german: str | None) -> None:
+    assert translate(text, "de") == german
+
+
 def test_a_text_within_another_ones_values_is_collected() -> None:
     assert {"Stale: {why}", "a newer release should be there"} <= keys()
 
@@ -44,6 +99,17 @@ def test_a_text_within_another_ones_values_is_collected() -> None:
 def test_codes_that_are_shipped_are_texts_of_the_catalogues() -> None:
     shipped = {code.text for codes in AlertCodes().by_kind.values() for code in codes}
     assert shipped <= keys()
+
+
+@pytest.mark.parametrize(
+    ("module", "codes"), [("pipeline-words.js", tuple(Reason)), ("audit-words.js", ACTIONS)]
+)
+def test_codes_of_the_pipeline_and_the_audit_log_have_words(
+    module: str, codes: tuple[str, ...]
+) -> None:
+    text = (files("services.api") / "dashboard" / module).read_text(encoding="utf-8")
+    stated = set(re.findall(r'(?<![\w.])"?([\w.-]+)"?: t\("', text))
+    assert set(codes) <= stated
 
 
 def test_keys_of_facility_files_and_what_is_said_of_them_are_texts() -> None:

@@ -1,5 +1,6 @@
 // One alert by itself: its value beside its limit, who knows, comments, and how it went.
 
+import { whoWords } from "./audit-words.js";
 import { KINDS } from "./alert-codes.js";
 import { headline, inUnit, what } from "./alerts.js";
 import { ended } from "./alert-table.js";
@@ -49,7 +50,7 @@ function around(alert, facility) {
 function comments({ facility, comments: list }, codes, at) {
   if (list.length === 0) return [node("p", { className: "quiet", textContent: t("Nobody has said anything yet.") })];
   return list.map((said) => node("p", {},
-    node("span", { className: "quiet", textContent: `${at(said.at)}, ${said.by}: ` }),
+    node("span", { className: "quiet", textContent: `${at(said.at)}, ${whoWords(said.by)}: ` }),
     [...codes.texts(facility, said), said.comment].filter(Boolean).join(" · ")));
 }
 

@@ -1,6 +1,6 @@
 // The public API, with the key of this tab. Streams are read with fetch, for EventSource sends no key.
 
-import { problemWords } from "./problems.js";
+import { language, t } from "./words.js";
 
 const KEY = "tonne-api-key";
 /** A question that hangs is given up, so that the next one is asked. */
@@ -24,15 +24,18 @@ export function forgetKey() {
   sessionStorage.removeItem(KEY);
 }
 
+/** What the API says itself is asked for in the language of the page. */
 function headers(extra = {}) {
   const key = sessionStorage.getItem(KEY);
-  return key ? { ...extra, Authorization: `Bearer ${key}` } : extra;
+  return { "Accept-Language": language, ...extra, ...(key && { Authorization: `Bearer ${key}` }) };
 }
 
+/** What was refused; a detail that the API has in English alone comes after its title. */
 async function failure(response) {
   try {
-    const { detail = response.statusText, type } = await response.json();
-    return new ApiError(response.status, problemWords({ detail, type }), type);
+    const { title = "", detail = response.statusText, type } = await response.json();
+    const isTold = (response.headers.get("Content-Language") ?? language) === language;
+    return new ApiError(response.status, isTold ? detail : t("{title}: {detail}", { title, detail }), type);
   } catch {
     // not a problem body; the status text has to do
     return new ApiError(response.status, response.statusText);

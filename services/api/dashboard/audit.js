@@ -1,6 +1,7 @@
 // The page of the audit log: newest entries first, older ones on demand.
 
 import { page } from "./api.js";
+import { ACTIONS, actionWords, whoWords } from "./audit-words.js";
 import { labelled, node } from "./dom.js";
 import { readAgain, sayUnread } from "./notice.js";
 import { t } from "./words.js";
@@ -10,6 +11,7 @@ const PAGE = 100;
 let next = null;
 
 const filters = $("filters");
+$("action").append(...Object.entries(ACTIONS).map(([value, textContent]) => node("option", { value, textContent })));
 for (const [name, value] of new URLSearchParams(location.search)) {
   if (filters.elements[name]) filters.elements[name].value = value;
 }
@@ -52,7 +54,8 @@ async function read(address) {
 function row(entry) {
   const time = entry.time.replace("T", " ").slice(0, 19);
   const cells = [
-    [t("Who"), entry.by], [t("From"), entry.address], [t("Action"), entry.action],
+    [t("Who"), whoWords(entry.by)], [t("From"), entry.address],
+    [t("Action"), node("span", { textContent: actionWords(entry.action), title: entry.action })],
     [t("Facility"), entry.facility ?? t("all")], [t("Of what"), entry.subject || "–"],
   ];
   return node("tr", {},

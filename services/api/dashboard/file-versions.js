@@ -1,6 +1,7 @@
 // The history of a facility's file: who applied what and when, compared, and brought back.
 
 import { page, text } from "./api.js";
+import { whoWords } from "./audit-words.js";
 import { node } from "./dom.js";
 import { sayWhy } from "./notice.js";
 import { table } from "./tree.js";
@@ -30,7 +31,7 @@ async function append(from, shown) {
 
 function versionTable(rows, { address, zone, open }) {
   return table([t("Version"), t("Applied"), t("By"), t("Changed"), t("Look")], rows.map(({ number, applied_at: at, applied_by: by, changes }) => [
-    String(number), clockWords(Date.parse(at), zone), by ?? t("not recorded"), changed(changes),
+    String(number), clockWords(Date.parse(at), zone), by === null ? t("not recorded") : whoWords(by), changed(changes),
     node("span", { className: "steps" },
       button(t("Compare"), t("Compare version {number} with another one", { number }), () => compare(address, number, number - 1)),
       button(t("Open"), t("Open version {number} in the editor", { number }), async () => open((await text(`${address}/versions/${number}`)).text, number))),

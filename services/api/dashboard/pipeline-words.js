@@ -4,18 +4,18 @@ import { language, t } from "./words.js";
 
 /** By the codes of the quarantine. */
 const REASONS = {
-  bad_topic: t("bad_topic"), unknown_facility: t("unknown_facility"), retired_facility: t("retired_facility"),
-  unknown_device: t("unknown_device"), unknown_channel: t("unknown_channel"), unknown_series: t("unknown_series"),
-  too_large: t("too_large"), too_many_values: t("too_many_values"), unsupported_format: t("unsupported_format"),
-  malformed_json: t("malformed_json"), repeated_key: t("repeated_key"), malformed_senml: t("malformed_senml"),
-  malformed_payload: t("malformed_payload"),
-  unknown_metric: t("unknown_metric"), unsupported_metric: t("unsupported_metric"),
-  bad_mapping: t("bad_mapping"), decoder_failed: t("decoder_failed"), too_costly: t("too_costly"),
-  not_a_reading: t("not_a_reading"), bad_time: t("bad_time"), absurd_time: t("absurd_time"),
-  stands_alone: t("stands_alone"), bad_value: t("bad_value"), not_finite: t("not_finite"),
-  bad_quality: t("bad_quality"), bad_status: t("bad_status"), bad_factor_values: t("bad_factor_values"),
-  unit_not_convertible: t("unit_not_convertible"), out_of_range: t("out_of_range"), below_zero: t("below_zero"),
-  too_late: t("too_late"), archived: t("archived"), conflict: t("conflict"), refused_by_database: t("refused_by_database"),
+  bad_topic: t("bad topic"), unknown_facility: t("unknown facility"), retired_facility: t("retired facility"),
+  unknown_device: t("unknown device"), unknown_channel: t("unknown channel"), unknown_series: t("unknown series"),
+  too_large: t("too large"), too_many_values: t("too many values"), unsupported_format: t("unsupported format"),
+  malformed_json: t("malformed JSON"), repeated_key: t("repeated key"), malformed_senml: t("malformed SenML"),
+  malformed_payload: t("malformed payload"),
+  unknown_metric: t("unknown metric"), unsupported_metric: t("unsupported metric"),
+  bad_mapping: t("bad mapping"), decoder_failed: t("decoder failed"), too_costly: t("too costly to map"),
+  not_a_reading: t("not a reading"), bad_time: t("bad time"), absurd_time: t("absurd time"),
+  stands_alone: t("stands alone"), bad_value: t("bad value"), not_finite: t("not finite"),
+  bad_quality: t("bad quality"), bad_status: t("bad status"), bad_factor_values: t("bad values of a factor"),
+  unit_not_convertible: t("unit not convertible"), out_of_range: t("out of range"), below_zero: t("below zero"),
+  too_late: t("too late"), archived: t("archived"), conflict: t("conflict"), refused_by_database: t("refused by database"),
 };
 
 export const reasonWord = (code) => REASONS[code] ?? code;

@@ -34,6 +34,7 @@ from services.api.http.problems import (
     TooSlow,
 )
 from services.api.http.prometheus_errors import BadQuery, Unexecutable
+from services.api.languages.reader import translate
 from services.api.prometheus.refusals import BadQueryError, ExecutionError
 from services.core.accounting.emission_report.period import NotBegunError
 from services.core.accounting.hj212.frames import FrameError
@@ -105,11 +106,13 @@ def _from_file(error: FacilityFileError) -> Problem:
             "line": problem.line,
             "column": problem.column,
             "path": problem.path,
-            "message": problem.message,
+            "message": translate(problem.message),
         }
         for problem in error.problems
     ]
-    return InvalidRequest(str(error), errors=errors)
+    # all together may be too long to be translated as one text
+    detail = "; ".join(translate(str(problem)) for problem in error.problems)
+    return InvalidRequest(detail, errors=errors)
 
 
 def _from_refusal(error: Exception) -> Problem:
@@ -152,9 +155,9 @@ def problem_of(error: Exception, request: Request) -> Problem:
         return error
     if isinstance(error, RequestValidationError):
         return validation.problem(error, request)
-    for kinds, translate in _TRANSLATIONS:
+    for kinds, problem in _TRANSLATIONS:
         if isinstance(error, kinds):
-            return translate(error)
+            return problem(error)
     return Internal("See the log of tonne's API.")
 
 

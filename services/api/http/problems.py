@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
+from services.api.languages.reader import translate
+
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -40,12 +42,12 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
             self.headers["Retry-After"] = str(self.retry_after_s)
 
     def body(self) -> dict[str, Any]:
-        """Build the members of the problem."""
+        """Build the members of the problem, in the reader's language."""
         return {
             "type": f"urn:tonne:problem:{self.slug}",
-            "title": self.title,
+            "title": translate(self.title),
             "status": self.status,
-            "detail": self.detail,
+            "detail": translate(self.detail),
             **({"errors": self.errors} if self.errors else {}),
         }
 

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from services.api.http.problems import InvalidRequest
+from services.api.languages.reader import translate
 from services.core.accounting.spelling import nearest
 from services.core.facility import plain_words
 from services.core.facility.headings import parts
@@ -53,7 +54,7 @@ async def no_unknown_parameter(request: Request) -> None:
         and not _known(request, "query")
     ):
         for name in request.query_params:
-            message = _unknown(name, (), "query")
+            message = translate(_unknown(name, (), "query"))
             raise InvalidRequest(
                 f"{name}: {message}", errors=[{"parameter": name, "message": message}]
             )
@@ -72,7 +73,7 @@ def _entry(detail: ErrorDetails, request: Request) -> dict[str, str]:
         message = _required(str(path[-1]) if path else "", field, str(where))
     else:
         message = plain_words.sentence(detail)
-    return {"parameter": name, "message": message}
+    return {"parameter": name, "message": translate(message)}
 
 
 def _unknown(name: str, known: Sequence[str], where: str) -> str:

@@ -1,7 +1,7 @@
 """Catalogues: the texts of a language, for templates, reports and the modules of pages.
 
 Texts of pages and reports are one part; those of the facility file's schema are another, for only
-the page of configuration shows them.
+the page of configuration shows them; what answers say themselves is the third, and stays here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from services.api.languages import ENGLISH, LANGUAGES
 #: The languages that have a catalogue.
 TRANSLATED: Final = tuple(language for language in LANGUAGES if language != ENGLISH)
 
-Part = Literal["pages", "schema"]
+Part = Literal["pages", "schema", "answers"]
 PARTS: Final[tuple[Part, ...]] = get_args(Part)
 
 
@@ -62,6 +62,11 @@ def javascript(language: str, part: Part) -> bytes:
     """Return a module that pages import: the catalogue as its default."""
     texts = json.dumps(_texts(language, part), ensure_ascii=False, separators=(",", ":"))
     return f"export default {texts};\n".encode()
+
+
+def answer_texts(language: str) -> dict[str, str]:
+    """Return what answers say themselves, by the English text."""
+    return _texts(language, "answers")
 
 
 @cache

@@ -26,8 +26,12 @@ def language_of(request: Request) -> str:
     for chosen in (asked_language(request), request.cookies.get(COOKIE)):
         if chosen in LANGUAGES:
             return str(chosen)
-    accepted = _accepted(request.headers.get("accept-language", ""))
-    return negotiate_locale(accepted, list(LANGUAGES), sep="-") or ENGLISH
+    return accepted_language(request.headers.get("accept-language", ""))
+
+
+def accepted_language(header: str) -> str:
+    """Return which language an ``Accept-Language`` prefers of those that there are."""
+    return negotiate_locale(_accepted(header), list(LANGUAGES), sep="-") or ENGLISH
 
 
 def _accepted(header: str) -> list[str]:

@@ -16,6 +16,7 @@ from babel.messages.extract import extract
 from babel.messages.pofile import write_po
 
 from services.api.languages.catalogues import PARTS, TRANSLATED, Part, catalogue, file_name
+from services.api.languages.own_texts import own_texts
 from services.core.facility.schema import schema_text
 
 #: A text, or the texts for one and for many.
@@ -50,6 +51,8 @@ def keys(part: Part = "pages") -> set[Key]:
     """Return every text of a part that is looked up."""
     if part == "schema":
         return set(_texts_of_schema(json.loads(schema_text())))
+    if part == "answers":
+        return own_texts()
     package = Path(str(files("services")))
     return {
         key

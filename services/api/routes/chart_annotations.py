@@ -18,6 +18,7 @@ from services.api.http.pages import CursorText, Pages
 from services.api.http.parameters import FacilityList, TimeSpan, split_list
 from services.api.http.problems import Archived, NotFound
 from services.api.http.shapes import Shape
+from services.api.languages.reader import translate
 from services.api.models.alerts import Annotation
 from services.core.store.answers.chart_annotations import chart_annotations
 from services.core.timeline.instants import rfc3339
@@ -98,7 +99,10 @@ async def get_annotations(
     bounds = {"from": rfc3339(begins), "to": rfc3339(ends)}
     listed = _PAGES.page(list(enumerate(rows, skip + 1)), query, **bounds)
     return rows_answer(
-        [row for _, row in listed.rows],
+        [
+            {**row, "title": translate(row["title"]), "text": translate(row["text"])}
+            for _, row in listed.rows
+        ],
         _ROWS,
         accept=accept,
         name=query.format,

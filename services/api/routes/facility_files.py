@@ -29,6 +29,7 @@ from services.api.http.problems import (
     documented,
 )
 from services.api.http.shapes import Shape
+from services.api.languages.reader import translate
 from services.api.models.facility_files import (
     Applied,
     EditedFile,
@@ -150,7 +151,7 @@ async def put_facility(
         {
             "changes": applied.changes,
             "differences": [_DIFFERENCE.row(difference) for difference in applied.differences],
-            "warnings": [*of_file, *applied.warnings],
+            "warnings": list(map(translate, [*of_file, *applied.warnings])),
             "restated": [str(queued) for queued in applied.restated],
             "restatements": [
                 _RESTATED.row(queued, **{"from": queued.begins, "to": queued.ends})
@@ -182,8 +183,11 @@ async def post_check(
     checked = await run_in_threadpool(lambda: check(text, facility, shared, max_bytes=max_bytes))
     return json_answer(
         {
-            "errors": [_PROBLEM.row(problem) for problem in checked.problems],
-            "warnings": checked.warnings,
+            "errors": [
+                _PROBLEM.row(problem, message=translate(problem.message))
+                for problem in checked.problems
+            ],
+            "warnings": list(map(translate, checked.warnings)),
         }
     )
 

@@ -8,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from services.api.context import InContext
 from services.api.http.answers import json_answer
+from services.api.languages.reader import translate
 from services.api.models.operation import Ready
 from services.core.runtime.clock import Clock
 from services.core.runtime.metrics import api_registry
@@ -87,10 +88,10 @@ def _readiness_body(readiness: Readiness | None, clock: Clock) -> dict[str, obje
         "database": readiness is not None,
         "schema_current": readiness is not None and outdated is None,
         "processes": processes,
-        "missing": missing,
-        "warnings": [notice.detail for notice in notices],
+        "missing": list(map(translate, missing)),
+        "warnings": [translate(notice.detail) for notice in notices],
         "notices": [
-            {"code": notice.code, "process": notice.process, "detail": notice.detail}
+            {"code": notice.code, "process": notice.process, "detail": translate(notice.detail)}
             for notice in notices
         ],
     }

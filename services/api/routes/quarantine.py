@@ -19,6 +19,7 @@ from services.api.http.pages import CursorText, Pages
 from services.api.http.parameters import End, Instant, Query, ReasonList, SlugList
 from services.api.http.problems import NotFound
 from services.api.http.shapes import Shape
+from services.api.languages.reader import translate
 from services.api.models.quarantine import QuarantineRow
 from services.core.store.readings.chart import QUALITIES
 from services.core.store.readings.quarantine import QuarantineItem, item, select_page
@@ -120,6 +121,7 @@ def _row(refused: QuarantineItem) -> dict[str, Any]:
     return _ROWS.row(
         refused,
         time=refused.received_at,
+        detail=translate(refused.detail),
         quality=_quality(refused.quality),
         stored_quality=_quality(refused.stored_quality),
         payload=text,

@@ -6,6 +6,7 @@ import csv
 import getpass
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -166,6 +167,33 @@ def test_commands_are_recorded_with_their_user(connection: Connection, database_
     ]
     assert entries[0][5]["name"] == "screen"
     assert "digest" not in str(entries)
+
+
+def test_an_exported_file_and_imported_factors_are_recorded(
+    connection: Connection, database_url: str, tmp_path: Path
+) -> None:
+    url = as_login(database_url, "tonne_admin")
+    file, factors = tmp_path / "graz.yaml", tmp_path / "factors.csv"
+    file.write_text(_FILE.format(id="graz", name="works"), encoding="utf-8")
+    factors.write_text(
+        "id,unit,co2_kg,citation\nbio-oil,kWh,0.21,measured 2026\n", encoding="utf-8"
+    )
+    assert tonne(url, "apply", file).code == 0
+    assert tonne(url, "export", "no-such").code != 0
+    assert tonne(url, "export", "graz").stdout == file.read_text(encoding="utf-8")
+    for _ in range(2):
+        # what is known already is imported again, and changes nothing
+        assert tonne(url, "factors", "import", factors).code == 0
+    entries = connection.execute(
+        "SELECT action, facility, subject, made_by, login, before, after FROM audit_entry"
+        " WHERE action IN ('facility.export', 'factor.import') ORDER BY id"
+    ).fetchall()
+    who = (f"user {getpass.getuser()}", "tonne_admin")
+    assert [entry[:5] for entry in entries] == [
+        ("facility.export", "graz", "graz", *who),
+        ("factor.import", None, "", *who),
+    ]
+    assert "bio-oil" in json.dumps(entries[1][6]["changes"])
 
 
 def test_every_action_has_a_meaning() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,6 +20,27 @@ _TO_THE_MINUTE = timedelta(days=7)
 
 #: Up to this span readings themselves are searched for registers that fell.
 _SEARCHED = timedelta(days=2)
+
+#: What titles and texts below are made of, as people read them in other languages.
+TEXTS: Final = (
+    "{threshold} (undone)",
+    "{threshold} (projected)",
+    "{name}: {measure} of {window} {value}, limit {limit}",
+    "{name}: {measure} {value}, limit {limit}",
+    "calibration of {channel} passed",
+    "calibration of {channel} failed",
+    "no data of {source}",
+    "register of {channel}: {reason}",
+    "register of {channel} fell",
+    "starts at {value}",
+    "factor {factor}",
+    "{value} kg CO2 a {unit}, {citation}",
+    "{value} kg CO2e a {unit}, {citation}",
+    "{value} kg CO2 and {biogenic} kg from biomass a {unit}, {citation}",
+    "{value} kg CO2e and {biogenic} kg from biomass a {unit}, {citation}",
+    "{facility} is retired",
+    "by {person}: {reason}",
+)
 
 #: The unit of an alert's value: that of its measure, or of the channel that is watched.
 _UNIT = (

@@ -1,0 +1,192 @@
+"""Collect the texts that answers are made of: what the code of tonne finds wrong, or tells of.
+
+Whoever writes such a text writes English, where the mistake is noticed, with values in an f-string.
+Here it is read from the source as a key of the catalogues, its values as ``{name}``; values that
+follow each other at once are one, for nothing tells where the second begins.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from services.api.http.problems import Problem
+from services.api.languages.sentences import PLACE
+
+#: A text, or the texts for one and for many; here none is counted.
+Key = str | tuple[str, str]
+
+#: Calls whose texts no page shows: descriptions of keys, log events, faults of the code itself.
+_SILENT: Final = frozenset(
+    {"Field", "Column", "TypeError", "KeyError", "AssertionError", "compile", "bindparam", "text"}
+    | {"debug", "info", "warning", "error", "exception", "Header", "FromQuery", "Literal", "get"}
+    | {"documented", "put", "post", "delete", "TypeAdapter", "removeprefix", "TypeVar"}
+)
+_WORD: Final = re.compile(r"(?<![\w{])[A-Za-z]{2,}(?![\w}])")
+#: What reads like a text and is none: names of Sparkplug, commands, a header, a pattern.
+_NAME: Final = re.compile(
+    r"(?:Device|Node) (?:Control|Info)/|Engineering Units$|tonne \w+$|Bearer |\\s|channel: device"
+)
+#: Texts of one word, which are looked for nowhere else.
+_SHORT: Final = ("line {line}: {message}", "required")
+_ADJACENT: Final = re.compile(r"(\{\w+\})(?:\{\w+\})+")
+
+
+class _Place(NamedTuple):
+    """A file or folder below the package of services."""
+
+    path: str
+    #: only arguments of errors and problems, not every text that is written there
+    raised: bool = False
+    #: only those of this constant, where texts are made by the database
+    constant: str | None = None
+
+    def texts(self, code: str) -> Iterator[str]:
+        """Find the texts of a module."""
+        nodes = list(ast.walk(ast.parse(code)))
+        if self.constant is not None:
+            for node in nodes:
+                if isinstance(node, ast.AnnAssign) and _name(node.target) == self.constant:
+                    yield from ast.literal_eval(node.value or "")
+            return
+        for node in [n for n in nodes if _refuses(n)] if self.raised else nodes[:1]:
+            yield from _texts(node)
+
+
+#: Where texts are written that people meet on a page, below the package of services.
+_PLACES: Final = (
+    _Place("core/facility"),
+    _Place("core/accounting/spelling.py"),
+    *(
+        _Place(f"core/accounting/{name}", raised=True)
+        for name in (
+            "derived",
+            "factors.py",
+            "fuel_amounts.py",
+            "fuel_equations.py",
+            "gas.py",
+            "hourly_factors.py",
+            "pathway/paths.py",
+            "pollutants/standardisation.py",
+            "scopes.py",
+            "stack",
+            "units.py",
+        )
+    ),
+    _Place("core/timeline", raised=True),
+    _Place("core/store/answers/chart_annotations.py", constant="TEXTS"),
+    *(
+        _Place(f"core/store/{name}", raised=True)
+        for name in ("registry", "people", "operations", "alerts", "candidates", "answers")
+    ),
+    *(
+        _Place(f"ingest/{name}")
+        for name in (
+            "check.py",
+            "corrections.py",
+            "decode",
+            "entry.py",
+            "prepare.py",
+            "quarantine/reasons.py",
+            "refusals.py",
+            "resolve.py",
+            "route.py",
+            "shared_topics.py",
+            "sparkplug",
+            "stated_bounds.py",
+            "write.py",
+        )
+    ),
+    _Place("api/auth.py"),
+    _Place("api/http", raised=True),
+    _Place("api/http/problems.py"),
+    _Place("api/http/validation.py"),
+    _Place("api/routes", raised=True),
+    _Place("api/routes/operation.py"),
+)
+#: Below a place, and of files that people import or of what no page shows.
+_ELSEWHERE: Final = frozenset(
+    {"activity_file.py", "alert_codes.py", "differences.py", "discovery", "factor_file.py"}
+    | {"families", "headings.py", "schema.py", "table_file.py", "topics.py", "value_file.py"}
+    | {"hj212.py", "china_month.py", "cbam.py", "prometheus.py", "prometheus_reading.py"}
+    | {"prometheus_errors.py", "purge_facility.py", "written.py", "send_readings.py"}
+    | {"footprint_body.py", "footprints.py", "factor_shares.py", "intensity.py", "substitution.py"}
+    | {"intensity_batches.py", "stack_hours.py", "documentation.py", "dashboard_assets.py"}
+    | {"electricity_reading.py", "periods.py", "history.py", "derived_readings.py", "shapes.py"}
+    | {"parquet.py", "rebirth.py", "connection.py", "composition.py", "linearity.py", "qa.py"}
+    | {"relative.py", "well_formed.py", "cursors.py", "emission_series.py", "readings.py"}
+    | {"pollutants.py", "organisation.py", "intervals.py"}
+)
+
+
+def own_texts() -> set[Key]:
+    """Find the texts, as keys of the catalogues; those that differ by names of places are one."""
+    package = Path(str(files("services")))
+    keys = {PLACE.sub("{}", key): key for key in _SHORT}
+    for place in _PLACES:
+        path = package / place.path
+        for module in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            if _ELSEWHERE.isdisjoint(module.relative_to(package).parts):
+                for key in place.texts(module.read_text(encoding="utf-8")):
+                    keys.setdefault(PLACE.sub("{}", key), key)
+    return set(keys.values())
+
+
+@cache
+def _problems() -> frozenset[str]:
+    """Return what classes of problems of the API are called."""
+    problems: list[type[Problem]] = [Problem]
+    for problem in problems:
+        problems += problem.__subclasses__()
+    return frozenset(problem.__name__ for problem in problems)
+
+
+def _refuses(node: ast.AST) -> bool:
+    """Whether a node is a call of what is raised."""
+    if not isinstance(node, ast.Call):
+        return False
+    name = _name(node.func)
+    return name.endswith("Error") or name in _problems()
+
+
+def _texts(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Call) and _name(node.func) in _SILENT:
+        return
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return  # a docstring
+    if isinstance(node, ast.Constant | ast.JoinedStr):
+        key = _key(node)
+        if " " in key.strip() and len(_WORD.findall(key)) > 1 and not _NAME.match(key):
+            yield key
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(node, ast.JoinedStr) and isinstance(child, ast.Constant)):
+            yield from _texts(child)
+
+
+def _key(node: ast.Constant | ast.JoinedStr) -> str:
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else ""
+    parts: list[str] = []
+    names: list[str] = []
+    for part in node.values:
+        if isinstance(part, ast.Constant):
+            parts.append(str(part.value))
+        elif isinstance(part, ast.FormattedValue):
+            name = _name(part.value) or "value"
+            names.append(name)
+            number = names.count(name)
+            parts.append(f"{{{name}{number if number > 1 else ''}}}")
+    return _ADJACENT.sub(r"\1", "".join(parts))
+
+
+def _name(node: ast.AST) -> str:
+    if isinstance(node, ast.Subscript | ast.Call):
+        return _name(node.value if isinstance(node, ast.Subscript) else node.func)
+    if isinstance(node, ast.Name):
+        return node.id
+    return node.attr if isinstance(node, ast.Attribute) else ""
