@@ -5,7 +5,8 @@
 - :mod:`.csv_rows`, :mod:`.parquet_rows`: tonne's own columns, a bounded piece at a time.
 - :mod:`.csv_lines`, :mod:`.workbook_lines`, :mod:`.green_button`, :mod:`.mscons` (by
   :mod:`.edifact`), :mod:`.influx_lines`, :mod:`.foreign_lines`: lines of cells, whatever they mean;
-  :mod:`.table_rows` knows it.
+  :mod:`.table_rows` knows it, with :mod:`.table_times` (:mod:`.date_forms`, :mod:`.local_times`)
+  and :mod:`.number_columns`, column by column.
 - :mod:`.history_rows`: which rows are history, and plain; the others go the way of messages.
 - :mod:`.row_messages`: a row as the message that a device would have sent.
 - :mod:`.history`: rows of history until their days are complete.

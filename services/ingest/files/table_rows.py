@@ -2,43 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from services.core.accounting.spelling import did_you_mean
 from services.core.facility.mapping_model import word
 from services.core.facility.table_file import TableFile, TableUnit, TableValue
-from services.core.timeline.instants import DAY, from_us, rfc3339, to_us
-from services.ingest.decode.instant import parse_date_time, parse_epoch
-from services.ingest.decode.text_number import READERS, Reader, says_no_value
-from services.ingest.files.csv_lines import Lines
-from services.ingest.files.date_forms import reader
-from services.ingest.files.local_times import Instants, LocalTimes, PutBack
+from services.core.timeline.instants import from_us, rfc3339
+from services.ingest.decode.text_number import READERS, says_no_value
+from services.ingest.files.csv_lines import Cells, Lines
+from services.ingest.files.local_times import PutBack
+from services.ingest.files.number_columns import plain_numbers
 from services.ingest.files.rows import (
     NO_TIME,
     UNSTATED,
+    Bools,
     FileRows,
+    Floats,
+    Integers,
     Misshapen,
     Names,
+    Numbers,
     Stated,
     UnusableFileError,
 )
-
-#: Times that are remembered: those of one time stand beside each other in most tables.
-_MAX_TIMES: Final = 200_000
-
-#: Hours and minutes of a day's end, which Python does not read.
-_MIDNIGHT: Final = "24:00"
+from services.ingest.files.table_times import TableTimes
 
 #: Characters of a header that are shown.
 _SHOWN: Final = 40
-
-_HALF_MS: Final = timedelta(microseconds=500)
 
 
 class TableRows:
@@ -49,7 +44,7 @@ class TableRows:
         self._table = table
         self._names = names
         self._stated = stated
-        self._times = _Times(table)
+        self._times = TableTimes(table)
 
     def read(self, pieces: Iterable[Lines | Misshapen]) -> Iterator[FileRows | Misshapen]:
         """Yield readings, and rows that are none or have another number of cells.
@@ -63,15 +58,12 @@ class TableRows:
                 continue
             if series is None:
                 series = self._series(piece.headers)
-            whole = []
-            for cells, line in zip(piece.cells, piece.numbers.tolist(), strict=True):
-                if len(cells) == len(piece.headers):
-                    whole.append((cells, line))
-                elif cells:
-                    detail = f"it has {len(cells)} cells, and the header has {len(piece.headers)}"
-                    yield Misshapen(line=line, detail=detail)
+            lines = yield from _whole(piece)
+            if not lines.cells:
+                continue
+            columns = _CellColumns(lines.cells, self._times)
             for one in series:
-                rows = one.rows(whole, self._times)
+                rows = one.rows(columns, lines.numbers)
                 if rows is not None:
                     yield rows
 
@@ -103,14 +95,14 @@ class TableRows:
                 for name, words in (value.where or {}).items()
             ],
             place=names.places[facility, device, channel],
-            read=READERS[value.number or self._table.number],
+            number=value.number or self._table.number,
             no_value=frozenset(self._table.invalid or ()),
-            unit=(lambda _row: names.units[unit])
+            unit=_Stated(names.units[unit])
             if not isinstance(unit, TableUnit)
-            else _worded(columns.position(unit.column), unit.map, names.units, None, UNSTATED),
-            quality=(lambda _row: names.qualities[UNSTATED])
+            else _Worded(columns.position(unit.column), unit.map, names.units, None, UNSTATED),
+            quality=_Stated(names.qualities[UNSTATED])
             if quality is None
-            else _worded(
+            else _Worded(
                 columns.position(quality.column),
                 quality.map,
                 names.qualities,
@@ -143,16 +135,6 @@ class _Columns:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Row:
-    """A value of a row, as it stands there."""
-
-    cells: Sequence[Any]
-    line: int
-    value: Any
-    time: Any
-
-
 @dataclass(frozen=True, slots=True)
 class _Cell:
     """A column of values; of a table of days also the time of day that is its header."""
@@ -174,28 +156,109 @@ def _times_of_day(headers: list[str], form: str, time: tuple[int, ...]) -> list[
 
 def _is_clock(header: str, form: str) -> bool:
     try:
-        datetime.strptime(header.replace(_MIDNIGHT, "00:00"), form)  # noqa: DTZ007 - a time of day
+        datetime.strptime(header.replace("24:00", "00:00"), form)  # noqa: DTZ007 - a time of day
     except ValueError:
         return False
     return True
 
 
-def _worded(
-    position: int,
-    by_word: Any,
-    numbers: Any,
-    other: str | None,
-    none: str,
-) -> Callable[[Sequence[Any]], int]:
-    """Return what numbers a row's word; ``other`` stands for those unknown, None: themselves."""
+class _CellColumns:
+    """The columns of some lines, and what of them more than one channel asks for."""
 
-    def numbered(cells: Sequence[Any]) -> int:
-        text = word(cells[position]) or ""
+    def __init__(self, cells: Cells, times: TableTimes) -> None:
+        self._columns: list[tuple[Any, ...]] = list(zip(*cells, strict=True))
+        self._times = times
+        self._words: dict[int, tuple[Integers, dict[str, int]]] = {}
+        self._instants: dict[tuple[Any, ...], tuple[Integers, Integers]] = {}
+        self.size = len(cells)
+
+    def __getitem__(self, position: int) -> tuple[Any, ...]:
+        return self._columns[position]
+
+    def words(self, position: int) -> tuple[Integers, dict[str, int]]:
+        """Return the words of a column by numbers, and the number of each; no word is ""."""
+        if position not in self._words:
+            numbers: dict[str, int] = {}
+            codes = [numbers.setdefault(text, len(numbers)) for text in map(_word, self[position])]
+            self._words[position] = np.array(codes, dtype=np.int64), numbers
+        return self._words[position]
+
+    def instants(
+        self, time: tuple[int, ...], clocks: tuple[str | None, ...]
+    ) -> tuple[Integers, Integers]:
+        """Return the two instants of each line, of a table of days for one clock after the other.
+
+        :raises UnusableFileError: see :meth:`.table_times.TableTimes.instants`.
+        """
+        key = (time, clocks)
+        if key not in self._instants:
+            self._instants[key] = self._times.instants(self.shown_times(time, clocks))
+        return self._instants[key]
+
+    def shown_times(self, time: tuple[int, ...], clocks: tuple[str | None, ...]) -> Sequence[Any]:
+        """Return what tells the time of each line, as above."""
+        if len(time) == 1 and clocks == (None,):
+            return self[time[0]]
+        lines = zip(*(self[position] for position in time), strict=True)
+        return [_joined(line, clock) for line in lines for clock in clocks]
+
+
+def _word(cell: Any) -> str:
+    return word(cell) or ""
+
+
+def _whole(piece: Lines) -> Generator[Misshapen, None, Lines]:
+    """Return the lines of a piece that have a cell of each column; yield the others."""
+    width = len(piece.headers)
+    if not piece.cells or set(map(len, piece.cells)) == {width}:
+        return piece
+    whole = np.array([len(cells) == width for cells in piece.cells], dtype=np.bool_)
+    for i in np.flatnonzero(~whole).tolist():
+        # an empty line says nothing
+        if piece.cells[i]:
+            detail = f"it has {len(piece.cells[i])} cells, and the header has {width}"
+            yield Misshapen(line=int(piece.numbers[i]), detail=detail)
+    return Lines(
+        headers=piece.headers,
+        cells=[piece.cells[i] for i in np.flatnonzero(whole).tolist()],
+        numbers=piece.numbers[whole],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Stated:
+    """A word that is the same for all lines."""
+
+    number: int
+
+    def numbers(self, columns: _CellColumns) -> Integers:
+        """Return the number of each line's word."""
+        return np.full(columns.size, self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class _Worded:
+    """A column of words."""
+
+    position: int
+    by_word: Mapping[str, str]
+    #: those of the words that are meant
+    known: Numbers
+    #: stands for words that are not known; None: they themselves
+    other: str | None
+    #: stands for no word
+    none: str
+
+    def numbers(self, columns: _CellColumns) -> Integers:
+        """Return the number of each line's word."""
+        codes, words = columns.words(self.position)
+        numbers = [self.known[self._meant(text)] for text in sorted(words, key=words.__getitem__)]
+        return np.array(numbers, dtype=np.int64)[codes]
+
+    def _meant(self, text: str) -> str:
         if not text:
-            return int(numbers[none])
-        return int(numbers[by_word.get(text, text if other is None else other)])
-
-    return numbered
+            return self.none
+        return self.by_word.get(text, text if self.other is None else self.other)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -206,46 +269,85 @@ class _Series:
     cells: list[_Cell]
     where: list[tuple[int, frozenset[str]]]
     place: int
-    read: Reader
+    #: how its numbers are written
+    number: str | None
     no_value: frozenset[str]
-    #: numbers of a row's words
-    unit: Callable[[Sequence[Any]], int]
-    quality: Callable[[Sequence[Any]], int]
+    unit: _Stated | _Worded
+    quality: _Stated | _Worded
     put_back: PutBack = field(default_factory=PutBack)
 
-    def rows(self, lines: list[tuple[list[Any], int]], times: _Times) -> FileRows | None:
-        """Return the readings of lines; None: there are none."""
-        chosen = [
-            _Row(
-                cells=cells,
-                line=line,
-                value=cells[cell.position],
-                time=_joined([cells[i] for i in self.time], cell.clock),
-            )
-            for cells, line in lines
-            if all((word(cells[i]) or "") in words for i, words in self.where)
-            for cell in self.cells
-            # an empty cell says nothing
-            if cells[cell.position] is not None and str(cells[cell.position]).strip()
-        ]
-        if not chosen:
+    def rows(self, columns: _CellColumns, numbers: Integers) -> FileRows | None:
+        """Return the readings of lines; None: there are none. ``numbers``: those of the lines."""
+        lines = self._lines(columns)
+        if not lines.size:
             return None
-        missing = np.array([self._is_missing(row.value) for row in chosen], dtype=np.bool_)
-        read = [self.read(row.value) for row in chosen]
-        ts_us = [times.time_us(row.time, self.put_back) for row in chosen]
+        clocks = tuple(cell.clock for cell in self.cells)
+        cells, chosen = self._values(columns, lines)
+        if not cells:
+            return None
+        line = chosen // len(clocks)
+        first_us, second_us = columns.instants(self.time, clocks)
+        ts_us = self.put_back.times_us(first_us[chosen], second_us[chosen])
+        value, missing = self._numbers(cells)
         return FileRows(
-            line=np.array([row.line for row in chosen], dtype=np.int64),
-            place=np.full(len(chosen), self.place),
-            quality=np.array([self.quality(row.cells) for row in chosen], dtype=np.int64),
-            unit=np.array([self.unit(row.cells) for row in chosen], dtype=np.int64),
-            ts_us=np.array(ts_us, dtype=np.int64),
-            value=np.array([np.nan if n is None else n for n in read], dtype=np.float64),
+            line=numbers[line],
+            place=np.full(len(cells), self.place),
+            quality=self.quality.numbers(columns)[line],
+            unit=self.unit.numbers(columns)[line],
+            ts_us=ts_us,
+            value=value,
             missing=missing,
             raw=lambda i: (
-                str(chosen[i].time) if ts_us[i] == NO_TIME else rfc3339(from_us(ts_us[i])),
-                None if missing[i] else _raw(read[i], chosen[i].value),
+                str(columns.shown_times(self.time, clocks)[int(chosen[i])])
+                if ts_us[i] == NO_TIME
+                else rfc3339(from_us(int(ts_us[i]))),
+                None if missing[i] else _raw(float(value[i]), cells[i]),
             ),
         )
+
+    def _lines(self, columns: _CellColumns) -> Integers:
+        """Return which lines are meant."""
+        chosen = np.ones(columns.size, dtype=np.bool_)
+        for position, words in self.where:
+            codes, numbers = columns.words(position)
+            chosen &= np.isin(codes, [numbers[text] for text in words if text in numbers])
+        return np.flatnonzero(chosen)
+
+    def _values(self, columns: _CellColumns, lines: Integers) -> tuple[Sequence[Any], Integers]:
+        """Return the cells of lines that say something, and their places among all.
+
+        Places count lines, and in a table of days each line's cells.
+        """
+        width = len(self.cells)
+        if width == 1:
+            column: Sequence[Any] = columns[self.cells[0].position]
+            if lines.size < columns.size:
+                column = [column[i] for i in lines.tolist()]
+            places = lines
+        else:
+            by_cell = [columns[cell.position] for cell in self.cells]
+            column = [column[i] for i in lines.tolist() for column in by_cell]
+            places = (lines[:, None] * width + np.arange(width)).ravel()
+        says = [cell is not None and (cell != "" and not str(cell).isspace()) for cell in column]
+        if all(says):
+            return column, places
+        return [cell for cell, is_said in zip(column, says, strict=True) if is_said], places[
+            np.array(says, dtype=np.bool_)
+        ]
+
+    def _numbers(self, cells: Sequence[Any]) -> tuple[Floats, Bools]:
+        """Return the numbers of cells, NaN where one is none, and which say that there is none."""
+        missing = np.zeros(len(cells), dtype=np.bool_)
+        if not self.no_value:
+            numbers = plain_numbers(cells, self.number)
+            if numbers is not None:
+                return numbers, missing
+        read = READERS[self.number]
+        for i, cell in enumerate(cells):
+            missing[i] = self._is_missing(cell)
+        read_numbers = [read(cell) for cell in cells]
+        value = np.array([np.nan if n is None else n for n in read_numbers], dtype=np.float64)
+        return value, missing
 
     def _is_missing(self, value: Any) -> bool:
         if (word(value) or "") in self.no_value:
@@ -253,75 +355,15 @@ class _Series:
         return isinstance(value, str) and says_no_value(value, self.no_value)
 
 
-def _raw(number: float | None, value: Any) -> Any:
-    if number is not None and np.isfinite(number):
+def _raw(number: float, cell: Any) -> Any:
+    if np.isfinite(number):
         return number
-    return value if isinstance(value, bool) else str(value)
+    return cell if isinstance(cell, bool) else str(cell)
 
 
-def _joined(cells: list[Any], clock: str | None) -> Any:
+def _joined(cells: Sequence[Any], clock: str | None) -> Any:
     """Return the one time that cells tell together."""
     if len(cells) == 2 and isinstance(cells[0], date) and isinstance(cells[1], time):
         return datetime.combine(cells[0], cells[1])
-    if len(cells) == 1 and clock is None:
-        return cells[0]
     texts = ["" if cell is None else str(cell).strip() for cell in cells]
     return " ".join([*texts, *([] if clock is None else [clock])])
-
-
-class _Times:
-    """Reads times as a table file says they are written."""
-
-    def __init__(self, table: TableFile) -> None:
-        form, zone = table.time.format, table.time.timezone
-        self._by_format = None if form is None else reader(form)
-        self._unit = table.time.unit
-        self._local_times = None if zone is None else LocalTimes(ZoneInfo(zone))
-        self._read = READERS[None]
-        self._known: dict[Any, Instants | None] = {}
-
-    def time_us(self, raw: Any, put_back: PutBack) -> int:
-        """Return microseconds since the epoch; ``NO_TIME``: it tells none."""
-        meant = self._known.get(raw)
-        if meant is None and raw not in self._known:
-            if len(self._known) >= _MAX_TIMES:
-                self._known.clear()
-            try:
-                meant = self._meant(raw)
-            except UnusableFileError:
-                raise
-            except (ValueError, OverflowError):
-                meant = None
-            self._known[raw] = meant
-        return NO_TIME if meant is None else put_back.time_us(meant)
-
-    def _meant(self, raw: Any) -> Instants | None:
-        """Return the instants that a time may mean.
-
-        :raises ValueError: it is none.
-        """
-        if isinstance(raw, datetime):
-            # a workbook has days and their fractions
-            near = raw + _HALF_MS
-            return self._local(near.replace(microsecond=near.microsecond // 1000 * 1000))
-        if isinstance(raw, date):
-            return self._local(datetime.combine(raw, time()))
-        if self._by_format is None and (epoch := self._read(raw)) is not None:
-            us = parse_epoch(epoch, self._unit)
-            return Instants(us, us)
-        text = str(raw).strip()
-        ends_day = _MIDNIGHT in text
-        if ends_day:
-            text = text.replace(_MIDNIGHT, "00:00")
-        moment = (self._by_format or parse_date_time)(text)
-        return self._local(moment + DAY if ends_day else moment)
-
-    def _local(self, moment: datetime) -> Instants | None:
-        if moment.tzinfo is not None:
-            us = to_us(moment)
-            return Instants(us, us)
-        if self._local_times is None:
-            raise UnusableFileError(
-                f"the time {moment} has no offset: say timezone with time in the table file"
-            )
-        return self._local_times.instants(moment)

@@ -16,10 +16,11 @@ from openpyxl import Workbook
 from services.core.facility.errors import FacilityFileError
 from services.core.facility.table_file import parse_table
 from services.core.timeline.instants import from_us, rfc3339, to_us
-from services.ingest.files import formats, workbook_lines
-from services.ingest.files.date_forms import reader
+from services.ingest.decode.text_number import READERS
+from services.ingest.files import date_forms, formats, workbook_lines
 from services.ingest.files.formats import Reading
 from services.ingest.files.local_times import LocalTimes, PutBack
+from services.ingest.files.number_columns import plain_numbers
 from services.ingest.files.rows import (
     NO_TIME,
     FileRows,
@@ -29,6 +30,7 @@ from services.ingest.files.rows import (
     UnusableFileError,
 )
 
+EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - as clocks show it
 ZONE = ZoneInfo("Europe/Vienna")
 VIENNA = LocalTimes(ZONE)
 
@@ -254,27 +256,102 @@ def test_a_time_that_no_clock_showed_is_none() -> None:
     assert VIENNA.instants(datetime(2021, 3, 28, 2, 30)) is None  # noqa: DTZ001 - a local time
 
 
-@pytest.mark.parametrize(
-    "form", ["%d.%m.%Y %H:%M", "%Y%m%d%H%M%S", "%m/%d/%Y  %H:%M", "%d-%b-%y", "%Y-%m-%dT%H.%M.%S"]
-)
+FORMS = ["%d.%m.%Y %H:%M", "%Y%m%d%H%M%S", "%m/%d/%Y  %H:%M", "%Y-%m-%dT%H.%M.%S", "%d-%m-%Y"]
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_dates_are_read_as_strptime_reads_them(form: str) -> None:
     rng = random.Random(form)
     begin = datetime(2000, 1, 1)  # noqa: DTZ001 - what has no zone
-    read = reader(form)
-    for _ in range(300):
-        moment = begin + timedelta(seconds=rng.randrange(10**9))
-        text = moment.strftime(form)
-        if rng.random() < 0.5:
-            # mistakes: another digit, or one less
-            at = rng.randrange(len(text))
-            text = text[:at] + rng.choice(["", "7", "x", " "]) + text[at + 1 :]
-        try:
-            expected = datetime.strptime(text, form)  # noqa: DTZ007
-        except ValueError:
-            with pytest.raises(ValueError):  # noqa: PT011
-                read(text)
-        else:
-            assert read(text) == expected
+    plain_form = date_forms.date_form(form)
+    assert plain_form is not None
+    sure = 0
+    for _ in range(60):
+        texts = []
+        for _ in range(10):
+            text = (begin + timedelta(seconds=rng.randrange(10**9))).strftime(form)
+            if rng.random() < 0.2:
+                # mistakes: another character
+                at = rng.randrange(len(text))
+                text = text[:at] + rng.choice("7x /") + text[at + 1 :]
+            texts.append(text)
+        read = date_forms.read(texts, plain_form)
+        assert read is not None
+        for text, us, is_plain in zip(texts, *(column.tolist() for column in read), strict=True):
+            if is_plain:
+                sure += 1
+                assert begin.strptime(text, form) == EPOCH + timedelta(microseconds=us)
+    assert sure > 400
+    assert date_forms.read(["1.1.2021 0:15", "01.01.2021 00:30"], plain_form) is None
+
+
+@pytest.mark.parametrize("form", ["%d-%b-%y", "%H:%M", "%Y-%m-%d %H:%M%z", "%Y-%j", "%d\t%m\t%Y"])
+def test_other_forms_are_strptimes_alone(form: str) -> None:
+    assert date_forms.date_form(form) is None
+
+
+@pytest.mark.parametrize("kind", [None, "decimal", "comma", "point", "hex"])
+def test_numbers_of_a_column_are_those_of_its_cells(kind: str | None) -> None:
+    rng = random.Random(str(kind))
+    characters = "0123456789.,-+ e\n"
+    weights = (30, *[9] * 9, 6, 6, 1, 1, 0.3, 0.3, 0.3)
+    sure = 0
+    for _ in range(3000):
+        cells = ["".join(rng.choices(characters, weights, k=4)) for _ in range(rng.randint(1, 3))]
+        numbers = plain_numbers(cells, kind)
+        if numbers is not None:
+            sure += 1
+            assert [READERS[kind](cell) for cell in cells] == numbers.tolist()
+    assert (sure > 300) == (kind != "hex")
+    assert plain_numbers(["1", 2], None) is None
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+def test_times_are_told_in_pieces_as_one_by_one(newest_first: bool, size: int) -> None:
+    begin = datetime(2021, 10, 29, tzinfo=UTC)
+    times = [begin + timedelta(minutes=15 * i) for i in range(4 * 24 * 4)]
+    if newest_first:
+        times.reverse()
+    local_us = np.array([to_us(t.astimezone(ZONE).replace(tzinfo=UTC)) for t in times])
+    first_us, second_us = VIENNA.instants_us(local_us)
+    put_back = PutBack()
+    told = [
+        put_back.times_us(first_us[i : i + size], second_us[i : i + size])
+        for i in range(0, len(times), size)
+    ]
+    assert np.concatenate(told).tolist() == [to_us(time) for time in times]
+    spring_us = np.array([to_us(datetime(2021, 3, 28, 2, 30, tzinfo=UTC))])
+    assert VIENNA.instants_us(spring_us)[0].tolist() == [NO_TIME]
+
+
+def test_only_the_end_of_a_day_is_midnight(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("t,e\n31.12.2024:00:15,1\n1.1.2024:24:00,2\n01.01.2024:24:00,3\n")
+    told, _, raw = read(
+        path,
+        """
+time: {column: t, format: "%d.%m.%Y:%H:%M", timezone: Europe/Vienna}
+values: [{channel: m.e, column: e}]
+""",
+        facility="f",
+    )
+    assert raw == []
+    assert [time for _, time, *_ in told] == [
+        "2024-12-30T23:15:00Z",
+        "2024-01-01T23:00:00Z",
+        "2024-01-01T23:00:00Z",
+    ]
+    path.write_text("t,e\n2021-07-01 19:24:00,1\n2021-07-01 24:00:00,2\n")
+    told, _, _ = read(
+        path,
+        """
+time: {column: t, timezone: Europe/Vienna}
+values: [{channel: m.e, column: e}]
+""",
+        facility="f",
+    )
+    assert [time for _, time, *_ in told] == ["2021-07-01T17:24:00Z", "2021-07-01T22:00:00Z"]
 
 
 def test_any_quarter_hours_of_a_year_come_back(tmp_path: Path) -> None:
