@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from deploy.reference.markdown import code, page, table
 from services.core.facility.channels import Channel
+from services.core.facility.connections import P1, Modbus, Register
 from services.core.facility.devices import Device, IgnoredIds
 from services.core.facility.errors import FacilityFileError
 from services.core.facility.file import parse
@@ -23,6 +24,8 @@ from services.core.facility.mapping_model import Bytes, Quality, Timestamp, Unit
 from services.core.facility.written import flow
 
 _IDS: Final = {"known_as": "a1b2"}
+
+_VALUE: Final = {"id": "energy", "quantity": "energy", "unit": "kWh", "kind": "counter"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +55,17 @@ MAPPING_KEYS: Final = (
     _key(
         Device, "sparkplug", "names of Sparkplug", {"group": "Linz"},
         beside={"format": "sparkplug", "topic": None},
+    ),
+    _key(
+        Device, "p1", "keys, below", {"host": "192.168.1.30"},
+        beside={"format": "p1", "topic": None, "channels": [{**_VALUE, "from": "1-0:1.8.1"}]},
+    ),
+    _key(
+        Device, "modbus", "keys, below", {"unit": 1},
+        beside={
+            "format": "modbus", "topic": None,
+            "channels": [{**_VALUE, "register": {"address": 0}}],
+        },
     ),
     _key(Device, "compression", "one of these", "zip"),
     _key(Device, "known_as", "text, or a list of it", "a/1", beside={"topic": "gw/+/up"}),
@@ -94,6 +108,24 @@ MAPPING_KEYS: Final = (
     _key(UnitFrom, "cell", "place, from 1", 0),
     _key(UnitFrom, "suffix", "true", False),
     _key(UnitFrom, "map", "a unit by word", {"kW": "m3"}),
+    _key(P1, "host", "name or address", "http://meter"),
+    _key(P1, "port", "number", 0),
+    _key(P1, "every", "duration: s, or 10s", "10 meters"),
+    _key(P1, "timezone", "name of IANA", "CET+1"),
+    _key(P1, "key_env", "name of a variable", "PASSWORD"),
+    _key(Modbus, "host", "name or address", "192.168.1.40:502"),
+    _key(Modbus, "port", "number", 70_000),
+    _key(Modbus, "unit", "number", 256),
+    _key(Modbus, "every", "duration: s, or 1m", "1s"),
+    _key(Modbus, "timeout", "duration: s, or 3s", "1m"),
+    _key(Modbus, "transport", "one of these", "udp"),
+    _key(Modbus, "pause", "s", -1),
+    _key(Register, "address", "number, from 0", 70_000),
+    _key(Register, "function", "one of these", "coil"),
+    _key(Register, "type", "one of these", "float16"),
+    _key(Register, "byte_order", "one of these", "middle"),
+    _key(Register, "word_order", "one of these", "middle"),
+    _key(Register, "power_of_ten", "number, from 0", -1),
     _key(Bytes, "written", "one of these", "ascii"),
     _key(Bytes, "type", "one of these", "float16"),
     _key(Bytes, "from_byte", "bytes", -1),
@@ -107,6 +139,9 @@ MAPPING_KEYS: Final = (
     _key(Channel, "number", "one of these", "octal"),
     _key(Channel, "cell", "place, from 1", 0),
     _key(Channel, "bytes", "keys, above", {"written": "base64"}),
+    _key(
+        Channel, "register", "keys, above", {"address": 40_001, "type": "float16"},
+    ),
     _key(Channel, "unit", "a unit of the quantity", "m3"),
     _key(Channel, "invalid", "list, as sent", [[1]]),
     _key(Channel, "scale", "the unit's worth of one that is sent", 0),
@@ -126,6 +161,9 @@ _PARTS: Final[Mapping[type[BaseModel], Mapping[str, Any]]] = {
     UnitFrom: {"from": "unit", "default": "kWh"},
     Bytes: {"written": "base64", "type": "float32"},
     IgnoredIds: {"topic": "plant/gw1/meters"},
+    P1: {"host": "192.168.1.30", "port": 23},
+    Modbus: {"host": "192.168.1.40"},
+    Register: {"address": 0},
 }
 
 
@@ -144,12 +182,12 @@ def file_with(key: MappingKey, value: Any, *, is_wrong: bool = False) -> str:
     stated = {**_PARTS.get(key.part, {}), **beside, key.name: value}
     if key.part is UnitFrom and key.name == "suffix":
         stated.pop("from")
-    channel: dict[str, Any] = {
-        "id": "energy", "from": "kwh", "quantity": "energy", "unit": "kWh", "kind": "counter"
-    }  # fmt: skip
+    channel: dict[str, Any] = {**_VALUE, "from": "kwh"}
     device: dict[str, Any] = {"id": "meter", "topic": "hall/meter", "format": "json"}
     more: dict[str, Any] = {}
-    if key.part is Device:
+    if key.part in {P1, Modbus, Register} or key.name == "register":
+        device, channel = _connected(key, stated)
+    elif key.part is Device:
         device |= stated
     elif key.part is Channel:
         channel |= stated
@@ -168,10 +206,24 @@ def file_with(key: MappingKey, value: Any, *, is_wrong: bool = False) -> str:
         channel |= {"cell": 2}
     file = {
         "facility": {"id": "hall", "name": "Hall", "timezone": "UTC"},
-        "devices": [{**device, "channels": [channel]}],
+        "devices": [{"channels": [channel], **device}],
         **more,
     }
     return json.dumps(file)
+
+
+def _connected(key: MappingKey, stated: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a device that ingest connects to, and its channel."""
+    if key.part is P1:
+        return {"id": "meter", "format": "p1", "p1": stated}, {**_VALUE, "from": "1-0:1.8.1"}
+    register = {
+        Channel: stated.get("register"), Register: stated, Modbus: _PARTS[Register]
+    }[key.part]  # fmt: skip
+    modbus = stated if key.part is Modbus else _PARTS[Modbus]
+    return (
+        {"id": "meter", "format": "modbus", "modbus": modbus},
+        {**_VALUE, "register": register},
+    )
 
 
 def refusal(key: MappingKey) -> str:

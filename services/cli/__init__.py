@@ -99,7 +99,8 @@ PARTS: Final = {
     "devices": Part(
         "services.cli.devices",
         "app",
-        "Discover devices, print examples, list unregistered ones, and manage broker accounts.",
+        "Discover devices, print examples, poll one, list unregistered ones, and manage broker"
+        " accounts.",
     ),
     "quarantine": Part(
         "services.cli.quarantine", "app", "List, replay and discard refused messages."

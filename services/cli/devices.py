@@ -27,6 +27,7 @@ from services.cli.device_accounts import (
 )
 from services.cli.device_examples import examples
 from services.cli.device_names import chosen
+from services.cli.device_poll import poll
 from services.cli.discovered_devices import adopt, discover, dismiss
 from services.cli.errors import clear_errors, failure
 from services.cli.listing import AsJson, show, show_rest
@@ -39,7 +40,8 @@ from services.ingest.route import SHARED_SERIES
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Discover devices, print examples, list unregistered ones, and manage broker accounts.",
+    help="Discover devices, print examples, poll one, list unregistered ones, and manage broker"
+    " accounts.",
 )
 app.command()(discover)
 app.command()(adopt)
@@ -57,10 +59,11 @@ class Broker(StrEnum):
 
 @app.callback()
 def _group() -> None:
-    """Discover devices, print examples, list unregistered ones, and manage broker accounts."""
+    """Discover devices, print examples, poll one, list unregistered ones, manage accounts."""
 
 
 app.command()(examples)
+app.command()(poll)
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -70,6 +70,16 @@ def try_mapping(
         devices = unapplied.devices(parsed)
         arrived_at = source_hours.instant("--at", arrival) or datetime.now(UTC)
         by_topic = _tried(devices, _payload(payload), _topics(devices, topic), arrived_at, settings)
+    show_verdicts(devices, by_topic, as_json=as_json)
+
+
+def show_verdicts(
+    devices: read.Devices, by_topic: Mapping[str, Sequence[Verdict]], *, as_json: bool
+) -> None:
+    """Print what would become of messages, by topic.
+
+    :raises typer.Exit: something would be refused, or nothing is taken.
+    """
     verdicts = [(name, verdict) for name, listed in by_topic.items() for verdict in listed]
     if as_json:
         show_json([_flat(devices, name, verdict) for name, verdict in verdicts])

@@ -15,11 +15,13 @@ from services.core.runtime.broker_tls import BrokerTlsError
 from services.core.runtime.broker_url import BrokerUrl, BrokerUrlError
 from services.core.runtime.settings import Settings
 from services.core.runtime.shutdown import Shutdown
+from services.core.runtime.steady_time import SteadyTime
 from services.core.store.database.connect import DatabaseUrlError
 from services.core.store.database.progress import ProgressReporter
 from services.core.store.operations.broker_sessions import DEFAULT, BrokerSession, open_session
 from services.ingest import stated_bounds
 from services.ingest.collecting import COLLECT_AFTER
+from services.ingest.connections import composition as connections
 from services.ingest.database import (
     Database,
     DatabaseUnusableError,
@@ -82,10 +84,13 @@ def _compose(settings: Settings, shutdown: Shutdown) -> Pipeline:
     if url.protocol == "mqtt":
         session = database.run(lambda c, _tried: open_session(c, settings.mqtt_client_id))
     source = _source(settings, url, tls, session)
+    clock = SteadyTime()
     return Pipeline(
         source=source,
         door=_door(settings, source),
         sparkplug=sparkplug.composed(settings, source.inbox),
+        connections=connections.composed(settings, source.inbox, clock),
+        clock=clock,
         session=session,
         database=database,
         shutdown=shutdown,

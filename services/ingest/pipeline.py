@@ -34,7 +34,7 @@ from services.ingest.quarantine.replay import Replay
 from services.ingest.resolve import RegistryCache
 from services.ingest.sources.door import Door
 from services.ingest.sources.listening import Listening
-from services.ingest.sources.source import Host, Message, MessageSource
+from services.ingest.sources.source import Connector, Host, Message, MessageSource
 from services.ingest.times_before import TimesBefore
 from services.ingest.write import write
 from services.ingest.write_queue import WriteQueue
@@ -72,6 +72,8 @@ class Pipeline:
         source: MessageSource,
         door: Door | None = None,
         sparkplug: Host | None = None,
+        connections: Connector,
+        clock: SteadyTime,
         session: BrokerSession | None,
         database: Database,
         shutdown: Shutdown,
@@ -85,6 +87,8 @@ class Pipeline:
         self._source = source
         self._door = door
         self._sparkplug = sparkplug
+        self._connections = connections
+        self._hosts: list[Host] = [connections] if sparkplug is None else [sparkplug, connections]
         self._listening = Listening(source, session)
         self._session_is_known = session is not None and session.is_known
         self._database = database
@@ -100,7 +104,7 @@ class Pipeline:
         self._times = TimesBefore()
         self._alone = Alone(database, bounds.alone_after)
         self._replay = Replay(database, bounds, self._alone)
-        self._clock = SteadyTime()
+        self._clock = clock
         self._look_at = 0.0
         self._queue = WriteQueue(
             partial(write, database, allowance=self._allowance), max_rows=batch_rows
@@ -134,7 +138,7 @@ class Pipeline:
                 begun()
             while not self._shutdown.requested:
                 self.run_once()
-            self._close_sparkplug()
+            self._close_hosts()
             while self._queue.busy:
                 self._write_piece()
             self._database.run(self._farewell)
@@ -144,16 +148,15 @@ class Pipeline:
         finally:
             if self._door is not None:
                 self._door.close()
-            if self._sparkplug is not None:
-                self._sparkplug.close()
+            for host in self._hosts:
+                host.close()
             self._source.close()
             self._database.close()
 
-    def _close_sparkplug(self) -> None:
-        """Take what its host was handed: nobody delivers it again."""
-        if self._sparkplug is None:
-            return
-        self._sparkplug.close()
+    def _close_hosts(self) -> None:
+        """Take what they were handed: nobody delivers it again."""
+        for host in self._hosts:
+            host.close()
         for _ in range(_LAST_BATCHES):
             self.run_once()
 
@@ -231,8 +234,8 @@ class Pipeline:
         if changed:
             directory = self._registry.directory
             self._listening.follow(connection, directory.own_topics, directory.retired_topics)
-        if self._sparkplug is not None:
-            self._sparkplug.look(connection, self._registry.directory)
+        for host in self._hosts:
+            host.look(connection, self._registry.directory)
         return changed
 
     def _look_at_quarantine(self, connection: psycopg.Connection[Any], _tried: bool) -> None:
@@ -241,8 +244,9 @@ class Pipeline:
     def _report(self, connection: psycopg.Connection[Any], _tried: bool) -> None:
         if self._presence.due:
             self._presence.write(connection)
-        if self._sparkplug is not None and self._sparkplug.due:
-            self._sparkplug.write(connection)
+        for host in self._hosts:
+            if host.due:
+                host.write(connection)
         if self._progress.due:
             self._listening.look(connection)
             self._progress.report(connection, self._state())
@@ -277,6 +281,7 @@ class Pipeline:
             ("session-taken", self._source.trouble),
             ("session-known", _SESSION_KNOWN if self._session_is_known else ""),
             ("sparkplug-off", _SPARKPLUG_OFF if self._misses_sparkplug else ""),
+            ("device-hosts", self._connections.refused),
         ]
         notices += [
             (FILTER_REFUSED, f"the broker brings nothing of {name!r} to ingest: {why}")

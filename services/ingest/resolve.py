@@ -13,9 +13,11 @@ from services.core.facility import fleets
 from services.core.facility.mapping_expression import MAX_STEPS
 from services.core.facility.model import own_topic
 from services.core.facility.time_messages import WITHIN_S, time_topic
+from services.core.facility.topics import is_fetched
 from services.core.store.factor_series import names
 from services.core.store.registry import read
 from services.ingest import route
+from services.ingest.connections.endpoints import endpoints, topic_of
 from services.ingest.decode import UnusableFormatError, decoder_for, native, time_message
 from services.ingest.decode.observation import Decoded, Decoder, UndecodableError
 from services.ingest.quarantine.reasons import Reason
@@ -114,8 +116,12 @@ class Directory:
         }
         #: what is listened to; what another door hands over, brokers do not carry
         self.own_topics = self._shared.topics.union(
-            topic for topic in self._by_device_topic if not is_handed(topic)
+            topic
+            for topic in self._by_device_topic
+            if not is_handed(topic) and not is_fetched(topic)
         )
+        #: devices that are connected to, by where they are
+        self.connected = endpoints(devices.by_name.values())
         self._by_device_topic |= self._sparkplug_statuses(devices.by_name.values())
         #: edge nodes of Sparkplug, by group and name, that devices name
         self.edge_nodes = frozenset(
@@ -289,8 +295,9 @@ def _publishers(device: read.Device, max_steps: int) -> dict[str | None, Publish
     if part is not None:
         return _sparkplug_publishers(device, part)
     sharing: dict[str | None, list[read.Channel]] = {}
+    stated = topic_of(device)
     for channel in device.channels.values():
-        topic = own_topic(device.topic, channel.spec.get("topic"))
+        topic = own_topic(stated, channel.spec.get("topic"))
         sharing.setdefault(topic, []).append(channel)
     targets = {slug: target(channel) for slug, channel in device.channels.items()}
     told_at = time_topic(device.topic, device.spec.get("timestamp"))
@@ -310,7 +317,7 @@ def _publishers(device: read.Device, max_steps: int) -> dict[str | None, Publish
             targets=targets,
             told_within_us=within_us,
         )
-        for topic, channels in (sharing or {device.topic: []}).items()
+        for topic, channels in (sharing or {stated: []}).items()
     }
     if told_at is not None:
         publishers[told_at] = Publisher(

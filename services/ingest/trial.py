@@ -18,6 +18,7 @@ from services.core.facility.topics import readings_topic
 from services.core.store.registry import read
 from services.core.timeline.instants import from_us
 from services.ingest.arrivals import Arrivals
+from services.ingest.connections.endpoints import topic_of
 from services.ingest.decode.instant import NEWEST_US, OLDEST_US
 from services.ingest.decode.observation import QUALITY, TIME_FROM_DEVICE, Part, Problem
 from services.ingest.prepare import Candidate, Preparation, TimeBounds
@@ -155,7 +156,7 @@ def _topic(device: read.Device, channel: read.Channel) -> str:
     if part is not None:
         # a payload in which every metric has its name, as births have, and what is handed over
         return data_topic(part)
-    stated = own_topic(device.topic, channel.spec.get("topic"))
+    stated = own_topic(topic_of(device), channel.spec.get("topic"))
     return stated or readings_topic(device.facility, device.slug)
 
 
@@ -187,8 +188,11 @@ def place(devices: read.Devices, channel: read.Channel) -> str:
     device = devices.by_name[channel.facility, channel.device]
     if device.format == "native":
         return f"values.{channel.slug}"
-    if device.format in {"senml", "sparkplug"}:
+    if device.format in {"senml", "sparkplug", "p1"}:
         return str(channel.spec.get("from") or channel.slug)
+    register = channel.spec.get("register")
+    if register is not None:
+        return f"{register['function']} register {register['address']}"
     packed = channel.spec.get("bytes")
     return _in_payload(channel.spec) + (
         "" if packed is None else f", byte {packed.get('from_byte', 0)}"
@@ -208,6 +212,8 @@ def clock(devices: read.Devices, taken: Taken) -> str:
         "line-protocol": "time",
         "sparkplug": "timestamp",
         "hj212": "DataTime",
+        "p1": "the meter's clock",
+        "modbus": "the poll",
     }
     return places.get(device.format, "bt + t")
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.fuzz import decoder_targets, door_targets, file_targets
+from tests.fuzz import connection_targets, decoder_targets, door_targets, file_targets
 
 _CORPUS: Final = Path(__file__).parent / "corpus"
 
@@ -31,6 +31,8 @@ TARGETS: Final[Mapping[str, Callable[[bytes], set[str]]]] = {
     "expressions": decoder_targets.expressions,
     "sparkplug": decoder_targets.sparkplug_b,
     "hj212": decoder_targets.hj212,
+    "p1": connection_targets.p1,
+    "modbus": connection_targets.modbus,
     "topics": door_targets.topics,
     "questions": door_targets.questions,
     "gzip_bodies": door_targets.gzip_bodies,

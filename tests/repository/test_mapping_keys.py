@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from deploy.reference.mapping_keys import MAPPING_KEYS, MappingKey, example, file_with, refusal
 from services.core.facility.channels import Channel
+from services.core.facility.connections import P1, Modbus, Register
 from services.core.facility.devices import Device, IgnoredIds
 from services.core.facility.file import parse
 from services.core.facility.headings import keys
@@ -24,11 +25,16 @@ _OTHERS = {
 }  # fmt: skip
 
 
+_PARTS = [
+    Device, IgnoredIds, Timestamp, Quality, UnitFrom, P1, Modbus, Register, Bytes, Channel
+]  # fmt: skip
+
+
 def _name(key: MappingKey) -> str:
     return f"{key.part.__name__}.{key.name}"
 
 
-@pytest.mark.parametrize("part", [Device, IgnoredIds, Timestamp, Quality, UnitFrom, Bytes, Channel])
+@pytest.mark.parametrize("part", _PARTS)
 def test_no_key_is_left_out(part: type[BaseModel]) -> None:
     listed = [key.name for key in MAPPING_KEYS if key.part is part]
     assert len(listed) == len(set(listed))

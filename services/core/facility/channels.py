@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints, ValidationInfo, model_validator
 
 from services.core.accounting.derived.formula import LONGEST
 from services.core.accounting.units import conversion
+from services.core.facility.connections import Register
 from services.core.facility.dated import (
     CalibrationFunctions,
     FigureOverTime,
@@ -123,7 +124,7 @@ class Channel(Part):
             " is the value. senml: the record's name or its last part, #s behind it for the "
             "sum. sparkplug: the metric's name. Without it the channel's id. hj212: the factor's"
             " code and field, such as a05001.Rtd, behind minutes, hour or day of a period, such as"
-            " hour.a00000.Cou."
+            " hour.a00000.Cou. p1: the OBIS code, such as 1-0:1.8.1."
         ),
     )
     where: Conditions | None = Field(
@@ -173,6 +174,12 @@ class Channel(Part):
             "json: how the number is packed into bytes, such as {written: base64, type: float32}"
             " for QUgAAA== (12.5). Default: it is written as a number."
         ),
+    )
+    register_: Register | None = Field(
+        None,
+        alias="register",
+        examples=[{"address": 19026, "type": "float32"}],
+        description="modbus: where the value stands.",
     )
     quantity: str = Field(
         examples=["energy"],

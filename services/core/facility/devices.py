@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from services.core.facility.channels import Channel
+from services.core.facility.connections import P1, Modbus
 from services.core.facility.fields import (
     Expression,
     Part,
@@ -119,7 +120,16 @@ class Device(Part):
         ),
     )
     format: Literal[
-        "native", "json", "senml", "cbor", "msgpack", "line-protocol", "sparkplug", "hj212"
+        "native",
+        "json",
+        "senml",
+        "cbor",
+        "msgpack",
+        "line-protocol",
+        "sparkplug",
+        "hj212",
+        "p1",
+        "modbus",
     ] = Field(
         "native",
         examples=["json"],
@@ -129,6 +139,7 @@ class Device(Part):
             " are mapped as json is, by the keys that say json; line-protocol as records with"
             " measurement, tags, fields and time, which is in ns. hj212: frames of HJ 212, with"
             " from as in a05001.Rtd or hour.a00000.Cou; time and quality come with them."
+            " p1: telegrams of a P1 port. modbus: registers that ingest reads."
         ),
     )
     sparkplug: SparkplugAddress | None = Field(
@@ -138,6 +149,16 @@ class Device(Part):
             "With format: sparkplug, whose metrics the channels are, such as {group: Linz,"
             " edge_node: Gateway, device: Meter-1}."
         ),
+    )
+    p1: P1 | None = Field(
+        None,
+        examples=[{"host": "192.168.1.30", "port": 23, "every": "10s"}],
+        description="With format: p1, where its telegrams are fetched, and how they are read.",
+    )
+    modbus: Modbus | None = Field(
+        None,
+        examples=[{"host": "192.168.1.40", "unit": 1, "every": "1m"}],
+        description="With format: modbus, where its registers are read, and how often.",
     )
     compression: Literal["gzip"] | None = Field(
         None,

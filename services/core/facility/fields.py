@@ -225,7 +225,9 @@ def _mail_address(value: str) -> str:
 
 def _secret_variable(name: str, info: ValidationInfo) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-        raise ValueError("secret_env is the name of an environment variable, never the secret")
+        raise ValueError(
+            f"{info.field_name} is the name of an environment variable, never the secret"
+        )
     if is_stated(info) and not secret_names.is_allowed(name):
         raise ValueError(secret_names.refusal(name))
     return name

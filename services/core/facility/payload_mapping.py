@@ -9,6 +9,7 @@ from typing import Final
 
 from services.core.accounting.units import UnitError, conversion
 from services.core.facility import (
+    connection_checks,
     fleets,
     hj212_mapping,
     mapping_expression,
@@ -17,6 +18,7 @@ from services.core.facility import (
     time_messages,
 )
 from services.core.facility.channels import A_KIND
+from services.core.facility.connections import CONNECTED
 from services.core.facility.mapping_model import MAPPED, Quality, Timestamp, UnitFrom
 from services.core.facility.topics import ANY, readings_topic
 
@@ -60,6 +62,7 @@ def problems(file: model.FacilityFile) -> Iterator[Finding]:
         yield from _topics(path, file.facility.id, device, {} if same_id else takers)
         if device.sparkplug is not None and device.format != "sparkplug":
             yield (*path, "sparkplug"), "sparkplug needs format: sparkplug beside it"
+        yield from connection_checks.misplaced(path, device)
         if device.format == "native":
             yield from _native(path, device)
         elif device.format == "hj212":
@@ -72,6 +75,13 @@ def problems(file: model.FacilityFile) -> Iterator[Finding]:
                 path,
                 device,
                 metrics,
+                device_keys=(*_OF_JSON_DEVICE, "compression", "known_as", "device_from"),
+                channel_keys=("topic", *_OF_JSON),
+            )
+        elif device.format in CONNECTED:
+            yield from connection_checks.problems(
+                path,
+                device,
                 device_keys=(*_OF_JSON_DEVICE, "compression", "known_as", "device_from"),
                 channel_keys=("topic", *_OF_JSON),
             )

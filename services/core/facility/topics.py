@@ -17,6 +17,9 @@ _MAX_BYTES: Final = 4000
 #: As a level of a topic: any level, for instance the id of a device.
 ANY: Final = "+"
 
+#: Brokers keep topics that begin with $ for themselves.
+_FETCHED: Final = "$device"
+
 #: Topics of devices in the native format begin with it.
 READINGS_ROOT: Final = "emissions"
 
@@ -24,6 +27,16 @@ READINGS_ROOT: Final = "emissions"
 def readings_topic(facility: str, device: str) -> str:
     """Return the topic of a device's messages in the native format."""
     return f"emissions/{facility}/{device}/readings"
+
+
+def fetched_topic(facility: str, device: str) -> str:
+    """Return where it is handed over what ingest fetches from a device; no broker carries it."""
+    return f"{_FETCHED}/{facility}/{device}"
+
+
+def is_fetched(topic: str) -> bool:
+    """Whether a topic is one of those."""
+    return topic.startswith(f"{_FETCHED}/")
 
 
 def uncarried(topic: str) -> str:

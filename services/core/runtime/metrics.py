@@ -124,6 +124,26 @@ ingest_sparkplug_rebirths = Counter(
     "Rebirths that edge nodes were asked for.",
     registry=ingest_registry,
 )
+ingest_fetched_messages = Counter(
+    "tonne_ingest_fetched_messages",
+    "Telegrams and polls that were fetched from devices; protocol: p1 or modbus.",
+    ["protocol"],
+    registry=ingest_registry,
+)
+ingest_fetch_failures = Counter(
+    "tonne_ingest_fetch_failures",
+    "What did not come from devices that ingest connects to; kind: away (no connection), silent (no"
+    " answer in time), broken (a telegram without its end) or exception (an answer of Modbus that"
+    " refuses).",
+    ["protocol", "kind"],
+    registry=ingest_registry,
+)
+ingest_fetched_devices = Gauge(
+    "tonne_ingest_fetched_devices",
+    "Devices that this process connects to; state: online if they answered last, else offline.",
+    ["state"],
+    registry=ingest_registry,
+)
 ingest_database_retries = Counter(
     "tonne_ingest_database_retries",
     "Batches held because the database was away.",

@@ -93,6 +93,12 @@ class Settings(BaseSettings):
         description="for how long ingest goes on with filters that a change of the registry has"
         " replaced, by MQTT: longer than what the broker waits for an acknowledgement",
     )
+    device_hosts: str | None = Field(
+        None,
+        description="hosts that ingest may connect to for devices with `p1` or `modbus`, comma"
+        " separated `HOST`, `HOST:PORT` or `NETWORK`, each with `@FACILITY` where it is of one,"
+        " such as `meter.example.org, 192.168.1.40:502, 10.2.0.0/24@linz`; none if not set",
+    )
     sparkplug_url: SecretStr | None = Field(
         None,
         description="broker and account of Sparkplug's host application, by MQTT; if not set that"

@@ -9,6 +9,8 @@
 - :mod:`.senml`: RFC 8428, with :mod:`.senml_pack` (its bytes).
 - :mod:`.sparkplug`: what :mod:`services.ingest.sparkplug` hands over, with
   :mod:`.sparkplug_payload` (its bytes).
+- :mod:`.p1`: telegrams of P1 ports; :mod:`.modbus`: registers, as
+  :mod:`services.ingest.connections` has read them.
 - :mod:`.compression`: around each of them.
 
 No input makes a decoder raise anything but :class:`.observation.UndecodableError`.
@@ -21,7 +23,15 @@ from functools import partial
 from typing import Final
 
 from services.core.facility.mapping_expression import MAX_STEPS
-from services.ingest.decode import compression, json_mapping, native, senml, sparkplug
+from services.ingest.decode import (
+    compression,
+    json_mapping,
+    modbus,
+    native,
+    p1,
+    senml,
+    sparkplug,
+)
 from services.ingest.decode.mapped_formats import (
     MAPPED,
     channels_with_defaults,
@@ -34,6 +44,8 @@ _PLAIN: Final[Mapping[str, DecoderFactory]] = {
     "native": native.decoder,
     "senml": senml.decoder,
     "sparkplug": sparkplug.decoder,
+    "p1": p1.decoder,
+    "modbus": modbus.decoder,
 }
 
 

@@ -154,7 +154,7 @@ class MessageSource(Protocol):
 
 
 class Host(Protocol):
-    """A second client of a broker; what it hears, it puts into the source's inbox."""
+    """Another door without acknowledgements; what it hears, it puts into the source's inbox."""
 
     def look(self, connection: psycopg.Connection[Any], directory: Directory) -> None:
         """Hear what the registry names, no more and no less; call every second or so."""
@@ -170,5 +170,14 @@ class Host(Protocol):
         ...
 
     def close(self) -> None:
-        """Hear nothing more; what was heard is in the inbox on return."""
+        """Hear nothing more; what was heard is in the inbox on return. May be called again."""
+        ...
+
+
+class Connector(Host, Protocol):
+    """One that connects to devices."""
+
+    @property
+    def refused(self) -> str:
+        """Which devices it does not connect to, with why and what to do; empty: none."""
         ...

@@ -28,3 +28,6 @@ CANDIDATES: Final = 0x746F6E63
 
 #: Of a session: whichever ingest process is the host application of Sparkplug.
 SPARKPLUG: Final = 0x746F6E78
+
+#: Of a session, with the hash of an address: whichever ingest process connects to a device there.
+DEVICE_ADDRESS: Final = 0x746F6E64

@@ -157,7 +157,9 @@ def topics(file: model.FacilityFile) -> list[str]:
 
 
 def _secrets(file: model.FacilityFile) -> list[str]:
-    return sorted({entry.secret_env for entry in file.notify if entry.secret_env is not None})
+    named = {entry.secret_env for entry in file.notify}
+    named |= {device.p1.key_env for device in file.devices if device.p1 is not None}
+    return sorted(name for name in named if name is not None)
 
 
 def _named_topics(connection: Connection, slug: str) -> set[str]:
