@@ -1,4 +1,4 @@
-"""``tonne readings``: list and discard stored readings of a channel."""
+"""``tonne readings``: list, correct and discard stored readings of a channel."""
 
 from __future__ import annotations
 
@@ -15,11 +15,19 @@ from services.cli.listing import AsJson, show, show_json, show_rest
 from services.cli.options import check_line
 from services.cli.process import database, operator
 from services.cli.say import amount, say
+from services.core.runtime.settings import load
+from services.core.runtime.stated_readings import StatedReading
 from services.core.store.readings import discards
 from services.core.store.readings.chart import QUALITIES
 from services.core.store.readings.discards import ChannelKey
+from services.core.store.readings.packing.archived import ArchivedDayError
+from services.core.timeline.instants import to_us
+from services.ingest import stated_bounds
+from services.ingest.amend import Author, amend
+from services.ingest.decode.observation import QUALITY
+from services.ingest.stated_bounds import UnusableSettingError
 
-app = typer.Typer(no_args_is_help=True, help="List and discard stored readings.")
+app = typer.Typer(no_args_is_help=True, help="List, correct and discard stored readings.")
 
 _FIRST: Final = datetime(1, 1, 2, tzinfo=UTC)
 _LAST: Final = datetime(9999, 12, 30, tzinfo=UTC)
@@ -159,6 +167,83 @@ def discard(
         while moved := discards.discard(connection, key, first, end, by=who, reason=reason):
             number += moved
     say(f"discarded: {number}; the aggregator restates the totals they fed")
+
+
+@app.command()
+def correct(
+    device: Device,
+    channel: Channel,
+    instant: Annotated[
+        str, typer.Option("--at", help="time of the reading, to the microsecond, as `list` has it")
+    ],
+    reason: Annotated[str, typer.Option(help="reason, shown with the restatement")],
+    value: Annotated[
+        float | None, typer.Option(help="what is right, in the unit that `list` shows")
+    ] = None,
+    unit: Annotated[str | None, typer.Option(help="of the value, if another")] = None,
+    quality: Annotated[
+        str | None, typer.Option(help=f"of the reading: {', '.join(QUALITY)}; default: good")
+    ] = None,
+    *,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="there is no value: the reading becomes a gap")
+    ] = False,
+    facility: Facility = None,
+    by: Annotated[str | None, typer.Option(help="who corrects it; default: the login")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask for confirmation")] = False,
+) -> None:
+    """Correct the reading at a time, or add one, and restate the totals that it feeds.
+
+    What stood there is kept. What devices send for that time later waits in quarantine.
+    """
+    check_line("--reason", reason)
+    who = by or operator()
+    check_line("--by", who, max_characters=100)
+    if (value is None) is not remove:
+        raise failure("state what is right with --value, or --remove")
+    if quality is not None and quality not in QUALITY:
+        raise failure(f"--quality takes {', '.join(QUALITY)}")
+    first, end = _time_range(None, None, instant)
+    with clear_errors(UnusableSettingError, ArchivedDayError), database() as connection:
+        key, name = _channel(connection, facility, device, channel)
+        stored_reading = next(
+            iter(discards.stored(connection, key.channel_id, first, end, limit=1)), None
+        )
+        if stored_reading is None and remove:
+            raise failure(f"{name} has no reading at {_time(first)}")
+        stated = StatedReading(
+            device=key.name.partition(".")[0],
+            channel=channel,
+            ts_us=to_us(first),
+            value=value,
+            unit=unit,
+            quality=quality or ("bad" if remove else "good"),
+            is_stored=stored_reading is not None,
+            was=None if stored_reading is None else key.in_unit(stored_reading),
+            was_quality=None if stored_reading is None else QUALITIES[stored_reading.quality],
+        )
+        shown = (
+            "no reading"
+            if stored_reading is None
+            else _shown(key.in_unit(stored_reading), key.unit)
+        )
+        say(f"{name} at {_time(first)}: {shown}, to be {_shown(value, unit or key.unit)}")
+        if not (yes or typer.confirm("correct it?")):
+            raise failure("nothing was corrected")
+        bounds = stated_bounds.bounds(load())
+        author = Author(by=who, reason=reason)
+        with connection.transaction():
+            outcome = amend(connection, key.facility, [stated], author, bounds, datetime.now(UTC))
+    if outcome.refusals:
+        raise failure(outcome.refusals[0].detail)
+    if outcome.unchanged:
+        say("it is stored just so already; nothing changed")
+    else:
+        say("corrected; the aggregator restates the totals that it feeds")
+
+
+def _shown(value: float | None, unit: str) -> str:
+    return "no value" if value is None else f"{value!r} {unit}"
 
 
 def _channel(

@@ -29,7 +29,9 @@ from services.ingest.database import (
     StoppedError,
 )
 from services.ingest.discovery.composition import composed
+from services.ingest.errands import Errands
 from services.ingest.pipeline import Pipeline
+from services.ingest.prepare import TimeBounds
 from services.ingest.sources.http.listener import DoorUnusableError, HttpDoor
 from services.ingest.sources.mqtt.source import MqttSource
 from services.ingest.sources.source import MessageSource, SourceError
@@ -85,16 +87,17 @@ def _compose(settings: Settings, shutdown: Shutdown) -> Pipeline:
         session = database.run(lambda c, _tried: open_session(c, settings.mqtt_client_id))
     source = _source(settings, url, tls, session)
     clock = SteadyTime()
+    bounds = stated_bounds.bounds(settings)
     return Pipeline(
         source=source,
-        door=_door(settings, source),
+        door=_door(settings, source, bounds),
         sparkplug=sparkplug.composed(settings, source.inbox),
         connections=connections.composed(settings, source.inbox, clock),
         clock=clock,
         session=session,
         database=database,
         shutdown=shutdown,
-        bounds=stated_bounds.bounds(settings),
+        bounds=bounds,
         batch_messages=settings.batch_messages,
         batch_rows=settings.batch_rows,
         flush_interval_s=settings.flush_interval_ms / 1000,
@@ -126,7 +129,7 @@ def _source(
     return JetstreamSource(url, durable=name, max_waiting=max_waiting, tls=tls)
 
 
-def _door(settings: Settings, source: MessageSource) -> HttpDoor | None:
+def _door(settings: Settings, source: MessageSource, bounds: TimeBounds) -> HttpDoor | None:
     path = settings.readings_door
     if settings.readings_socket is None and not path.parent.is_dir():
         _log.info(
@@ -134,7 +137,12 @@ def _door(settings: Settings, source: MessageSource) -> HttpDoor | None:
             " set"
         )
         return None
-    return HttpDoor(path, max_bytes=settings.readings_body_bytes, nudge=source.nudge)
+    return HttpDoor(
+        path,
+        max_bytes=settings.readings_body_bytes,
+        nudge=source.nudge,
+        errands=Errands(settings.database, bounds),
+    )
 
 
 def _check_consumer_name(settings: Settings, url: BrokerUrl) -> None:

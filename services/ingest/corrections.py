@@ -7,7 +7,8 @@
   delivers it again.
 - ``by-hand``: the first one, until somebody accepts the other (``tonne quarantine replay``).
 
-Under each of them a gap that stands for a refused value gives way to a value.
+Under each of them a gap that stands for a refused value gives way to a value, and what a person
+corrected (:mod:`.amend`) gives way to none: a person decides about the conflict.
 """
 
 from __future__ import annotations
@@ -61,6 +62,9 @@ def verdict(rule: Rule, sent: ReadingRow, stored: Conflict, *, for_refused: bool
     """
     if for_refused:
         return Verdict.DUPLICATE
+    if stored.by_person:
+        is_gap_again = sent.value is None and stored.stored_value is None
+        return Verdict.DUPLICATE if stored.replaced_before or is_gap_again else Verdict.CONFLICT
     is_refused = stored.stored_value is None and stored.stored_quality in (BAD, ABOVE_RANGE)
     if is_refused and sent.value is not None:
         return Verdict.REPLACES

@@ -77,6 +77,8 @@ def test_the_calls_of_the_contract_are_there_and_those_with_data_want_a_key() ->
         ("get", "/v1/emissions"),
         ("get", "/v1/readings"),
         ("post", "/v1/readings"),
+        ("put", "/v1/readings"),
+        ("get", "/v1/readings/corrections"),
         ("get", "/v1/audit"),
         ("get", "/v1/me"),
         ("put", "/v1/me/password"),

@@ -26,7 +26,7 @@ const REASONS = {
   open: t("open"), closed: t("closed"),
   "late readings": t("late readings"), "value held on": t("value held on"),
   "accepted correction": t("accepted correction"), "better reading": t("better reading"),
-  "newer reading": t("newer reading"), "discarded reading": t("discarded reading"),
+  "newer reading": t("newer reading"), "discarded reading": t("discarded reading"), "corrected reading": t("corrected reading"),
   "factor version": t("factor version"), "channel configuration": t("channel configuration"),
   "register epoch": t("register epoch"), "source configuration": t("source configuration"),
   "source added": t("source added"), "substitution resolved": t("substitution resolved"),

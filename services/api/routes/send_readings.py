@@ -7,13 +7,10 @@ readings, and its login at the database can write none.
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import re
 from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Request
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import Field
@@ -24,48 +21,35 @@ from services.api.context import Context, InContext
 from services.api.http.parameters import Query
 from services.api.http.problems import (
     BodyTooLarge,
-    Busy,
     IngestAway,
-    Internal,
-    InvalidRequest,
     NotConfirmed,
     NotFound,
-    Problem,
     UnsupportedMedia,
     documented,
 )
 from services.api.models.sent_readings import SentReadings
-from services.core.runtime import reading_door
+from services.api.routes.ask_ingest import (
+    REPLAYED,
+    IdempotencyKey,
+    answer_of,
+    ask,
+    earlier,
+    named,
+    problem,
+)
 from services.core.runtime.reading_door import (
     MEDIA_TYPES,
-    Answer,
-    DoorClosedError,
-    DoorLostError,
     Form,
     Precision,
     Question,
     Verdicts,
 )
 from services.core.store.operations import sent_readings
-from services.core.store.operations.sent_readings import OtherBodyError, SentBody, StoredAnswer
+from services.core.store.operations.sent_readings import StoredAnswer
 
 router = APIRouter(tags=["readings"])
 
-#: Header of an answer that was given before.
-REPLAYED: Final = "Idempotent-Replayed"
-
-_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}\Z")
-
-#: Of the time that an answer may take to begin: the rest is for saying so.
-_PATIENCE: Final = 0.9
-
 _GZIP: Final = frozenset({"gzip", "x-gzip"})
-
-_AWAY: Final = "Ingest does not run; nothing of this was stored. Send it again in a few seconds."
-_UNKNOWN: Final = (
-    "Whether all of this was stored is not known. Send the same once more: what is stored already"
-    " counts once."
-)
 
 _RECORDS: Final[dict[str, Any]] = {
     "type": "array",
@@ -164,14 +148,7 @@ async def post_readings(
     context: InContext,
     who: Sender,
     query: Annotated[SendQuery, FromQuery()],
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            description="a name of this body, of up to 255 letters, digits and signs: for"
-            f" {sent_readings.KEPT_HOURS} hours the same body with it is answered as before, and"
-            " another one is refused",
-        ),
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Store readings; the answer comes when they are durable.
 
@@ -195,59 +172,24 @@ async def post_readings(
         channel=query.channel,
         precision=query.precision,
     )
-    named = _named(who, idempotency_key, question, body)
-    if named is not None:
-        earlier = await _earlier(context, who, named)
-        if earlier is not None:
-            return _answer(earlier, {REPLAYED: "true"})
+    body_name = named(who, idempotency_key, question, body)
+    if body_name is not None:
+        known = await earlier(context, who, body_name)
+        if known is not None:
+            return answer_of(known, {REPLAYED: "true"})
     # the database is not needed any more, and ingest has limits of its own
     await leave_place()
     with context.gate.sending(who.asker):
-        answer = await _answered(context, question, body)
+        answer = await ask(context, question, body)
     if answer.verdicts is None:
-        raise _problem(answer)
+        raise problem(answer)
     stored = _stored(context, who, answer.verdicts)
-    if named is not None:
+    if body_name is not None:
         await context.database.write(
-            lambda connection: sent_readings.answered(connection, named, stored),
+            lambda connection: sent_readings.answered(connection, body_name, stored),
             address=who.address,
         )
-    return _answer(stored)
-
-
-def _named(
-    who: Principal, key: str | None, question: Question, body: list[bytes]
-) -> SentBody | None:
-    """Return a body by the key that came with it; None: none did.
-
-    :raises InvalidRequest: it is no key.
-    """
-    if key is None:
-        return None
-    if not _KEY.match(key):
-        raise InvalidRequest(
-            "Idempotency-Key: send 1 to 255 letters, digits and signs without blanks, such as a"
-            " UUID"
-        )
-    digest = hashlib.sha256(msgspec.json.encode(question))
-    for part in body:
-        digest.update(part)
-    credential = who.credential
-    by_key = credential is not None and credential.kind == "key"
-    sender = f"key {credential.id}" if credential is not None and by_key else who.name
-    return SentBody(sender=sender, key=key, digest=digest.digest())
-
-
-async def _earlier(context: Context, who: Principal, body: SentBody) -> StoredAnswer | None:
-    try:
-        return await context.database.write(
-            lambda connection: sent_readings.claim(connection, body), address=who.address
-        )
-    except OtherBodyError:
-        raise InvalidRequest(
-            f"Idempotency-Key {body.key} came with another body before; give each body a key of its"
-            " own. Nothing of this was stored."
-        ) from None
+    return answer_of(stored)
 
 
 def _form(request: Request) -> tuple[Form, bool]:
@@ -275,42 +217,9 @@ def _form(request: Request) -> tuple[Form, bool]:
     return form, encoding in _GZIP
 
 
-async def _answered(context: Context, question: Question, body: list[bytes]) -> Answer:
-    settings = context.settings
-    try:
-        async with asyncio.timeout(settings.api_request_timeout_s * _PATIENCE):
-            return await reading_door.ask(settings.readings_door, question, body)
-    except DoorClosedError:
-        raise IngestAway(_AWAY) from None
-    except (DoorLostError, TimeoutError):
-        raise NotConfirmed(_UNKNOWN) from None
-
-
-def _problem(answer: Answer) -> Problem:
-    detail = f"{answer.detail[:1].upper()}{answer.detail[1:]}."
-    if answer.outcome == "too-large":
-        return BodyTooLarge(detail)
-    if answer.outcome == "busy":
-        return Busy(f"{detail} Nothing of this was stored; send it again in a few seconds.")
-    if answer.outcome == "unable":
-        return IngestAway(f"{detail} Nothing of this was stored; send it again in a few seconds.")
-    if answer.outcome == "failed":
-        return Internal(f"{detail} Nothing of this was stored; report it with the body.")
-    return InvalidRequest(f"{detail} Nothing of this was stored.")
-
-
 def _stored(context: Context, who: Principal, verdicts: Verdicts) -> StoredAnswer:
     number = verdicts.new + verdicts.repeated + verdicts.replaced + verdicts.refused
     context.gate.brought(who.asker, number)
     return StoredAnswer(
         status=207 if verdicts.refused else 200, answer=msgspec.json.encode(verdicts)
-    )
-
-
-def _answer(stored: StoredAnswer, headers: dict[str, str] | None = None) -> Response:
-    return Response(
-        stored.answer,
-        status_code=stored.status,
-        media_type="application/json",
-        headers=headers,
     )

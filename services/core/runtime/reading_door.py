@@ -1,5 +1,7 @@
 """How the API hands readings that came by HTTP to ingest, and hears what became of them.
 
+People's corrections of readings go the same way (:mod:`.stated_readings`).
+
 Ingest listens at a Unix socket: who may open it is a matter of the file system, and nothing listens
 at a network. One connection carries one question and its answer. A question is the length of its
 head (four bytes, the highest first), the head as JSON, and the body as it came; an answer is its
@@ -18,6 +20,8 @@ from pathlib import Path
 from typing import Final, Literal, get_args
 
 import msgspec
+
+from services.core.runtime.stated_readings import Corrected, StatedReadings
 
 #: Of a Unix socket's address, less its end (unix(7)).
 LONGEST_PATH: Final = 107
@@ -42,7 +46,7 @@ MEDIA_TYPES: Final[dict[str, Form]] = {
 Precision = Literal["ns", "us", "ms", "s"]
 
 
-class Question(msgspec.Struct, frozen=True, kw_only=True):
+class Question(msgspec.Struct, frozen=True, kw_only=True, tag_field="ask", tag="readings"):
     """What stands before a body."""
 
     form: Form
@@ -56,6 +60,10 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     channel: str | None = None
     #: of the times of line protocol
     precision: Precision = "ns"
+
+
+#: What may stand before a body.
+Head = Question | StatedReadings
 
 
 #: ``taken``: see ``verdicts``; nothing was taken with the others. ``unusable``: the body is not of
@@ -104,6 +112,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
     detail: str = ""
     verdicts: Verdicts | None = None
+    corrected: Corrected | None = None
 
 
 class DoorClosedError(ConnectionError):
@@ -114,7 +123,7 @@ class DoorLostError(ConnectionError):
     """Ingest went away before it answered: whether anything was stored is not known."""
 
 
-async def ask(path: Path, question: Question, body: Sequence[bytes]) -> Answer:
+async def ask(path: Path, question: Head, body: Sequence[bytes]) -> Answer:
     """Hand over a body and wait for the answer, however long it takes.
 
     ``body``: its parts, together of ``question.body_bytes``.
@@ -142,13 +151,14 @@ async def ask(path: Path, question: Question, body: Sequence[bytes]) -> Answer:
         writer.close()
 
 
-async def read_question(reader: asyncio.StreamReader) -> Question:
+async def read_question(reader: asyncio.StreamReader) -> Head:
     """Read the head of a question; its body follows.
 
     :raises EOFError: the other side went away.
     :raises ValueError: it is no question.
     """
-    return msgspec.json.decode(await _framed(reader, _MAX_HEAD_BYTES), type=Question)
+    head: Head = msgspec.json.decode(await _framed(reader, _MAX_HEAD_BYTES), type=Head)
+    return head
 
 
 def answer_bytes(answer: Answer) -> bytes:

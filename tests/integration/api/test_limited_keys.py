@@ -68,6 +68,13 @@ BODIES: dict[str, Any] = {
     "POST /v1/devices/candidates/{candidate}/adopt": {
         "facility": "openworks", "device": "found", "source": None,
     },
+    "PUT /v1/readings": {
+        "facility": "secretworks", "reason": "a test",
+        "readings": [{
+            "device": "secretmeter", "channel": "secretenergy", "time": "2026-11-23T17:00:00Z",
+            "value": 1,
+        }],
+    },
     "POST /v1/quarantine/replay": {"facility": ["secretworks"]},
     "POST /v1/factors/{factor}/values": {
         "values": [{"hour": "2026-11-23T17:00:00Z", "co2_kg": 0.2}],

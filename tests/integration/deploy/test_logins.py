@@ -132,6 +132,10 @@ def test_no_login_reaches_further_than_its_rights(
             "SELECT correct_reading(1, now(), 0, 0::int2, 0::int2, now(), '', '', 1)": {
                 "tonne_ingest"
             },
+            "SELECT amend_reading(1, now(), 0, 0::int2, false, 0, 0::int2, '', '')": {
+                "tonne_ingest",
+                "tonne_admin",
+            },
             "SELECT digest FROM api_key": {"tonne_api", "tonne_admin"},
             "INSERT INTO api_key (name, digest, scopes) VALUES ('a', '', '{}')": {"tonne_admin"},
             "UPDATE api_key SET revoked_at = NULL": {"tonne_admin"},

@@ -12,6 +12,7 @@ from services.core.runtime.reading_door import (
     LONGEST_PATH,
     Answer,
     DoorClosedError,
+    Head,
     Question,
     ask,
 )
@@ -23,6 +24,10 @@ from tests.services import server_directory
 BODY = b'[{"facility": "linz", "device": "m", "ts": 1795456800, "values": {"p": 1}}]'
 
 
+def unasked(question: Head, _body: bytes) -> Answer:
+    raise AssertionError(question)
+
+
 @pytest.fixture
 def path() -> Iterator[Path]:
     # a socket's address is short
@@ -32,7 +37,7 @@ def path() -> Iterator[Path]:
 
 @pytest.fixture
 def door(path: Path) -> Iterator[HttpDoor]:
-    made = HttpDoor(path, max_bytes=1000, nudge=lambda: None)
+    made = HttpDoor(path, max_bytes=1000, nudge=lambda: None, errands=unasked)
     made.start()
     until(path.exists, "it listens")
     yield made
@@ -80,7 +85,7 @@ async def test_what_cannot_be_stored_now_is_not_taken(
 async def test_a_large_body_that_is_not_taken_is_answered_all_the_same(path: Path) -> None:
     # more than a socket holds, so that most of it is under way when the answer is there
     body = b" " * (4 << 20)
-    door = HttpDoor(path, max_bytes=1000, nudge=lambda: None)
+    door = HttpDoor(path, max_bytes=1000, nudge=lambda: None, errands=unasked)
     door.start()
     until(path.exists, "it listens")
     try:
@@ -97,9 +102,11 @@ async def test_nobody_listens(path: Path) -> None:
 
 def test_a_place_that_can_hold_no_socket_is_named(path: Path) -> None:
     with pytest.raises(DoorUnusableError, match=f"longer than the {LONGEST_PATH} bytes"):
-        HttpDoor(path.parent / ("x" * 120), max_bytes=1, nudge=lambda: None)
+        HttpDoor(path.parent / ("x" * 120), max_bytes=1, nudge=lambda: None, errands=unasked)
     with pytest.raises(DoorUnusableError, match="there is no folder"):
-        HttpDoor(path.parent / "none" / "door.sock", max_bytes=1, nudge=lambda: None)
+        HttpDoor(
+            path.parent / "none" / "door.sock", max_bytes=1, nudge=lambda: None, errands=unasked
+        )
 
 
 async def test_a_second_process_waits_for_the_first(door: HttpDoor, path: Path) -> None:

@@ -54,10 +54,14 @@ def record(
         connection.execute(_INSERT, values)
 
 
-def come_from(connection: Connection, address: str | None) -> None:
+def come_from(connection: Connection | psycopg.Connection[Any], address: str | None) -> None:
     """Say where the request comes from that the transaction serves; None: the connection tells."""
-    if address is not None:
+    if address is None:
+        return
+    if isinstance(connection, Connection):
         connection.exec_driver_sql(_ADDRESS, (address,))
+    else:
+        connection.execute(_ADDRESS, (address,))
 
 
 def state_of_text(text: str | None) -> dict[str, Any]:

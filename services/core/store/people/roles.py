@@ -17,7 +17,8 @@ MEANINGS: Final[dict[Right, str]] = {
     "read": "see totals, readings, alerts, reports and explanations",
     "send": "send readings",
     "operate": "acknowledge alerts, state maintenance, replay what was refused",
-    "configure": "apply and retire facility files, set thresholds, bring values of factors",
+    "configure": "apply and retire facility files, correct readings, set thresholds, bring values"
+    " of factors",
     "administer": "read the audit log",
 }
 

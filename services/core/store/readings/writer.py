@@ -62,13 +62,15 @@ WHERE s.place > 1
    OR NOT EXISTS (SELECT FROM inserted i WHERE i.channel_id = s.channel_id AND i.ts = s.ts)
 """  # noqa: S608 - constants
 
-#: Staged rows whose key is stored with something else, and whether that replaced just this before;
-#: the bounds keep other chunks out of it.
+#: Staged rows whose key is stored with something else, whether that replaced just this before, and
+#: whether a person corrected it; the bounds keep other chunks out of it.
 _CONFLICTS: Final = """
 SELECT s.position, r.value, r.quality, r.received_at, EXISTS (
     SELECT FROM reading_correction c
     WHERE c.channel_id = s.channel_id AND c.ts = s.ts
-      AND (c.old_value, c.old_quality) IS NOT DISTINCT FROM (s.value, s.quality))
+      AND (c.old_value, c.old_quality) IS NOT DISTINCT FROM (s.value, s.quality)), EXISTS (
+    SELECT FROM reading_correction c
+    WHERE c.channel_id = s.channel_id AND c.ts = s.ts AND c.by_person)
 FROM staged_reading s JOIN reading r ON r.channel_id = s.channel_id AND r.ts = s.ts
 WHERE r.ts BETWEEN (SELECT min(ts) FROM staged_reading) AND (SELECT max(ts) FROM staged_reading)
   AND (r.value, r.quality) IS DISTINCT FROM (s.value, s.quality)
@@ -136,6 +138,8 @@ class Conflict:
     stored_received_us: int
     #: what is stored replaced this very value and quality before
     replaced_before: bool
+    #: a person corrected what is stored
+    by_person: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -298,7 +302,9 @@ def _moved_on(
     return {
         conflict.position: arrival_order.store(cursor, rows[conflict.position])
         for conflict in conflicts
+        # what a person replaced does not come back beside it
         if rows[conflict.position].time_source
+        and not (conflict.by_person and conflict.replaced_before)
     }
 
 
@@ -318,8 +324,9 @@ def conflicts(
             stored_quality=quality,
             stored_received_us=to_us(received_at),
             replaced_before=replaced_before,
+            by_person=by_person,
         )
-        for position, value, quality, received_at, replaced_before in connection.execute(
+        for position, value, quality, received_at, replaced_before, by_person in connection.execute(
             _CONFLICTS, {"among": None if among is None else list(among)}
         )
     ]

@@ -38,6 +38,19 @@ _SIGNED = {
 
 _FACILITIES = "SELECT slug, retired_at, document -> 'ignored_ids' AS ignored_ids FROM facility"
 
+#: Those in force; ``facility`` null: of all facilities.
+_CHANNELS = """
+SELECT c.id, c.device_id, c.slug, c.quantity, c.unit, c.kind, c.spec,
+       EXISTS (SELECT FROM source_input i JOIN source s ON s.id = i.source_id
+               WHERE i.channel_id = c.id AND i.role = 'input' AND s.active AND s.scope = 2
+                 AND s.method = 'activity') AS is_bought,
+       d.slug AS device, d.facility_id, f.slug AS facility
+FROM channel c JOIN device d ON d.id = c.device_id
+JOIN facility f ON f.id = d.facility_id
+WHERE c.active AND d.active AND f.retired_at IS NULL
+  AND (%(facility)s::text IS NULL OR f.slug = %(facility)s)
+"""
+
 _REVISION = "SELECT revision FROM registry_revision"
 
 
@@ -163,6 +176,18 @@ async def revision_async(connection: psycopg.AsyncConnection[Any]) -> int:
     return int(row[0]) if row else 0
 
 
+def channels_of(
+    connection: psycopg.Connection[Any], facility: str
+) -> dict[tuple[str, str], Channel]:
+    """Read the active channels of a facility in force, by the slugs of device and channel."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(_CHANNELS, {"facility": facility})
+        rows = cursor.fetchall()
+    for row in rows:
+        del row["device_id"]
+    return {(row["device"], row["slug"]): Channel(**row) for row in rows}
+
+
 def devices(connection: psycopg.Connection[Any]) -> Devices:
     """Read all active devices with their active channels, and all series, in one snapshot."""
     with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
@@ -173,16 +198,7 @@ def devices(connection: psycopg.Connection[Any]) -> Devices:
         cursor.execute(_FACILITIES)
         facilities = cursor.fetchall()
         retired_at = {str(r["slug"]): r["retired_at"] for r in facilities}
-        cursor.execute(
-            "SELECT c.id, c.device_id, c.slug, c.quantity, c.unit, c.kind, c.spec,"
-            " EXISTS (SELECT FROM source_input i JOIN source s ON s.id = i.source_id"
-            "  WHERE i.channel_id = c.id AND i.role = 'input' AND s.active AND s.scope = 2"
-            "  AND s.method = 'activity') AS is_bought,"
-            " d.slug AS device, d.facility_id, f.slug AS facility"
-            " FROM channel c JOIN device d ON d.id = c.device_id"
-            " JOIN facility f ON f.id = d.facility_id"
-            " WHERE c.active AND d.active AND f.retired_at IS NULL"
-        )
+        cursor.execute(_CHANNELS, {"facility": None})
         channels: dict[int, dict[str, Channel]] = {}
         for r in cursor:
             owner = channels.setdefault(r.pop("device_id"), {})

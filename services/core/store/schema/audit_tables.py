@@ -27,8 +27,8 @@ audit_entry = Table(
 )
 
 #: Whoever may add an entry cannot choose its time, login or the machine that it comes from. Only
-#: the API's login, which speaks for others, says the address of another machine; the owner does
-#: where one login serves all processes.
+#: the API's login, which speaks for others, says the address of another machine, and ingest's, to
+#: which the API hands corrections; the owner does where one login serves all processes.
 _SEAL: Final = """
 CREATE OR REPLACE FUNCTION seal_audit_entry() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -40,8 +40,10 @@ BEGIN
     NEW.login := session_user;
     NEW.made_by := coalesce(NEW.made_by, 'login ' || session_user);
     NEW.address := coalesce(host(inet_client_addr()), 'this machine');
-    IF pg_has_role(session_user, 'tonne_api', 'MEMBER') OR pg_has_role(session_user,
-        (SELECT relowner FROM pg_class WHERE oid = TG_RELID), 'MEMBER')
+    IF pg_has_role(session_user, 'tonne_api', 'MEMBER')
+        OR pg_has_role(session_user, 'tonne_ingest', 'MEMBER')
+        OR pg_has_role(session_user,
+            (SELECT relowner FROM pg_class WHERE oid = TG_RELID), 'MEMBER')
     THEN
         NEW.address := coalesce(nullif(current_setting('tonne.address', true), ''), NEW.address);
     END IF;

@@ -12,6 +12,7 @@ from services.core.accounting.registers import LOOK_AROUND
 from services.core.store.schema import (
     activity_tables,
     alert_tables,
+    amendments,
     archive,
     audit_tables,
     candidate_tables,
@@ -526,7 +527,7 @@ def create_roles(connection: Connection) -> None:
     connection.execute(text("REVOKE ALL ON FUNCTION supersede_reading FROM PUBLIC"))
     connection.execute(text("GRANT EXECUTE ON FUNCTION supersede_reading TO tonne_ingest"))
     functions = packing.FUNCTIONS | archive.FUNCTIONS | sum_triggers.FUNCTIONS
-    functions |= audit_tables.FUNCTIONS
+    functions |= audit_tables.FUNCTIONS | amendments.FUNCTIONS
     for name, (create, callers) in functions.items():
         connection.execute(text(create.replace("{kept}", str(2 * _REACH))))
         connection.execute(text(f"REVOKE ALL ON FUNCTION {name} FROM PUBLIC"))

@@ -16,6 +16,7 @@ ACCEPTED_CORRECTION: Final = "accepted correction"
 BETTER_READING: Final = "better reading"
 NEWER_READING: Final = "newer reading"
 DISCARDED_READING: Final = "discarded reading"
+CORRECTED_READING: Final = "corrected reading"
 FACTOR_VERSION: Final = "factor version"
 CHANNEL_CONFIGURATION: Final = "channel configuration"
 REGISTER_EPOCH: Final = "register epoch"
@@ -31,6 +32,7 @@ KINDS: Final = (
     BETTER_READING,
     NEWER_READING,
     DISCARDED_READING,
+    CORRECTED_READING,
     FACTOR_VERSION,
     CHANNEL_CONFIGURATION,
     REGISTER_EPOCH,
@@ -52,6 +54,11 @@ def reason(kind: str, cause: str = "") -> str:
 def discarded(by: str, cause: str) -> str:
     """Return the sentence of readings that somebody took away."""
     return f"{DISCARDED_READING} by {by}: {cause}"
+
+
+def corrected(by: str, cause: str) -> str:
+    """Return the sentence of readings that somebody corrected."""
+    return f"{CORRECTED_READING} by {by}: {cause}"
 
 
 def kind_and_cause(stored: str) -> tuple[str, str | None]:

@@ -25,6 +25,7 @@ from services.core.runtime import metrics
 from services.core.runtime.reading_door import (
     LONGEST_PATH,
     Answer,
+    Head,
     Question,
     Verdicts,
     answer_bytes,
@@ -57,6 +58,10 @@ _BUSY: Final = "ingest has too much in hand"
 _SILENT: Final = "ingest cannot write to its database at present"
 
 
+#: Answers what is asked with a body that holds no readings of devices.
+Errands = Callable[[Head, bytes], Answer]
+
+
 class DoorUnusableError(ValueError):
     """No socket can be made where the settings say."""
 
@@ -64,8 +69,12 @@ class DoorUnusableError(ValueError):
 class HttpDoor:
     """Takes bodies from the API, and answers when all that they hold is durable."""
 
-    def __init__(self, path: Path, *, max_bytes: int, nudge: Callable[[], None]) -> None:
+    def __init__(
+        self, path: Path, *, max_bytes: int, nudge: Callable[[], None], errands: Errands
+    ) -> None:
         """``max_bytes``: of a body, unpacked; ``nudge``: wakes the pipeline.
+
+        ``errands``: does what is asked beside readings, on a thread of its own.
 
         :raises DoorUnusableError: the path is too long for a socket, or its folder is none.
         """
@@ -82,6 +91,7 @@ class HttpDoor:
         self._path = path
         self._max_bytes = max_bytes
         self._nudge = nudge
+        self._errands = errands
         self._lock = threading.Lock()
         self._waiting: deque[Request] = deque()
         self._waiting_bytes = 0
@@ -91,6 +101,8 @@ class HttpDoor:
         self._closing = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = asyncio.Event()
+        #: one at a time
+        self._errand = asyncio.Lock()
         # in a copy of this context, so that its log lines name the process too
         self._thread = threading.Thread(
             target=contextvars.copy_context().run, args=(self._run,), name="http", daemon=True
@@ -210,10 +222,13 @@ class HttpDoor:
                     data = await reader.readexactly(question.body_bytes)
                 finally:
                     self._reading_bytes -= question.body_bytes
-                answer = await self._taken(question, data, reader)
+                if isinstance(question, Question):
+                    answer = await self._taken(question, data, reader)
+                else:
+                    answer = await self._run_errand(question, data)
         except (OSError, EOFError, ValueError):
             return
-        metrics.ingest_http_requests.labels(question.form, answer.outcome).inc()
+        metrics.ingest_http_requests.labels(_form(question), answer.outcome).inc()
         _count(question, answer)
         with contextlib.suppress(OSError):
             writer.write(answer_bytes(answer))
@@ -221,7 +236,16 @@ class HttpDoor:
             # closed with bytes of the client unread, it could lose the answer
             await _discard(reader, unread)
 
-    def _refusal(self, question: Question) -> Answer | None:
+    async def _run_errand(self, question: Head, data: bytes) -> Answer:
+        """Do what is asked beside readings; the pipeline goes on meanwhile."""
+        try:
+            async with self._errand:
+                return await asyncio.to_thread(self._errands, question, data)
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            _log.exception("what was asked beside readings has failed", form=_form(question))
+            return Answer(outcome="failed", detail=f"it failed ({type(error).__name__})")
+
+    def _refusal(self, question: Head) -> Answer | None:
         """Return why a body is not even read."""
         if question.body_bytes > self._max_bytes:
             detail = (
@@ -304,9 +328,13 @@ def _settle(future: asyncio.Future[Verdicts], verdicts: Verdicts) -> None:
         future.set_result(verdicts)
 
 
-def _count(question: Question, answer: Answer) -> None:
+def _form(question: Head) -> str:
+    return question.form if isinstance(question, Question) else "corrections"
+
+
+def _count(question: Head, answer: Answer) -> None:
     verdicts = answer.verdicts
-    if verdicts is not None:
+    if verdicts is not None and isinstance(question, Question):
         for result, number in (
             ("new", verdicts.new),
             ("repeated", verdicts.repeated),
