@@ -207,28 +207,33 @@ def _applied(
             refused = _RefusedError("archived", f"{error}; then correct it")
         for amendment in rows:
             try:
+                # first: nothing brings back what was dropped
+                _check_horizon(amendment, horizon)
                 if refused is not None:
                     raise refused
-                yield amendment, _apply(connection, amendment, horizon, by=by, reason=reason)
+                yield amendment, _apply(connection, amendment, by=by, reason=reason)
             except _RefusedError as error:
                 yield amendment, error
 
 
-def _apply(
-    connection: psycopg.Connection[Any],
-    amendment: Amendment,
-    horizon: datetime | None,
-    *,
-    by: str,
-    reason: str,
-) -> _Change | None:
-    channel, ts = amendment.channel, from_us(amendment.ts_us)
+def _check_horizon(amendment: Amendment, horizon: datetime | None) -> None:
+    ts = from_us(amendment.ts_us)
     if horizon is not None and ts < horizon:
         raise _RefusedError(
             "too_late",
             f"the raw readings of {ts.isoformat()} are not kept any more; the totals of that time"
             " stay as they are",
         )
+
+
+def _apply(
+    connection: psycopg.Connection[Any],
+    amendment: Amendment,
+    *,
+    by: str,
+    reason: str,
+) -> _Change | None:
+    channel, ts = amendment.channel, from_us(amendment.ts_us)
     if channel.kind == "event":
         activity = _scalar(connection, _ACTIVITY, {"channel": channel.id, "ts": ts})
         if activity is not None:
