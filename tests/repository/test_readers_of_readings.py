@@ -18,6 +18,7 @@ _ROWS_ALONE = {
     "core/store/readings/arrival_order.py": "the writer that calls it has opened the days",
     "core/store/readings/packing/candidates.py": "what is still to be packed",
     "core/store/readings/packing/days.py": "packs and opens",
+    "core/store/schema/amendments.py": "who calls the function has opened the days",
     "core/store/schema/ddl.py": "what functions change is opened first by who calls them",
     "core/store/schema/packing.py": "packs and opens",
 }
