@@ -5,27 +5,38 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+from datetime import datetime, timedelta
 from typing import Final
 
 from services.core.accounting.units import UnitError
 from services.core.facility.discovery import pieces
 from services.core.facility.discovery.learning import Learned
-from services.core.facility.discovery.observing import Observed, observe, observe_native
+from services.core.facility.discovery.observing import (
+    Observed,
+    fitted,
+    needs_family,
+    observe,
+    observe_native,
+)
 from services.core.facility.discovery.pieces import ChosenChannel
 from services.core.facility.discovery.proposals import channels, device_id, worth
 from services.core.facility.editing.document import EditError
 from services.core.facility.editing.edits import edited
 from services.core.facility.file import parse as parse_file
 from services.core.runtime.reading_door import Question, read_question
+from services.core.store.candidates.notes import CandidateNote
+from services.core.timeline.instants import from_us
 from services.ingest import route
 from services.ingest.bodies.records import TooLargeBodyError, UnusableBodyError
 from services.ingest.bodies.unpacking import unpacked
 from services.ingest.discovery.births import observe_birth
+from services.ingest.discovery.notebook import Notebook
+from services.ingest.discovery.recogniser import Recogniser
 from services.ingest.sources.jetstream import subjects
 from services.ingest.sparkplug import topics as sparkplug_topics
 from tests.fuzz.answers import RECEIVED_US, tells
 
-_ARRIVED_S: Final = RECEIVED_US / 1e6
+_ARRIVED_AT: Final = from_us(RECEIVED_US)
 
 _MOST_BYTES: Final = 1 << 16
 
@@ -74,38 +85,41 @@ def gzip_bodies(data: bytes) -> set[str]:
 
 
 def unknown_devices(data: bytes) -> set[str]:
-    """Messages of devices that nobody registered: lines of a topic and its payload, hex."""
-    learned = Learned()
-    family, label = "", ""
+    """Messages of devices that nobody registered: lines of a topic, a space, and a payload."""
+    notebook, recogniser = Notebook(limit=3), Recogniser()
     for number, line in enumerate(data.split(b"\n")[:20]):
         text, _, payload = line.partition(b" ")
         topic = text.decode(errors="replace")
-        observed = _observed(topic, payload)
-        if observed is None:
-            continue
-        assert observed.place.key
-        family, label = observed.place.family, observed.place.label
-        arrived_s = _ARRIVED_S + number
-        learned.take(topic, observed.numbers, arrived_s, time=observed.time, units=observed.units)
-        for sensor in observed.sensors:
-            learned.announce(sensor)
-    if not learned.series:
-        return set()
-    assert Learned.from_json(json.loads(json.dumps(learned.as_json()))) == learned
-    assert worth(family, learned) in range(3)
-    _adopted(family, label, learned)
-    return {"discovery"}
+        received_at = _ARRIVED_AT + timedelta(seconds=number)
+        for observed in _observed(recogniser, topic, payload, received_at):
+            assert observed.place.key
+            notebook.take(observed, topic, received_at)
+    for page in notebook.open_pages:
+        note = page.note
+        assert Learned.from_json(json.loads(json.dumps(note.learned.as_json()))) == note.learned
+        assert worth(note.family, note.learned) in range(3)
+        _adopted(note)
+    return {"discovery"} if notebook.open_pages else set()
 
 
-def _observed(topic: str, payload: bytes) -> Observed | None:
-    observe_native("f", "d", payload, _ARRIVED_S)
+def _observed(
+    recogniser: Recogniser, topic: str, payload: bytes, received_at: datetime
+) -> list[Observed]:
+    observe_native("f", "d", payload, received_at.timestamp())
     address = sparkplug_topics.parse(topic)
     if address is not None:
-        return observe_birth(address, payload)
-    return observe(topic, payload, _ARRIVED_S)
+        birth = observe_birth(address, payload)
+        return [] if birth is None else [birth]
+    observed = observe(topic, payload, received_at.timestamp())
+    if needs_family(observed, topic):
+        is_learned = observed is not None
+        fits = recogniser.fits(topic, payload, received_at, is_learned=is_learned)
+        if fits:
+            return [fitted(observed, fit) for fit in fits]
+    return [] if observed is None else [observed]
 
 
-def _adopted(family: str, label: str, learned: Learned) -> None:
+def _adopted(note: CandidateNote) -> None:
     """What is proposed can be adopted as it is: the facility file is one."""
     chosen = [
         ChosenChannel(
@@ -115,15 +129,16 @@ def _adopted(family: str, label: str, learned: Learned) -> None:
             unit=one.unit,
             kind=one.kind,
             interval_s=one.interval_s,
+            example=one.example,
         )
-        for one in channels(family, learned)
+        for one in channels(note.family, note.learned)
         if one.included and one.unit is not None
     ]
     if not chosen:
         return
     text = "facility: {id: f, name: F, timezone: UTC}\n"
-    name = device_id(label, "x")
-    piece = pieces.device(family, name, chosen, learned.times, timezone="Europe/Vienna")
+    name = device_id(note.label, note.key)
+    piece = pieces.device(note.family, name, chosen, note.learned, timezone="Europe/Vienna")
     try:
         after = edited(text, pieces.edits({}, piece, None), max_bytes=1 << 20).text
     except (UnitError, EditError) as error:

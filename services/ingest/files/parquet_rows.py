@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from services.ingest.decode.instant import parse_number, parse_text
+from services.core.timeline.instants import from_us, rfc3339
+from services.ingest.decode.instant import NEWEST_US, OLDEST_US, parse_number, parse_text
 from services.ingest.files import rows
 from services.ingest.files.rows import (
     NO_TIME,
@@ -78,15 +79,16 @@ def _readings(
     times = table[header.time]
     values = table[value_column]
     missing = values.is_null().to_numpy()
+    ts_us = _times(times)
     return FileRows(
         line=numbers,
         place=_places(table, header, stated, names, channel),
         quality=_words(table, header.quality, None, names.qualities),
         unit=_words(table, header.unit, stated.unit, names.units),
-        ts_us=_times(times),
+        ts_us=ts_us,
         value=_values(values),
         missing=missing,
-        raw=lambda i: (_shown_time(times[i].as_py()), values[i].as_py()),
+        raw=lambda i: (_shown_time(times[i], int(ts_us[i])), values[i].as_py()),
     )
 
 
@@ -161,5 +163,9 @@ def _values(column: pa.ChunkedArray) -> rows.Floats:
     return np.asarray(pc.fill_null(column.cast(pa.float64()), np.nan).to_numpy())
 
 
-def _shown_time(raw: Any) -> Any:
-    return raw.isoformat() if hasattr(raw, "isoformat") else raw
+def _shown_time(raw: pa.Scalar, ts_us: int) -> Any:
+    """Return a time as a message would say it."""
+    if not pa.types.is_timestamp(raw.type) or not raw.is_valid:
+        return raw.as_py()
+    # a file may name a zone that nobody knows, or a year that no calendar has
+    return rfc3339(from_us(ts_us)) if OLDEST_US <= ts_us <= NEWEST_US else f"{ts_us} us"
