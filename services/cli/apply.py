@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from sqlalchemy import Connection
@@ -25,11 +25,6 @@ from services.core.store.operations.apply_facility import apply_facility
 from services.core.store.operations.notices import FILTER_REFUSED, notices
 from services.core.store.registry.organisations import UnknownFacilityError, apply_organisation
 from services.core.store.registry.shared_factors import shared_factors
-
-_LOOK_EVERY_S: Final = 0.1
-
-#: An ingest looks at the registry every second, and says so within another.
-_LONGEST_WAIT_S: Final = 10.0
 
 
 def apply_files(
@@ -80,7 +75,7 @@ def apply_files(
                     continue
                 applied = apply_facility(connection, file, text=text, by=process.operator())
                 _say_changes(path, applied.changes, dry_run=dry_run)
-                if applied.changes and _has_topics(file):
+                if applied.changes and heard_topics.names_topics(file):
                     revision = heard_topics.revision(connection)
                 for restated in applied.restated:
                     say(f"  {'would be restated' if dry_run else 'will be restated'}: {restated}")
@@ -94,29 +89,16 @@ def apply_files(
         _await_ingest(revision)
 
 
-def _has_topics(file: FacilityFile) -> bool:
-    """Whether a device of the file has a topic of its own, which ingest may not hear yet."""
-    return any(
-        device.topic is not None or any(channel.topic is not None for channel in device.measured)
-        for device in file.devices
-    )
-
-
 def _await_ingest(revision: int) -> None:
     """Wait until every ingest that runs hears the topics of a revision of the registry."""
-    give_up_at = time.monotonic() + _LONGEST_WAIT_S
+    give_up_at = time.monotonic() + heard_topics.LONGEST_WAIT_S
     with clear_errors(), process.session() as connection:
         while heard_topics.processes_behind(connection, revision):
             connection.rollback()
             if time.monotonic() >= give_up_at:
-                say(
-                    "  warning: ingest does not hear the new topics yet: what devices publish there"
-                    " before it does is lost; `tonne apply` with the same file shows what the"
-                    " broker refuses",
-                    err=True,
-                )
+                say(f"  warning: {heard_topics.NOT_HEARD}", err=True)
                 return
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(heard_topics.LOOK_EVERY_S)
 
 
 def _is_organisation(

@@ -110,6 +110,12 @@ class Applied(Answer):
         description="of the file that is in force now, or would be: its `ETag`",
         examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
     )
+    topics_heard: bool | None = Field(
+        examples=[True],
+        description="whether every ingest that runs hears the topics of the file by now; `null`:"
+        " nobody waited, because nothing changed, no device has a topic of its own, or it was not"
+        " asked for",
+    )
     dry_run: bool = Field(description="true: nothing was changed; this is what would change")
 
 

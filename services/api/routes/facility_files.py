@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from fastapi import APIRouter, Header, Request
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import Field
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 from starlette.concurrency import run_in_threadpool
 
 from services.api.auth import Engineer, Principal, no_facility
@@ -45,7 +47,8 @@ from services.core.facility.editing.edits import MAX_EDITS, edited
 from services.core.facility.editing.patch import Edit
 from services.core.facility.file import check, parse, refuse_other
 from services.core.store.audit.record import difference
-from services.core.store.operations.apply_facility import apply_facility
+from services.core.store.operations import heard_topics
+from services.core.store.operations.apply_facility import AppliedFacility, apply_facility
 from services.core.store.registry import applied_file, file_versions
 from services.core.store.registry.shared_factors import shared_factors
 
@@ -74,6 +77,12 @@ class ApplyQuery(Query):
     """Parameters of ``PUT /v1/facilities/{facility}``."""
 
     dry_run: bool = Field(False, description="return what would change, without changing anything")
+    wait: bool = Field(
+        True,
+        description="answer when a running ingest hears the topics of the file, within"
+        f" {heard_topics.LONGEST_WAIT_S:g} seconds: what a broker took at a new topic before that"
+        " is lost",
+    )
 
 
 @router.get(
@@ -133,8 +142,9 @@ async def put_facility(
     file = await run_in_threadpool(lambda: parse(text, shared, max_bytes=max_bytes))
     refuse_other(file, facility)
     limited = who.facilities is not None
-    applied = await context.database.write(
-        lambda connection: apply_facility(
+
+    def apply(connection: Connection) -> tuple[AppliedFacility, int]:
+        done = apply_facility(
             connection,
             file,
             text=text,
@@ -142,11 +152,18 @@ async def put_facility(
             limited=limited,
             replaces=replaces,
             only_new=only_new,
-        ),
-        address=who.address,
-        dry_run=query.dry_run,
+        )
+        return done, heard_topics.revision(connection)
+
+    applied, revision = await context.database.write(
+        apply, address=who.address, dry_run=query.dry_run
     )
     of_file = await run_in_threadpool(lambda: list(warnings(file, shared)))
+    heard = None
+    if query.wait and not query.dry_run and applied.changes and heard_topics.names_topics(file):
+        heard = await _heard(context, revision)
+        if not heard:
+            of_file.append(heard_topics.NOT_HEARD)
     return json_answer(
         {
             "changes": applied.changes,
@@ -158,9 +175,23 @@ async def put_facility(
                 for queued in applied.restated
             ],
             "sha256": applied.sha256,
+            "topics_heard": heard,
             "dry_run": query.dry_run,
         }
     )
+
+
+async def _heard(context: Context, revision: int) -> bool:
+    """Wait until every ingest that runs hears the topics of a revision; return whether they do."""
+    longest_s = min(heard_topics.LONGEST_WAIT_S, context.settings.api_request_timeout_s / 2)
+    give_up_at = time.monotonic() + longest_s
+    while True:
+        async with context.database.read() as connection:
+            if not await heard_topics.processes_behind_async(connection, revision):
+                return True
+        if time.monotonic() >= give_up_at:
+            return False
+        await asyncio.sleep(heard_topics.LOOK_EVERY_S)
 
 
 @router.post(

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from services.api.app import create_app
 from services.api.models.sent_readings import SentReadings
 from services.core.runtime.settings import Settings
-from services.core.store.operations import keys
+from services.core.store.operations import heard_topics, keys
 from tests.examples import ROOT, examples_of
 from tests.integration.api.server import serving
 from tests.integration.ingest.plant import FILE, Plant
@@ -182,6 +182,42 @@ async def test_better_readings_take_the_place_of_what_is_stored(
     assert counts(await sent(client, [row])) == (0, 0, 1, 0)
     assert counts(await sent(client, [estimate])) == (0, 1, 0, 0)
     assert [(value, quality) for _, _, value, quality in plant.readings()] == [(0.5, 0)]
+
+
+async def test_a_file_is_answered_when_ingest_hears_its_topics(
+    client: httpx.AsyncClient, plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engineer = {"Authorization": f"Bearer {key(plant, 'write')}"}
+
+    async def apply(topic: str, **params: Any) -> dict[str, Any]:
+        text = FILE.replace("id: meter-grid\n", f"id: meter-grid\n    topic: {topic}\n", 1)
+        answer = await client.put(
+            "/v1/facilities/linz",
+            content=text,
+            headers={**engineer, "Content-Type": "application/yaml"},
+            params=params,
+        )
+        assert answer.status_code == 200, answer.text
+        applied: dict[str, Any] = answer.json()
+        return applied
+
+    assert (await apply("hall/grid", dry_run=True))["topics_heard"] is None
+    assert (await apply("hall/grid"))["topics_heard"] is True
+    # at once, and nothing of it is lost
+    plant.publish(json.dumps({"ts": AT, "values": {"import-power": 7}}), topic="hall/grid")
+    until(lambda: plant.count("reading") == 1, "the reading is stored")
+    # nothing new, so that nobody waits
+    assert (await apply("hall/grid"))["topics_heard"] is None
+    assert (await apply("hall/other", wait=False))["topics_heard"] is None
+    monkeypatch.setattr(heard_topics, "LONGEST_WAIT_S", 0.2)
+    assert plant.process is not None
+    plant.process.send_signal(signal.SIGSTOP)
+    try:
+        late = await apply("hall/third")
+    finally:
+        plant.process.send_signal(signal.SIGCONT)
+    assert late["topics_heard"] is False
+    assert heard_topics.NOT_HEARD in late["warnings"]
 
 
 async def test_who_may_send_what(client: httpx.AsyncClient, plant: Plant) -> None:
