@@ -81,7 +81,7 @@ async function open(row) {
   const first = able.some(({ id }) => id === preferred) ? preferred : able[0]?.id ?? "";
   offer($("adopt-facility"), named(able), first, offerFactors);
   $("adopt-device").value = row.device;
-  $("adopt-device").readOnly = row.facility !== null;
+  $("adopt-device").readOnly = row.family === "native";
   $("adopt-channels").replaceChildren(channelTable(row.channels));
   $("adopt-dialog").showModal();
   await offerFactors(first);

@@ -18,6 +18,7 @@ import psycopg
 import structlog
 
 from services.core.facility.discovery.observing import (
+    Observed,
     fitted,
     needs_family,
     observe,
@@ -26,13 +27,15 @@ from services.core.facility.discovery.observing import (
 from services.core.runtime import metrics
 from services.core.runtime.backoff import Backoff
 from services.core.store.candidates import notes
-from services.core.store.candidates.notes import CandidateMessage
+from services.core.store.candidates.notes import CandidateMessage, RefusedMessage
 from services.core.store.database import connect
 from services.core.store.database.schema_version import SchemaError
+from services.core.store.registry import read
 from services.core.timeline.instants import to_us
 from services.ingest.discovery.births import observe_birth
 from services.ingest.discovery.budget import Budget
 from services.ingest.discovery.ear import Ear, EarError, Heard
+from services.ingest.discovery.members import member
 from services.ingest.discovery.notebook import Notebook
 from services.ingest.discovery.recogniser import Recogniser
 from services.ingest.sparkplug.topics import handed_topic, parse
@@ -48,6 +51,10 @@ _FORGET_EVERY_S: Final = 3600.0
 _OVERLAP_S: Final = 10.0
 #: Entries that other transactions may still be writing lie no further back than this.
 _LATE_ENTRIES: Final = 1000
+#: How long what is registered is taken to be so; messages of other devices come again.
+_REGISTRY_EVERY_S: Final = 5.0
+#: Unknown ids of one message that are learned from.
+_MAX_IDS: Final = 20
 #: Entries of quarantine that are learned from at once.
 _MAX_REFUSALS: Final = 200
 #: How much of a quiet time is saved up for a busy one.
@@ -97,6 +104,9 @@ class Discovery:
         self._quarantine_id = 0
         #: since when a candidate's topic is ingest's
         self._taken_since: dict[str, float] = {}
+        #: the devices that unknown ids of shared topics are compared with
+        self._registry: read.Devices | None = None
+        self._registry_at = 0.0
         self._write_at = self._forget_at = 0.0
         self._stopping = threading.Event()
         # in a copy of this context, so that its log lines name the process too
@@ -260,10 +270,7 @@ class Discovery:
         refusals = notes.new_refusals(connection, self._quarantine_id, limit=_MAX_REFUSALS)
         for refused in refusals:
             self._quarantine_id = refused.id
-            observed = observe_native(
-                refused.facility, refused.device, refused.payload, _seconds(refused.received_at)
-            )
-            if observed is not None:
+            for observed in self._refused(connection, refused):
                 self._notebook.take(
                     observed,
                     refused.topic,
@@ -274,6 +281,22 @@ class Discovery:
         if len(refusals) < _MAX_REFUSALS:
             # what was refused for other reasons is not gone through again and again
             self._quarantine_id = max(self._quarantine_id, newest - _LATE_ENTRIES)
+
+    def _refused(
+        self, connection: psycopg.Connection[Any], refused: RefusedMessage
+    ) -> list[Observed]:
+        """Return what a message says that was refused for want of its devices."""
+        if refused.device is not None:
+            observed = observe_native(
+                refused.facility, refused.device, refused.payload, _seconds(refused.received_at)
+            )
+            return [] if observed is None else [observed]
+        if self._registry is None or time.monotonic() >= self._registry_at:
+            self._registry = read.devices(connection)
+            self._registry_at = time.monotonic() + _REGISTRY_EVERY_S
+        registry = self._registry
+        listed = (member(registry, refused, name) for name in refused.unknown_ids[:_MAX_IDS])
+        return [observed for observed in listed if observed is not None]
 
 
 def _seconds(instant: datetime) -> float:

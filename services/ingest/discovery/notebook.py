@@ -90,7 +90,7 @@ class Notebook:
         received_at: datetime,
         *,
         message: CandidateMessage | None = None,
-        names: tuple[str, str] | None = None,
+        names: tuple[str, str | None] | None = None,
         quarantine_id: int | None = None,
     ) -> bool:
         """Take what a message says; return whether there was a place for its candidate.
@@ -197,7 +197,7 @@ class Notebook:
 
 
 def _note(
-    key: str, observed: Observed, received_at: datetime, names: tuple[str, str] | None
+    key: str, observed: Observed, received_at: datetime, names: tuple[str, str | None] | None
 ) -> CandidateNote:
     facility, device = names or (None, None)
     return CandidateNote(

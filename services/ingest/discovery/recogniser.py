@@ -55,7 +55,7 @@ _RARELY: Final = 20
 #: What an expression may cost.
 _MAX_STEPS: Final = 5000
 #: Clocks of devices that are learned from may be wrong.
-_BOUNDS: Final = TimeBounds(
+BOUNDS: Final = TimeBounds(
     oldest=datetime(2000, 1, 1, tzinfo=UTC), future_tolerance=timedelta(days=3650)
 )
 _FACILITY: Final = "unknown"
@@ -144,7 +144,7 @@ class Recogniser:
             except (ValueError, KeyError, TypeError):
                 # what a device is called may be no name in a file
                 return None
-        prepared = prepare([message], known.directory, _BOUNDS)
+        prepared = prepare([message], known.directory, BOUNDS)
         if any(entry.reason != Reason.UNKNOWN_DEVICE for entry in prepared.quarantine):
             return None
         values = {row.channel: row.value for row in prepared.rows}

@@ -65,10 +65,20 @@ class Listening:
         retired_topics: frozenset[str] = frozenset(),
     ) -> None:
         """Note that the registry has changed."""
+        new = [topic for topic in own_topics - self._device_topics if not unheard(topic)]
         self._device_topics, self._retired = own_topics, retired_topics
         # what was refused is asked for again
         self._refused = frozenset()
-        self._take(connection, again=bool(self._source.refused))
+        # what a filter brought before its topic was a device's was ignored; brokers retain the
+        # newest of it, and send that to whoever subscribes
+        wanted = frozenset() if self._step is None else self._step.wanted
+        renewed = frozenset(
+            filter_
+            for filter_ in wanted - {subscriptions.NATIVE}
+            if any(subscriptions.matches(filter_, topic) for topic in new)
+        )
+        again = bool(self._source.refused or renewed)
+        self._take(connection, again=again, renewed=renewed)
 
     def look(self, connection: psycopg.Connection[Any]) -> None:
         """Note what was left and refused, and take the next step; call every second or so."""
@@ -97,7 +107,13 @@ class Listening:
             refused=self._refused,
         )
 
-    def _take(self, connection: psycopg.Connection[Any], *, again: bool) -> None:
+    def _take(
+        self,
+        connection: psycopg.Connection[Any],
+        *,
+        again: bool,
+        renewed: frozenset[str] = frozenset(),
+    ) -> None:
         next_step = self._next()
         before = self._step
         self._note(connection, next_step)
@@ -111,7 +127,11 @@ class Listening:
                 filters=sorted(next_step.wanted),
                 until_drained=sorted(next_step.draining),
             )
-            self._source.subscribe(next_step.wanted, draining=next_step.draining)
+            self._source.subscribe(
+                next_step.wanted,
+                draining=next_step.draining,
+                renewed=renewed & next_step.wanted,
+            )
 
     def _note(self, connection: psycopg.Connection[Any], next_step: subscriptions.Step) -> None:
         self._step = next_step

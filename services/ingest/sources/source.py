@@ -89,12 +89,19 @@ class MessageSource(Protocol):
         """
         ...
 
-    def subscribe(self, filters: frozenset[str], *, draining: frozenset[str] = frozenset()) -> None:
+    def subscribe(
+        self,
+        filters: frozenset[str],
+        *,
+        draining: frozenset[str] = frozenset(),
+        renewed: frozenset[str] = frozenset(),
+    ) -> None:
         """Make ``filters`` the whole set of topic filters, now and after every reconnect.
 
-        Of what the broker's session holds beside them, ``draining`` is left when what the broker
-        has for it has come; the rest at once. A filter that the broker refuses is told by
-        :attr:`refused`, and the others go on.
+        ``renewed``: those of them that are asked for again though they are there, so that the
+        broker sends what it retains at their topics. Of what the broker's session holds beside
+        them, ``draining`` is left when what the broker has for it has come; the rest at once. A
+        filter that the broker refuses is told by :attr:`refused`, and the others go on.
         """
         ...
 

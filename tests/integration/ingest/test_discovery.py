@@ -160,6 +160,21 @@ def test_each_device_of_a_gateway_is_recognised_and_adopted_with_its_familys_map
         ("energy", 100.0),
         ("energy", 101.0),
     ]
+    # from here on it is an id that no device of the topic is known as
+    third = {"Pump": [{"ts": 1_763_922_000_000, "values": {"energy": 3}}]}
+    plant.publish(json.dumps(third), topic="v1/gateway/telemetry")
+
+    def like_the_boiler() -> dict[str, Any] | None:
+        listed = [row for row in candidates(plant) if row["family"] == "fleet"]
+        return next((row for row in listed if row["label"] == "Pump"), None)
+
+    pump = until(like_the_boiler, "the unknown id is a candidate")
+    assert pump["facility"] == "linz"
+    assert pump["reason"] == "1 of 1 values as boiler of linz, which shares its topic"
+    said = adopt(plant, pump)
+    assert "known_as: Pump" in said
+    plant.holds(readings=3)
+    assert 3.0 in [value for _, _, value, _ in plant.readings()]
 
 
 def test_what_lies_in_quarantine_for_want_of_a_device_is_a_candidate(listening: Plant) -> None:

@@ -101,3 +101,38 @@ def test_retained_rubbish_is_quarantined_once(plant: Plant) -> None:
 
 def test_retained_rubbish_of_mosquitto_is_quarantined_once(mosquitto_plant: Plant) -> None:
     _is_kept_once(mosquitto_plant)
+
+
+@pytest.mark.incident("32b-retained-before")
+@pytest.mark.parametrize("plant", ["mqtt", "jetstream"], indirect=True)
+def test_what_was_retained_before_its_device_was_registered_is_stored(plant: Plant) -> None:
+    """A filter for another device of the shape is there already, and brought it to nobody."""
+    plant.apply(_FILE)
+    plant.started()
+    retained = [
+        ("site/timed", b'{"t": "2026-06-01T08:00:00Z", "kwh": 100}'),
+        ("site/late", b'{"power": 3}'),
+    ]
+    try:
+        publish(plant.broker.port, retained, retain=True)
+        plant.apply(
+            _FILE
+            + """
+  - id: timed
+    topic: site/timed
+    format: json
+    timestamp: {from: t}
+    channels: [{id: energy, from: kwh, quantity: energy, unit: kWh, kind: counter}]
+  - id: late
+    topic: site/late
+    format: json
+    channels: [{id: power, from: power, quantity: power, unit: kW, kind: gauge}]
+"""
+        )
+        plant.holds(readings=1)
+        # of what tells no time nobody knows how old it is
+        assert [(channel, value) for channel, _, value, _ in plant.readings()] == [
+            ("energy", 100.0)
+        ]
+    finally:
+        publish(plant.broker.port, [(topic, b"") for topic, _ in retained], retain=True)

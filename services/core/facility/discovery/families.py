@@ -17,6 +17,8 @@ HOME_ASSISTANT: Final = "home-assistant"
 SENML: Final = "senml"
 SPARKPLUG: Final = "sparkplug"
 NATIVE: Final = "native"
+#: One of many devices at a topic where others are registered.
+FLEET: Final = "fleet"
 OTHER: Final = "other"
 
 #: Where Home Assistant looks for announcements, unless it was told another prefix.

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
+from services.core.facility.discovery.families import FLEET
 from services.core.facility.discovery.home_assistant import Announced
 from services.core.facility.discovery.payloads import TimePlace
 from services.core.facility.discovery.recognised import Fit, Recognised
@@ -77,7 +78,9 @@ class Learned:
     @property
     def topics(self) -> frozenset[str]:
         """Return the topics at which it is heard, or is announced to be."""
-        read = () if self.recognised is None else self.recognised.channels.values()
+        known = self.recognised
+        # a topic that registered devices share is heard by ingest
+        read = () if known is None or known.family == FLEET else known.channels.values()
         return frozenset([*(topic for topic, _ in self.series), *(one.topic for one in read)])
 
     def take(

@@ -13,9 +13,12 @@ from services.core.facility.discovery.learning import Learned
 from services.core.facility.discovery.names import is_export, quantity
 from services.core.facility.discovery.patterns import filled, pattern_called
 from services.core.facility.discovery.payloads import TimePlace
-from services.core.facility.discovery.recognised import Recognised
+from services.core.facility.discovery.recognised import KNOWN_AS, Recognised
+from services.core.facility.editing.document import EditError
 from services.core.facility.editing.patch import Edit
 
+#: Keys of a channel that are about one meter.
+_OWN: Final = frozenset({"epochs", "since", "name"})
 #: How long a gauge holds unless its file says otherwise; see ``max_gap``.
 _HOLDS_S: Final = 300
 _LONGEST_HOLD_S: Final = 3600
@@ -46,20 +49,35 @@ def device(
     learned: Learned,
     *,
     timezone: str,
+    document: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the device of a facility file.
 
-    ``timezone``: IANA, of times without an offset.
+    ``timezone``: IANA, of times without an offset. ``document``: the facility's file, of devices at
+    topics that others of it share.
 
     :raises UnitError: a unit is unknown.
+    :raises EditError: the device of the file that it is like is not there any more.
     """
+    if family == families.FLEET and learned.recognised is not None:
+        return _like(name, chosen, learned.recognised, document or {})
     if learned.recognised is not None and any(channel.example for channel in chosen):
         return _of_family(name, chosen, learned.recognised, timezone)
-    times = learned.times
     if family == families.NATIVE:
         return {"id": name, "channels": [_channel(channel, {}) for channel in chosen]}
     if family == families.SPARKPLUG:
         return _of_sparkplug(name, chosen)
+    return _of_topics(family, name, chosen, learned.times, timezone)
+
+
+def _of_topics(
+    family: str,
+    name: str,
+    chosen: Sequence[ChosenChannel],
+    times: Mapping[str, TimePlace],
+    timezone: str,
+) -> dict[str, Any]:
+    """Return a device as it was learned from its topics."""
     topics = list(dict.fromkeys(channel.topic for channel in chosen))
     base = _base(topics)
     stamps = {topic: _timestamp(times.get(topic), timezone) for topic in topics}
@@ -105,6 +123,30 @@ def _of_family(
     piece = {"id": name} | {key: part for key, part in statement.items() if key != "id"}
     piece["channels"] = written_channels
     return {key: _in_zone(part, pattern.timezone, timezone) for key, part in piece.items()}
+
+
+def _like(
+    name: str,
+    chosen: Sequence[ChosenChannel],
+    recognised: Recognised,
+    document: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return a device as another one of the file is, with the id by which its gateway names it."""
+    devices = document.get("devices") or ()
+    like = next((one for one in devices if one.get("id") == recognised.device), None)
+    if like is None:
+        raise EditError(f"device {recognised.device} is not in the file any more; wait for another")
+    stated = {channel["id"]: channel for channel in like["channels"]}
+    wanted = [
+        {
+            **{key: part for key, part in stated[channel.example].items() if key not in _OWN},
+            "id": channel.id,
+        }
+        for channel in chosen
+        if channel.example in stated
+    ]
+    piece = {"id": name} | {key: part for key, part in like.items() if key not in {"id", "name"}}
+    return piece | {"known_as": recognised.names[KNOWN_AS], "channels": wanted}
 
 
 def _below(base: str, topic: str) -> str:

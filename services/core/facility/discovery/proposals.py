@@ -116,15 +116,18 @@ def _channel(family: str, series: Series) -> ProposedChannel:
 
 def _by_family(family: str, learned: Learned, recognised: Recognised) -> Iterator[ProposedChannel]:
     """Propose what a family's file has, then the other numbers, which its mapping leaves out."""
-    pattern = pattern_called(recognised.family, recognised.device)
-    stated = {channel["id"]: channel for channel in pattern.statement["channels"]}
+    is_plain, stated = False, recognised.stated
+    if recognised.family != families.FLEET:
+        pattern = pattern_called(recognised.family, recognised.device)
+        stated = {channel["id"]: channel for channel in pattern.statement["channels"]}
+        is_plain = pattern.is_plain
     taken: set[tuple[str, str]] = set()
     for name, read in recognised.channels.items():
         if name in stated:
             proposed = _stated(stated[name], read)
             taken.add((proposed.topic, proposed.path))
             yield proposed
-    if pattern.is_plain:
+    if is_plain:
         for series in learned.series.values():
             if (series.topic, series.path) not in taken:
                 yield replace(_channel(family, series), included=False)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import Any, Final, Self
+
+#: As a name: the id by which a gateway's messages name a device.
+KNOWN_AS: Final = "known_as"
 
 
 @dataclass(kw_only=True, slots=True)
@@ -28,7 +31,10 @@ class ReadChannel:
 
 @dataclass(kw_only=True, slots=True)
 class Recognised:
-    """A device of a family's file that messages fit, with the names that they have."""
+    """A device that messages fit, with the names that they have: of a family's file, or registered.
+
+    Where ids of a topic that registered devices share are unknown, ``device`` is one of these.
+    """
 
     family: str
     #: id of the device in the family's file
@@ -41,6 +47,8 @@ class Recognised:
     closeness: int
     #: whether ids in the messages tell it from others at the same topic
     shares_topic: bool = False
+    #: the channels of a device that is none of a family's file, as its own file states them
+    stated: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     channels: dict[str, ReadChannel] = field(default_factory=dict)
 
     def take(self, topic: str, values: Mapping[str, float | None], arrived_s: float) -> None:

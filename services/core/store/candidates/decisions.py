@@ -10,6 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, Select, delete, func, literal, or_, select, update
 
 from services.core.facility.discovery.learning import Learned
+from services.core.facility.discovery.recognised import KNOWN_AS
 from services.core.store.audit.record import record
 from services.core.store.candidates.notes import UNREGISTERED
 from services.core.store.schema.candidate_tables import candidate_message, device_candidate
@@ -125,10 +126,16 @@ def replayable(connection: Connection, one: Candidate, topics: Iterable[str]) ->
     """Count what is stored of a candidate at some topics, or of its device in quarantine."""
     m, q = candidate_message.c, quarantine.c
     if one.facility is not None:
+        known = one.learned.recognised
+        is_its = (
+            q.device == one.device
+            if known is None
+            else q.unknown_ids.contains([known.names[KNOWN_AS]])
+        )
         statement = select(func.count()).where(
             q.state == "open",
             q.facility == one.facility,
-            q.device == one.device,
+            is_its,
             q.reason.in_([str(reason) for reason in UNREGISTERED]),
         )
     else:

@@ -128,9 +128,9 @@ ORDER BY id LIMIT %(limit)s
 """
 
 _NEW_ENTRIES: Final = """
-SELECT id, received_at, topic, payload, facility, device FROM quarantine
+SELECT id, received_at, topic, payload, facility, device, unknown_ids FROM quarantine
 WHERE id > %(after)s AND state = 'open' AND reason = ANY(%(reasons)s)
-  AND facility IS NOT NULL AND device IS NOT NULL
+  AND facility IS NOT NULL AND (device IS NOT NULL OR unknown_ids IS NOT NULL)
 ORDER BY id LIMIT %(limit)s
 """
 
@@ -144,7 +144,9 @@ class RefusedMessage:
     topic: str
     payload: bytes
     facility: str
-    device: str
+    #: None: it is named by an id that no device is known as
+    device: str | None
+    unknown_ids: tuple[str, ...]
 
 
 def try_lock(connection: psycopg.Connection[Any]) -> bool:
@@ -248,8 +250,9 @@ def new_refusals(
             payload=bytes(payload),
             facility=facility,
             device=device,
+            unknown_ids=tuple(unknown_ids or ()),
         )
-        for item_id, received_at, topic, payload, facility, device in rows
+        for item_id, received_at, topic, payload, facility, device, unknown_ids in rows
     ]
 
 

@@ -102,7 +102,14 @@ def adopt_device(
     chosen = _chosen(candidate, wish.channels)
     timezone = str(document.get("facility", {}).get("timezone", "UTC"))
     try:
-        piece = pieces.device(candidate.family, name, chosen, candidate.learned, timezone=timezone)
+        piece = pieces.device(
+            candidate.family,
+            name,
+            chosen,
+            candidate.learned,
+            timezone=timezone,
+            document=document,
+        )
         source = None if wish.source is None else _source(document, name, chosen, wish.source)
         after = edited(text, pieces.edits(document, piece, source), max_bytes=max_bytes).text
     except (UnitError, EditError) as error:
@@ -124,7 +131,7 @@ def adopt_device(
         candidate_id,
         facility=wish.facility,
         device=name,
-        topics=() if candidate.family == families.NATIVE else topics,
+        topics=() if candidate.facility is not None else topics,
         by=by,
     )
     return AdoptedDevice(
@@ -154,6 +161,8 @@ def _name(candidate: Candidate, wish: Wish, document: Any) -> str:
                 " let the device publish at others"
             )
         return str(candidate.device)
+    if candidate.facility not in {None, wish.facility}:
+        raise AdoptionError(f"it is at a topic of facility {candidate.facility}: adopt it there")
     name = wish.device or device_id(candidate.label, candidate.key)
     devices = document.get("devices") or []
     if any(isinstance(one, dict) and one.get("id") == name for one in devices):

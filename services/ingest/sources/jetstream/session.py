@@ -136,8 +136,12 @@ class JetstreamSession:
         self._read_retained(client, wanted)
         self._filters = filters
 
-    async def subscribe(self, filters: frozenset[str]) -> None:
+    async def subscribe(
+        self, filters: frozenset[str], *, renewed: frozenset[str] = frozenset()
+    ) -> None:
         """Make ``filters`` the whole set of what is listened to.
+
+        ``renewed``: of these, what is retained is read again.
 
         :raises nats.errors.Error: NATS does not answer, or refuses.
         """
@@ -145,11 +149,11 @@ class JetstreamSession:
             self._client is None
             or self._durable is None
             or self._unstored is None
-            or filters == self._filters
+            or (filters == self._filters and not renewed)
         ):
             return
         wanted = subjects(filters)
-        new = wanted - self._unstored.subjects
+        new = (wanted - self._unstored.subjects) | subjects(renewed & filters)
         await self._durable.listen_to(wanted)
         await self._unstored.listen_to(wanted)
         if new:

@@ -72,6 +72,8 @@ class JetstreamSource:
         )
         self._acks: deque[DeliveryToken] = deque()
         self._filters: frozenset[str] = frozenset()
+        #: of these, what is retained is read again
+        self._renewed: frozenset[str] = frozenset()
         self._closing = False
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -94,12 +96,19 @@ class JetstreamSource:
         self._filters = filters
         self._thread.start()
 
-    def subscribe(self, filters: frozenset[str], *, draining: frozenset[str] = frozenset()) -> None:
+    def subscribe(
+        self,
+        filters: frozenset[str],
+        *,
+        draining: frozenset[str] = frozenset(),
+        renewed: frozenset[str] = frozenset(),
+    ) -> None:
         """Make ``filters`` the whole set of topic filters, now and after every reconnect.
 
         One consumer has them all: what it holds for a topic stays while any filter brings it.
         """
         del draining
+        self._renewed |= renewed
         self._filters = filters
         self._wake()
 
@@ -206,7 +215,9 @@ class JetstreamSource:
         try:
             await self._session.ack(tokens)
             tokens.clear()
-            await self._session.subscribe(self._filters)
+            renewed = self._renewed
+            await self._session.subscribe(self._filters, renewed=renewed)
+            self._renewed -= renewed
             await self._session.run_once()
         except RECOVERABLE as error:
             self._acks.extendleft(reversed(tokens))

@@ -64,8 +64,10 @@ class MqttSource:
             version=version,
         )
         self._acks: deque[list[PacketToken]] = deque()
-        #: what the session is to be told next: (wanted, draining, needless)
-        self._asked: deque[tuple[frozenset[str], frozenset[str], frozenset[str]]] = deque()
+        #: what the session is to be told next: (wanted, draining, needless, renewed)
+        self._asked: deque[
+            tuple[frozenset[str], frozenset[str], frozenset[str], frozenset[str]]
+        ] = deque()
         self._closing = False
         # in a copy of this context, so that its log lines name the process too
         self._thread = threading.Thread(
@@ -85,12 +87,18 @@ class MqttSource:
     ) -> None:
         """Begin to connect and subscribe; returns at once."""
         self._session.watch.existed = known
-        self._asked.append((filters, draining, needless))
+        self._asked.append((filters, draining, needless, frozenset()))
         self._thread.start()
 
-    def subscribe(self, filters: frozenset[str], *, draining: frozenset[str] = frozenset()) -> None:
+    def subscribe(
+        self,
+        filters: frozenset[str],
+        *,
+        draining: frozenset[str] = frozenset(),
+        renewed: frozenset[str] = frozenset(),
+    ) -> None:
         """Make ``filters`` the whole set of topic filters, now and after every reconnect."""
-        self._asked.append((filters, draining, frozenset()))
+        self._asked.append((filters, draining, frozenset(), renewed))
         self._wake()
 
     @property

@@ -82,11 +82,19 @@ class MqttSubscriptions:
         return self._overlap.look_every_s
 
     def want(
-        self, wanted: frozenset[str], draining: frozenset[str], needless: frozenset[str]
+        self,
+        wanted: frozenset[str],
+        draining: frozenset[str],
+        needless: frozenset[str],
+        renewed: frozenset[str] = frozenset(),
     ) -> None:
-        """Listen to ``wanted``, leave ``draining`` when drained and all others at once."""
+        """Listen to ``wanted``, leave ``draining`` when drained and all others at once.
+
+        ``renewed``: those that are asked for again, so that the broker sends what it retains.
+        """
         self.wanted, self._draining = wanted, draining
         self._granted |= draining | needless
+        self._granted -= renewed & wanted
         self._left -= wanted | draining | needless
         # what was refused may be granted by now: rights change, and so does what else is held
         self._refused = {}
