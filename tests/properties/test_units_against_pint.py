@@ -19,6 +19,10 @@ SYMBOLS = sorted({each.symbol for _, each in named_units() if each.quantity != M
 CANONICAL = {
     "energy": "joule",
     "power": "watt",
+    "apparent_energy": "joule",
+    "apparent_power": "watt",
+    "reactive_energy": "joule",
+    "reactive_power": "watt",
     "volume": "meter ** 3",
     "volume_flow": "meter ** 3 / second",
     "mass": "kilogram",
@@ -65,6 +69,12 @@ IN_PINT = {
     "t": "tonne",
     "kt": "kilotonne",
     "Wmin": "watt * minute",
+    **{
+        f"{prefix}{name}{hours}": f"{prefix}watt{words}"
+        for prefix in ("", "k", "M")
+        for name in ("VA", "var")
+        for hours, words in (("", ""), ("h", " * hour"))
+    },
     "d": "day",
     "inHg": "inch_Hg",
     "mmHg": "mmHg",

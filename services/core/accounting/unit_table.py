@@ -116,6 +116,12 @@ def _energy_and_power() -> Iterator[Named]:
         yield from _spell("energy", f"{prefix}J", 10**power)
         yield from _spell("energy", f"{prefix}Wh", 3600 * 10**power)
         yield from _spell("power", f"{prefix}W", 10**power)
+    for prefix, power in (("", 0), ("k", 3), ("M", 6)):
+        # of one dimension with energy and power, and none: they are never added up with these
+        yield from _spell("apparent_energy", f"{prefix}VAh", 3600 * 10**power)
+        yield from _spell("apparent_power", f"{prefix}VA", 10**power)
+        yield from _spell("reactive_energy", f"{prefix}varh", 3600 * 10**power)
+        yield from _spell("reactive_power", f"{prefix}var", 10**power)
     yield from _spell("energy", "Wmin", 60)
     yield from _spell("energy", "Btu|BTU", _BTU, ISO_BTU)
     yield from _spell("energy", "mmBtu|MMBtu|mmBTU|MMBTU", _BTU * 10**6, ISO_BTU)

@@ -312,11 +312,17 @@ class Bytes(Part):
         "uint64",
         "float32",
         "float64",
+        "bcd8",
+        "bcd16",
+        "bcd32",
+        "bcd48",
+        "bcd64",
     ] = Field(
         examples=["float32"],
         description=(
-            "What the bytes are: a whole number with (int) or without sign (uint), or a number of"
-            " IEEE 754 (float), of so many bits."
+            "What the bytes are: a whole number with (int) or without sign (uint), a number of"
+            " IEEE 754 (float), or digits of four bits each (bcd, where F in place of the first"
+            " digit is a minus, as M-Bus has it), of so many bits."
         ),
     )
     from_byte: Annotated[int, Field(strict=True, ge=0, le=4096)] = Field(

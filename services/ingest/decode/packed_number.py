@@ -2,7 +2,7 @@
 
 IEEE 754 and two's complement; 16 bits a register, the order of their bytes and that of the
 registers each big or little endian, as in the Modbus Application Protocol V1.1b3 and in the meters
-that do otherwise.
+that do otherwise. Digits are of four bits, as EN 13757-3 has them: F for the first one is a minus.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any, Final
 from services.ingest.decode.shown import shown
 from services.ingest.decode.text_number import Reader
 
-#: By ``type`` of the facility file: size in bytes, and what struct calls it.
-_TYPES: Final[Mapping[str, tuple[int, str]]] = {
+#: By ``type`` of the facility file: size in bytes, and what struct calls it; None: digits.
+_TYPES: Final[Mapping[str, tuple[int, str | None]]] = {
     "int8": (1, "b"),
     "uint8": (1, "B"),
     "int16": (2, "h"),
@@ -29,6 +29,11 @@ _TYPES: Final[Mapping[str, tuple[int, str]]] = {
     "uint64": (8, "Q"),
     "float32": (4, "f"),
     "float64": (8, "d"),
+    "bcd8": (1, None),
+    "bcd16": (2, None),
+    "bcd32": (4, None),
+    "bcd48": (6, None),
+    "bcd64": (8, None),
 }
 
 #: More is not unpacked: 4096 bytes before a number of 8, written in hexadecimal, with spaces.
@@ -48,7 +53,7 @@ def packed_number(part: Mapping[str, Any]) -> Reader:
     size, code = _TYPES[part["type"]]
     name, begin = part["type"], part.get("from_byte", 0)
     places = _places(size, part.get("byte_order", "big"), part.get("word_order", "big"))
-    unpack = struct.Struct(f">{code}").unpack
+    unpack = _digits if code is None else _of_struct(code)
     content = _WRITTEN[part["written"]]
 
     def read(raw: Any) -> float | None:
@@ -60,9 +65,29 @@ def packed_number(part: Mapping[str, Any]) -> Reader:
                 f"{shown(raw)} has no {size} bytes for {name} from byte {begin} on: check type and"
                 " from_byte of bytes in the facility file"
             )
-        return float(unpack(bytes(packed[place] for place in places))[0])
+        return unpack(bytes(packed[place] for place in places))
 
     return read
+
+
+def _of_struct(code: str) -> Callable[[bytes], float]:
+    unpack = struct.Struct(f">{code}").unpack
+    return lambda packed: float(unpack(packed)[0])
+
+
+def _digits(packed: bytes) -> float:
+    """Return what binary coded decimal stands for.
+
+    :raises ValueError: four bits of it are no digit.
+    """
+    text = packed.hex()
+    sign, text = (-1, text[1:]) if text[0] == "f" and len(text) > 1 else (1, text)
+    if not text.isdecimal():
+        raise ValueError(
+            f"{packed.hex()} is no bcd: each half of a byte is a digit; check type, from_byte and"
+            " the order of bytes in the facility file"
+        )
+    return float(sign * int(text))
 
 
 def _places(size: int, byte_order: str, word_order: str) -> tuple[int, ...]:

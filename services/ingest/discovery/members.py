@@ -64,19 +64,19 @@ def member(devices: read.Devices, refused: RefusedMessage, known_as: str) -> Obs
 
 def _siblings(devices: read.Devices, refused: RefusedMessage) -> Iterator[read.Device]:
     """Return devices that share the topic of a message, one of those that are mapped alike."""
-    seen: set[str] = set()
+    mappings: set[str] = set()
     for (facility, _), device in devices.by_name.items():
-        if facility != refused.facility or not device.known_as or len(seen) >= _MAX_ALIKE:
+        if facility != refused.facility or not device.known_as or len(mappings) >= _MAX_ALIKE:
             continue
         topics = {
             own_topic(device.topic, channel.spec.get("topic"))
             for channel in device.channels.values()
         }
         mapping = repr([(name, channel.spec) for name, channel in device.channels.items()])
-        if mapping not in seen and any(
+        if mapping not in mappings and any(
             topic is not None and fleets.covers(topic, refused.topic) for topic in topics
         ):
-            seen.add(mapping)
+            mappings.add(mapping)
             yield device
 
 

@@ -18,7 +18,7 @@ from services.core.facility.editing.document import EditError
 from services.core.facility.editing.patch import Edit
 
 #: Keys of a channel that are about one meter.
-_OWN: Final = frozenset({"epochs", "since", "name"})
+_OF_ONE_METER: Final = frozenset({"epochs", "since", "name"})
 #: How long a gauge holds unless its file says otherwise; see ``max_gap``.
 _HOLDS_S: Final = 300
 _LONGEST_HOLD_S: Final = 3600
@@ -139,7 +139,11 @@ def _like(
     stated = {channel["id"]: channel for channel in like["channels"]}
     wanted = [
         {
-            **{key: part for key, part in stated[channel.example].items() if key not in _OWN},
+            **{
+                key: part
+                for key, part in stated[channel.example].items()
+                if key not in _OF_ONE_METER
+            },
             "id": channel.id,
         }
         for channel in chosen

@@ -173,11 +173,25 @@ def test_byte_and_word_order_in_each_way_of_writing(sent: str, orders: tuple[str
         ("float64", "4029000000000000", 12.5),
         ("float32", "0x 41 48 00 00", 12.5),
         ("float32", "7FC00000", None),
+        ("bcd8", "42", 42),
+        ("bcd32", "00123456", 123456),
+        ("bcd32", "F0000012", -12),
+        ("bcd48", "000123456789", 123456789),
     ],
 )
 def test_each_type(kind: str, sent: str, value: float | None) -> None:
     meter = device(f"{POWER}, from: v, bytes: {{written: hex, type: {kind}}}")
     assert values(meter, {"v": sent}) == [value]
+
+
+@pytest.mark.vector
+def test_digits_as_m_bus_sends_them_and_what_is_none() -> None:
+    """EN 13757-3: the byte that counts least comes first."""
+    part = "bytes: {written: hex, type: bcd32, byte_order: little, word_order: little}"
+    meter = device(f"{POWER}, from: v, {part}")
+    assert values(meter, {"v": "56341200"}) == [123456]
+    assert values(meter, {"v": "5A341200"}) == [None]
+    assert "is no bcd" in str(meter.quarantine[0].detail)
 
 
 def test_a_frame_holds_several_values_and_one_that_means_none() -> None:
