@@ -56,6 +56,7 @@ faults:  ## play ROUNDS (200) rounds of faults of each kind with SEED (1), SOURC
 	@$(BOOTSTRAP) test
 	@$(PYTHON) -m tests.faults --source $(SOURCE) --rounds $(ROUNDS) --seed $(SEED) \
 	  --table deploy/docs/faults.md
+	@$(PYTHON) -m tests.faults.doors --rounds $(ROUNDS) --seed $(SEED) --table deploy/docs/faults.md
 	@$(PYTHON) -m tests.faults.packing --rounds $(ROUNDS) --seed $(SEED) --table deploy/docs/faults.md
 	@$(PYTHON) -m tests.faults.alerts --rounds $(ROUNDS) --seed $(SEED) --table deploy/docs/faults.md
 

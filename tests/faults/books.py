@@ -20,11 +20,18 @@ class Books:
     """Acknowledged readings: value by (device.channel) and time."""
 
     readings: dict[str, dict[int, float]] = field(default_factory=lambda: defaultdict(dict))
+    #: sent where nobody acknowledges: they may be stored, and need not
+    unacknowledged: dict[tuple[str, int], float] = field(default_factory=dict)
 
     def acknowledged(self, entry: Entry) -> None:
         """Enter a message that PUBACK was received for."""
         for channel, value in entry.values.items():
             self.readings[f"{entry.device}.{channel}"][entry.ts_ms] = value
+
+    def told(self, entry: Entry) -> None:
+        """Enter a message that nobody will acknowledge."""
+        for channel, value in entry.values.items():
+            self.unacknowledged[f"{entry.device}.{channel}", entry.ts_ms] = value
 
     @property
     def count(self) -> int:

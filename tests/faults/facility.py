@@ -36,6 +36,25 @@ sources:
 """
 
 
+#: An edge node's meter, by Sparkplug.
+EDGE = "f-edge"
+
+_EDGE_FILE = """
+  - id: f-edge
+    format: sparkplug
+    sparkplug: {group: Faults, edge_node: Edge, device: Meter}
+    channels: [{id: energy, quantity: energy, unit: kWh, kind: counter}]
+"""
+_EDGE_SOURCE = """
+  - {id: edge, scope: 2, method: activity, input: f-edge.energy, factor: f-grid}
+"""
+
+
+def door_file() -> str:
+    """The facility file of the rounds of ways in: an edge node beside the others."""
+    return _FILE.replace("MORE\n", _EDGE_FILE.lstrip("\n")) + _EDGE_SOURCE.lstrip("\n")
+
+
 def file(others: int) -> str:
     """The facility file, with so many devices more whose topics begin each in its own way."""
     more = "".join(
@@ -80,6 +99,13 @@ def entries(round_number: int, messages: int, dice: random.Random) -> Iterator[E
                 "flow": round(dice.uniform(1e5, 2e5), 1),
             },
         )
+
+
+def edge_entries(round_number: int, messages: int, dice: random.Random) -> Iterator[Entry]:
+    """A round's messages of the edge node's meter."""
+    for entry in entries(round_number, messages, dice):
+        if "energy" in entry.values:
+            yield Entry(device=EDGE, ts_ms=entry.ts_ms, values={"energy": entry.values["energy"]})
 
 
 def late_entries(books: Books, messages: int, dice: random.Random) -> Iterator[Entry]:

@@ -69,10 +69,11 @@ def _compare(connection: psycopg.Connection[tuple[object, ...]], books: Books) -
         for channel, of_channel in books.readings.items()
         for ts_ms, value in of_channel.items()
     }
-    row = connection.execute("SELECT count(*) FROM quarantine").fetchone()
+    allowed = {**books.unacknowledged, **booked}
+    row = connection.execute("SELECT count(*) FROM quarantine WHERE state = 'open'").fetchone()
     return Findings(
         lost=sum(key not in stored for key in booked),
-        invented=sum(booked.get(key) != value for key, value in stored.items()),
+        invented=sum(allowed.get(key) != value for key, value in stored.items()),
         wrong_minutes=_wrong_minutes(connection, books),
         quarantined=int(str(row[0])) if row else 0,
     )
@@ -99,8 +100,9 @@ def recomputed(
 ) -> dict[tuple[str, int], tuple[float, float]]:
     """kg CO2 and covered seconds by source and minute, the plain way."""
     found: dict[tuple[str, int], tuple[float, float]] = {}
-    for minute, (kwh, seconds) in _register(readings.get("f-meter.energy", {})).items():
-        found["register", minute] = (kwh * CO2_KG_PER_KWH, seconds)
+    for source, channel in (("register", "f-meter.energy"), ("edge", "f-edge.energy")):
+        for minute, (kwh, seconds) in _register(readings.get(channel, {})).items():
+            found[source, minute] = (kwh * CO2_KG_PER_KWH, seconds)
     for minute, (kw, seconds) in _held(readings.get("f-meter.power", {})).items():
         found["gauge", minute] = (kw * seconds / 3600 * CO2_KG_PER_KWH, seconds)
     co2, flow = (_held(readings.get(f"f-cems.{name}", {})) for name in ("co2", "flow"))
@@ -127,7 +129,7 @@ def _held(series: Mapping[int, float]) -> dict[int, tuple[float, float]]:
     """Mean and covered seconds by minute: a value holds until the next, a minute at most."""
     sums: defaultdict[int, list[float]] = defaultdict(lambda: [0.0, 0.0])
     times = sorted(series)
-    for begin, following in zip(times, [*times[1:], None], strict=True):
+    for begin, following in zip(times, [*times, None][1:], strict=True):
         end = begin + _HOLD_MS if following is None else min(following, begin + _HOLD_MS)
         for minute, length in _minutes(begin, end):
             sums[minute][0] += series[begin] * length

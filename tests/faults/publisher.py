@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from paho.mqtt.enums import CallbackAPIVersion
 
@@ -14,6 +15,21 @@ from tests.faults.books import Books, Entry
 from tests.faults.facility import TOPICS
 
 _KEEPALIVE_S = 5
+
+
+@contextmanager
+def connected(port: int, client_id: str) -> Iterator[MqttClient]:
+    """A client for messages that nobody counts; it connects again when the broker comes back."""
+    client = MqttClient(CallbackAPIVersion.VERSION2, client_id=client_id)
+    client.reconnect_delay_set(min_delay=1, max_delay=1)
+    client.connect("127.0.0.1", port, keepalive=_KEEPALIVE_S)
+    client.loop_start()
+    try:
+        yield client
+    finally:
+        client.disconnect()
+        client.loop_stop()
+        client.release()
 
 
 class Publisher:

@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
 import psycopg
 
@@ -89,11 +90,19 @@ def play(
     )
 
 
-def wait_until_quiet(world: World, publisher: Publisher, books: Books) -> str:
+class Sending(Protocol):
+    """Who sends a round's messages."""
+
+    @property
+    def done(self) -> bool:
+        """Whether everything was sent and acknowledged."""
+
+
+def wait_until_quiet(world: World, publisher: Sending, books: Books) -> str:
     """Wait until all that was acknowledged is stored and added up; return what never happened."""
     deadline = time.monotonic() + PATIENCE_S
     steps: tuple[tuple[str, Callable[[], bool]], ...] = (
-        ("the broker did not acknowledge every message", lambda: publisher.done),
+        ("not every message was acknowledged", lambda: publisher.done),
         ("not every acknowledged reading was stored", lambda: _stored(world) >= books.count),
         ("what is stored was not added up", lambda: _settled(world)),
     )

@@ -12,6 +12,11 @@ _ALERTS_MARK = "<!-- the table of the last run with alerts; `make faults` writes
 
 _PACKING_MARK = "<!-- the table of the last run with packing; `make faults` writes it -->"
 
+_DOORS_MARK = "<!-- the table of the last run of ways in; `make faults` writes it -->"
+
+_DOOR_COLUMNS = ("way in", "struck by", "rounds", "lost", "invented", "wrong minutes",
+                 "quarantined", "longest recovery")  # fmt: skip
+
 _PACKING_COLUMNS = ("killed", "rounds", "lost", "invented", "wrong minutes", "quarantined",
                     "verify differs", "longest recovery")  # fmt: skip
 
@@ -26,6 +31,11 @@ def write_table(journal: Path, page: Path, *, seed: int, source: str) -> None:
 def write_alert_table(journal: Path, page: Path, *, seed: int, messages: int) -> None:
     """Replace the table of the rounds with alerts."""
     _replace(page, _ALERTS_MARK, _alert_table(_rounds(journal), seed, messages))
+
+
+def write_door_table(journal: Path, page: Path, *, seed: int) -> None:
+    """Replace the table of the rounds of ways in."""
+    _replace(page, _DOORS_MARK, _door_table(_rounds(journal), seed))
 
 
 def write_packing_table(journal: Path, page: Path, *, seed: int) -> None:
@@ -63,6 +73,30 @@ def _table(rounds: Rounds, seed: int) -> str:
             for name in ("lost", "invented", "wrong_minutes", "quarantined")
         ]
         lines.append(_line(fault, played, figures))
+    return "\n".join(lines) + "\n"
+
+
+def _door_table(rounds: Rounds, seed: int) -> str:
+    by_way: defaultdict[str, Rounds] = defaultdict(list)
+    by_fault: defaultdict[tuple[str, str], Rounds] = defaultdict(list)
+    for played in rounds:
+        by_way[played["way_in"]].append(played)
+        for fault in played["faults"]:
+            by_fault[played["way_in"], fault].append(played)
+    failed = sum(not played["passed"] for played in rounds)
+    readings = sum(played["readings"] for played in rounds)
+    names = ("lost", "invented", "wrong_minutes", "quarantined")
+    lines = [
+        f"Seed {seed}, {len(rounds)} rounds, {readings} acknowledged readings: {failed} failed.",
+        "",
+        f"| {' | '.join(_DOOR_COLUMNS)} |",
+        "|---" * len(_DOOR_COLUMNS) + "|",
+    ]
+    for way_in in sorted(by_way):
+        faults = sorted(fault for way, fault in by_fault if way == way_in)
+        told = ", ".join(f"{fault} ({len(by_fault[way_in, fault])})" for fault in faults)
+        figures = [sum(each["findings"][name] for each in by_way[way_in]) for name in names]
+        lines.append(_line(f"{way_in} | {told}", by_way[way_in], figures))
     return "\n".join(lines) + "\n"
 
 

@@ -9,6 +9,9 @@ import pytest
 
 from tests.faults import packing_rounds
 from tests.faults.books import Books
+from tests.faults.door_rounds import play as play_door
+from tests.faults.door_rounds import senders
+from tests.faults.door_world import running_door_world
 from tests.faults.oracle import recomputed
 from tests.faults.packing import packing_world
 from tests.faults.publisher import Publisher
@@ -33,6 +36,17 @@ def test_no_acknowledged_reading_is_lost_or_counted_twice() -> None:
                 assert packed.passed, packed
         finally:
             publisher.close()
+    assert books.count > 1000
+
+
+def test_by_no_way_in_is_anything_lost_or_counted_twice() -> None:
+    with running_door_world() as world:
+        books = Books()
+        every = senders(world, books)
+        # ingest is killed in three of them, the command itself in one
+        for number in (0, 1, 8, 4):
+            played = play_door(world, every, books, 1, number)
+            assert played.passed, played
     assert books.count > 1000
 
 

@@ -158,13 +158,21 @@ class World:
             "TONNE_MQTT_URL": self._broker_url,
             # so that a round sees the old filters left
             "TONNE_MQTT_OVERLAP_S": "1.5",
+            **self._settings(directory),
         }
         if self._packing:
             settings |= {"TONNE_PACK_AFTER_DAYS": "3", "TESTS_IMPORT": "tests.faults.quick_packing"}
-        process = {"ingest": "ingest", "aggregate": "aggregator"}[word]
+        process = {"aggregate": "aggregator"}.get(word, word)
         return ForkedService(
             directory / word, word, settings, lambda pid: self._progresses(process, pid)
         )
+
+    def _settings(self, _directory: Path) -> dict[str, str]:
+        """Settings of the processes beside those that every world has."""
+        return {}
+
+    def _file(self) -> str:
+        return file(OTHERS[self._change % len(OTHERS)])
 
     def _progresses(self, process: str, pid: int) -> bool:
         try:
@@ -181,7 +189,7 @@ class World:
 
     def _apply(self) -> bool:
         written = self._directory / "faults.yaml"
-        written.write_text(file(OTHERS[self._change % len(OTHERS)]))
+        written.write_text(self._file())
         return tonne(self.postgres.url, "apply", written).code == 0
 
 

@@ -1,4 +1,7 @@
-"""Each way in of readings is fuzzed, described and counted; the table of them is complete."""
+"""Each way in of readings is fuzzed, tried by faults, described and counted.
+
+The table of them in the documentation is complete.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ from services.ingest.decode import UnusableFormatError, decoder_for
 from services.ingest.files import formats
 from services.ingest.files.formats import Reading
 from services.ingest.files.rows import Names, Stated, UnusableFileError
+from tests.faults.door_rounds import SENDERS
+from tests.faults.world import SCHEMES
 from tests.fuzz.targets import TARGETS, corpus
 from tests.repository.files import ROOT
 
@@ -55,6 +60,13 @@ def test_every_fuzz_target_is_of_a_way_in_and_has_inputs() -> None:
     named = {target for row in rows() for target in codes(row["fuzz targets"])}
     assert named == set(TARGETS), HINT
     assert [name for name in TARGETS if not corpus(name)] == []
+
+
+def test_every_way_in_is_sent_by_while_things_go_wrong() -> None:
+    told = [row["rounds of faults"] for row in rows()]
+    named = [sender for text in told if not text.startswith("none: ") for sender in codes(text)]
+    assert all(told), HINT
+    assert sorted(named) == sorted([*SCHEMES, *(sender.name for sender in SENDERS)]), HINT
 
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row["way in"])

@@ -1,0 +1,86 @@
+"""The stack of the rounds of ways in: with an API, a host of Sparkplug, and discovery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+
+from tests.e2e.stack import Service
+from tests.faults.facility import door_file
+from tests.faults.world import SCHEMES, World
+from tests.services import Server, server_directory
+
+_DISCOVERS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tonne.ingest'"
+
+
+class DoorWorld(World):
+    """A world that readings come into by every way."""
+
+    def __init__(self, directory: Path, stack: ExitStack) -> None:
+        self.api: Service | None = None
+        super().__init__(directory, stack, "mqtt")
+        self.directory = directory
+        self.api = self._service(directory, "api", self.ingest_to_database)
+        stack.callback(self.api.kill)
+        self.api.start()
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        """Every process that can be killed, in the order they are to be started."""
+        return (*super().servers, *([] if self.api is None else [self.api]))
+
+    @property
+    def api_url(self) -> str:
+        """Where readings are sent by HTTP."""
+        assert self.api is not None
+        return f"http://127.0.0.1:{self.api.port}"
+
+    @property
+    def sparkplug_is_online(self) -> bool:
+        """Whether edge nodes are heard."""
+        return self._metric("tonne_ingest_sparkplug_online") == 1
+
+    @property
+    def discovers(self) -> bool:
+        """Whether discovery hears what is published."""
+        with self.connect() as connection:
+            row = connection.execute(_DISCOVERS).fetchone()
+        return row is not None and int(str(row[0])) >= 2
+
+    def _metric(self, name: str) -> float:
+        try:
+            return self.ingest.metric(name)
+        except httpx.TransportError:
+            return 0.0
+
+    def _settings(self, directory: Path) -> dict[str, str]:
+        at_broker = self.broker.passwords.ingest_at(SCHEMES["mqtt"], self.to_broker.port)
+        return {
+            "TONNE_API_AUTH": "off",
+            "TONNE_READINGS_SOCKET": str(directory / "readings.sock"),
+            "TONNE_SPARKPLUG_URL": at_broker,
+            "TONNE_SPARKPLUG_REORDER_S": "0.5",
+            "TONNE_DISCOVERY_URL": at_broker,
+        }
+
+    def _progresses(self, process: str, pid: int) -> bool:
+        if process != "api":
+            return super()._progresses(process, pid)
+        try:
+            return httpx.get(f"{self.api_url}/healthz", timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def _file(self) -> str:
+        return door_file()
+
+
+@contextmanager
+def running_door_world() -> Iterator[DoorWorld]:
+    """Start everything; end every process and unmount every disk, also after a failure."""
+    with ExitStack() as stack:
+        directory = stack.enter_context(server_directory(for_postgres=True))
+        yield DoorWorld(directory, stack)
