@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 from services.core.facility.connections import P1_ZONE
+from services.core.runtime import secret_files
+from services.core.runtime.secret_files import SecretFileError
 from services.core.timeline.instants import to_us
 from services.ingest.decode.observation import (
     GOOD,
@@ -235,7 +237,11 @@ def _decrypted(reader: _Reader, payload: bytes) -> Mapping[str, Any]:
             Reason.MALFORMED_PAYLOAD,
             "the telegram is encrypted: name the variable with its key as p1.key_env",
         )
-    key = os.environ.get(reader.key_env, "").strip()
+    try:
+        # as it is in the file now: a key is replaced without a restart
+        key = (secret_files.value_of(reader.key_env, os.environ) or "").strip()
+    except SecretFileError as error:
+        raise UndecodableError(Reason.MALFORMED_PAYLOAD, str(error)) from None
     if not _KEY.match(key):
         state = "is not 32 hexadecimal digits" if key else "is not set"
         raise UndecodableError(
