@@ -24,6 +24,7 @@ export const ACTIONS = {
   "key.revoke": t("revoked an API key"),
   "quarantine.replay": t("replayed refused messages"),
   "quarantine.discard": t("discarded refused messages"),
+  "reading.correct": t("corrected readings"),
   "reading.discard": t("discarded readings"),
   "activity.import": t("imported activities"),
   "activity.withdraw": t("withdrew an activity"),

@@ -125,7 +125,7 @@ function inputs({ inputs: list, hour }, view) {
       ...(held.length ? [detail(plural("{n} increment not counted yet", "{n} increments not counted yet", held.length), held)] : []),
       ...(incidents.length ? [detail(plural("{n} incident of the register", "{n} incidents of the register", incidents.length), incidents)] : []),
       detail(t("Scale, offset and full scale in force"), input.in_force),
-      readingsOf({ facility: view.facility, device, channel, hour, zone: view.zone }));
+      readingsOf({ facility: view.facility, device, channel, unit, hour, zone: view.zone, mayCorrect: view.mayCorrect }));
   });
   return card(t("Inputs"), ...parts);
 }

@@ -17,6 +17,8 @@ let hour = hourOf(Date.parse(address.get("hour") ?? "")) ?? hourOf(Date.now() - 
 let facility = null;
 let source = null;
 let reading = 0;
+/** What the reader may do, by facility. */
+let allowed = [];
 
 start();
 
@@ -28,6 +30,8 @@ function hourOf(instant) {
 async function start() {
   const facilities = await listedFacilities();
   if (facilities.length === 0) return;
+  // whoever cannot be told what they may do may still look
+  ({ allowed } = await get("/v1/me").catch(() => ({ allowed: [] })));
   $("before").onclick = () => look({ to: hour - HOUR_MS });
   $("after").onclick = () => look({ to: hour + HOUR_MS });
   $("at").onchange = () => $("at").value && look({ to: hourOf(instantOf($("at").value.slice(0, 16), facility.timezone)) });
@@ -49,6 +53,9 @@ function drawSources(wanted) {
     look({});
   });
 }
+
+const mayConfigure = (id) => allowed.some(({ rights, facilities: only }) =>
+  rights.includes("configure") && (only === null || only.includes(id)));
 
 /** Another hour, or another version of this one; what is not said stays, and is known now. */
 function look({ to = hour, as_of: known = "" }) {
@@ -81,6 +88,7 @@ async function show() {
     say(explanation.reason ?? "");
     $("hour").replaceChildren(...explanationParts(explanation, {
       zone, facility, restatements, asOf, onVersion: (known) => look({ as_of: known }),
+      mayCorrect: asOf === "" && mayConfigure(facility.id),
     }));
   } catch (error) {
     if (turn !== reading) return;
