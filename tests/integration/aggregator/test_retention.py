@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
 from services.aggregator.audit import verify
@@ -12,9 +13,12 @@ from services.aggregator.retention import Retention
 from services.core.store.database.connect import engine
 from services.core.store.emissions import final_hours, recompute_request
 from services.core.store.readings import retention, writer
+from services.core.store.readings.packing import added_days
+from services.core.store.readings.packing.added_days import Brought
 from services.core.store.readings.writer import ReadingRow
 from services.core.store.registry.plan import facility_plans
 from services.core.store.schema import ddl
+from services.core.timeline.instants import from_us, to_us
 from tests.integration.aggregator.plant import Plant, Reading, instant
 
 START = instant("2026-03-02T00:00:00Z")
@@ -85,6 +89,34 @@ def test_old_chunks_go_and_are_recorded_and_totals_stay(plant: Plant) -> None:
     # a register's step and the readings around it
     assert limit <= 2 * 9
     assert plant.totals() == before
+
+
+def test_what_was_packed_where_no_chunk_is_goes_and_is_recorded(plant: Plant) -> None:
+    """History from files was never a row of the hypertable."""
+    history = _history()
+    imported = to_us(START - timedelta(days=300)) + 900_000_000 * np.arange(5)
+    size = imported.size
+    added_days.add(
+        plant.connection,
+        plant.facility_id,
+        Brought(
+            channel=np.full(size, plant.channels["meter.energy"]),
+            ts_us=imported,
+            value=np.arange(size) * 0.25,
+            missing=np.zeros(size, dtype=np.bool_),
+            quality=np.zeros(size, dtype=np.int64),
+        ),
+    )
+    _settled(plant, history)
+    assert _drop(plant) is not None
+    assert plant.rows("SELECT count(*) FROM packed_readings") == [(0,)]
+    left = plant.rows("SELECT count(*) FROM reading")[0][0]
+    dropped = plant.rows("SELECT chunk, from_ts, to_ts, channels, readings FROM dropped_readings")
+    assert sum(row[4] for row in dropped) == len(history) - left + size
+    begin = from_us(int(imported[0]))
+    assert [row[1:] for row in dropped if row[0] == "packed_readings"] == [
+        (begin, begin + timedelta(hours=1), 1, size)
+    ]
 
 
 def test_nothing_goes_while_an_hour_is_open(plant: Plant) -> None:

@@ -274,7 +274,8 @@ _REACH = LOOK_AROUND + 1
 #: newest readings of each channel below it stay, so that a reading that comes later still changes
 #: the minutes before it that it decides about; what goes is recorded. Nothing goes either while
 #: such readings are packed: whoever asks opens their days first. A packed row goes with the chunk
-#: of its last reading. It runs with its owner's rights.
+#: of its last reading, or is recorded with all others that have none, as history from files may. It
+#: runs with its owner's rights.
 _DROP_READINGS = """
 CREATE OR REPLACE FUNCTION drop_readings(under text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -317,6 +318,15 @@ BEGIN
               WHERE p.last_ts >= gone.range_start AND p.last_ts < gone.range_end) n
         HAVING count(*) > 0;
     END LOOP;
+    INSERT INTO dropped_readings (chunk, from_ts, to_ts, channels, readings, retention)
+    SELECT 'packed_readings', min(p.first_ts), max(p.last_ts), count(DISTINCT p.channel_id),
+           sum(p.readings), under
+    FROM packed_readings p
+    WHERE p.last_ts < upto AND NOT EXISTS (
+        SELECT FROM timescaledb_information.chunks
+        WHERE hypertable_schema = 'public' AND hypertable_name = 'reading' AND range_end <= upto
+          AND p.last_ts >= range_start AND p.last_ts < range_end)
+    HAVING count(*) > 0;
     INSERT INTO channel_horizon (channel_id, horizon)
     SELECT channel_id, date_trunc('minute', greatest(
                (array_agg(ts ORDER BY ts DESC) FILTER (WHERE nth_good = {reach}))[1],

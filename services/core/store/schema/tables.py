@@ -802,7 +802,10 @@ dropped_readings = Table(
     Column("readings", BigInteger, nullable=False),
     Column("retention", Text, nullable=False, comment="the setting they fell under"),
     Column("dropped_at", _instant, nullable=False, server_default=func.now()),
-    comment="every chunk of raw readings that was dropped; rows are only ever added",
+    comment=(
+        "every chunk of raw readings that was dropped, and what was packed where there is none; rows"
+        " are only ever added"
+    ),
 )
 
 # -- operation --------------------------------------------------------------------------------
