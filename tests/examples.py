@@ -2,7 +2,8 @@
 
 A comment before the fence says where an example is not what its language is done with by itself:
 ``<!-- example: not run, WHY -->``, ``<!-- example: an answer -->``,
-``<!-- example: a table file -->`` or ``<!-- example: a message at TOPIC -->``.
+``<!-- example: a table file -->``, ``<!-- example: a table file of activities -->`` or
+``<!-- example: a message at TOPIC -->``.
 """
 
 from __future__ import annotations
@@ -57,11 +58,17 @@ class Example:
         return self.mark == "a table file"
 
     @property
+    def is_activity_table(self) -> bool:
+        """Whether it is one of activities, as ``tonne activities import --table`` takes it."""
+        return self.mark == "a table file of activities"
+
+    @property
     def is_facility_file(self) -> bool:
         """Whether it is a whole facility file, as ``tonne apply`` takes it."""
         return (
             self.language == "yaml"
             and not self.is_table_file
+            and not self.is_activity_table
             and re.search(r"^facility:", self.text, re.MULTILINE) is not None
         )
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from deploy.reference.markdown import code, page, table
+from services.core.facility.activity_table import ActivityTable
 from services.core.facility.fields import Part
 from services.core.facility.headings import anchor, headings, keys
 from services.core.facility.model import FacilityFile
@@ -57,6 +58,25 @@ values:
     quality: {column: Status, map: {W: good, E: uncertain}}
 ```"""
 
+_ACTIVITY_EXAMPLE = """\
+<!-- example: a table file of activities -->
+```yaml
+facility: office
+sheet: Rechnungen
+number: comma
+date: "%d.%m.%Y"
+last_day: true
+entries:
+  - channel: books.heat
+    where: {Art: Fernwärme}
+    id: Rechnungsnummer
+    from: von
+    to: bis
+    amount: Menge
+    unit: {column: Einheit}
+    document: Beleg
+```"""
+
 
 _EDITORS = """\
 ## While you write
@@ -98,6 +118,18 @@ def page_of_table_file() -> str:
         " `tonne import --table` ([how to](../howto/import.md)). It is YAML or JSON.",
         _TABLE_EXAMPLE,
         *_sections(TableFile),
+    )
+
+
+def page_of_activity_table() -> str:
+    """Return the page: each part of a table file of activities, as above."""
+    return page(
+        "Table file of activities",
+        "A table file of activities says what stands where in a list of bills, deliveries, trips or"
+        " refills, for `tonne activities import --table` ([how to](../howto/scope-3.md)). It is"
+        " YAML or JSON.",
+        _ACTIVITY_EXAMPLE,
+        *_sections(ActivityTable),
     )
 
 

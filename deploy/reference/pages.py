@@ -32,6 +32,7 @@ def pages() -> dict[str, str]:
         "facility-file.md": facility.page_of_facility_file(),
         "mapping-keys.md": mapping_keys.page_of_mapping_keys(),
         "table-file.md": facility.page_of_table_file(),
+        "activity-table.md": facility.page_of_activity_table(),
         "settings.md": settings.page_of_settings(),
         "cli.md": command_line.page_of_commands(),
         "http-api.md": http.page_of_calls(),

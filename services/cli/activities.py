@@ -9,17 +9,20 @@ import typer
 
 from services.cli import process
 from services.cli.errors import clear_errors, failure
-from services.cli.files import read_file
+from services.cli.files import read_file, read_path
 from services.cli.listing import AsJson, show, show_rest
 from services.cli.options import check_line
 from services.cli.progress import progress
 from services.cli.say import amount, say
-from services.core.facility import activity_file
+from services.core.facility.activity_table import ActivityTable, parse_activity_table
 from services.core.facility.errors import FacilityFileError
 from services.core.runtime.clock import SystemClock
+from services.core.runtime.settings import Settings
 from services.core.store.readings import activities, activity_withdrawals
 from services.core.store.readings.activities import ActivityConflictError, Prepared
 from services.core.store.readings.activity_withdrawals import NotWithdrawnError
+from services.ingest.files import activity_rows
+from services.ingest.files.rows import UnusableFileError
 
 app = typer.Typer(
     no_args_is_help=True, help="Import, list and withdraw amounts of bills and the like."
@@ -33,11 +36,16 @@ def import_(
     file: Annotated[
         Path,
         typer.Argument(
-            help="CSV with a header line: id, channel, from, to, amount, unit, document, facility"
+            help="CSV or XLSX with a header line: id, channel, from, to, amount, unit, document,"
+            " facility; any other with --table"
         ),
     ],
     *,
     facility: Facility = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(help="table file: what stands where in a file that is not tonne's own"),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="check the file and store nothing")
     ] = False,
@@ -49,11 +57,14 @@ def import_(
     """
     with clear_errors():
         settings = process.settings("activities")
-    entries = read_file(
-        file,
-        lambda text: activity_file.read(text, SystemClock().now(), facility),
-        max_bytes=settings.file_bytes,
-    )
+    columns = None if table is None else _table_of(table, settings)
+    with clear_errors(UnusableFileError):
+        entries = read_path(
+            file,
+            lambda: activity_rows.read(file, columns, SystemClock().now(), facility),
+            max_bytes=settings.file_bytes,
+            setting="TONNE_FILE_BYTES",
+        )
     if entries is None:
         raise failure("nothing was imported; correct the lines above and import again")
     with clear_errors(ActivityConflictError), process.database("activities") as connection:
@@ -73,6 +84,18 @@ def import_(
         f"{file}: {'would store' if dry_run else 'stored'} {amount(len(new), 'activity amount')},"
         f" {present} there already"
     )
+
+
+def _table_of(path: Path, settings: Settings) -> ActivityTable:
+    """Read a table file; an error ends the command."""
+    table = read_file(
+        path,
+        lambda text: parse_activity_table(text, max_bytes=settings.file_bytes),
+        max_bytes=settings.file_bytes,
+    )
+    if table is None:
+        raise failure("nothing was imported; correct the lines above and import again")
+    return table
 
 
 @app.command()

@@ -23,6 +23,7 @@ from ruamel.yaml import YAML
 from sensors_sim.cli import app as sim_app
 from services.cli import app as tonne_app
 from services.core.facility import activity_file, factor_file, value_file
+from services.core.facility.activity_table import parse_activity_table
 from services.core.facility.file import parse
 from services.core.facility.organisation_file import is_of_organisation, parse_organisation
 from services.core.facility.table_file import parse_table
@@ -93,6 +94,9 @@ def test_a_facility_file_is_taken_whole_and_so_is_a_part_of_one(example: Example
         return
     if example.is_table_file:
         parse_table(example.text)
+        return
+    if example.is_activity_table:
+        parse_activity_table(example.text)
         return
     if is_of_organisation(example.text):
         parse_organisation(example.text)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
@@ -62,40 +63,67 @@ def read(text: str, now: datetime, facility: str | None) -> list[ActivityEntry]:
     :raises FacilityFileError: with every problem there is, each with its line.
     """
     reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
-    entries: list[ActivityEntry] = []
     problems: list[Problem] = []
-    lines: dict[tuple[str | None, str], int] = {}
-    try:
-        header = [name.strip() for name in next(reader, [])]
-        _refuse([Problem(line=1, message=m) for m in _header_problems(header, facility)])
+
+    def rows() -> Iterator[tuple[int, dict[str, Any]]]:
         for cells in reader:
             if not any(cell.strip() for cell in cells):
                 continue
-            line = reader.line_num
             if len(cells) != len(header):
                 message = f"{len(cells)} cells, the header names {len(header)}"
-                problems.append(Problem(line=line, message=message))
+                problems.append(Problem(line=reader.line_num, message=message))
                 continue
-            given = {n: c.strip() for n, c in zip(header, cells, strict=True) if c.strip()}
-            try:
-                entry = ActivityEntry.stated({"facility": facility, **given, "line": line})
-            except ValidationError as error:
-                problems += [
-                    Problem(line=line, message=str(part))
-                    for part in plain_words.findings(error, given, ActivityEntry)
-                ]
-                continue
-            mistake = _why_not(entry, now, lines.get((entry.facility, entry.id)))
-            if mistake is not None:
-                problems.append(Problem(line=line, message=mistake))
-            lines.setdefault((entry.facility, entry.id), line)
-            entries.append(entry)
+            yield reader.line_num, dict(zip(header, cells, strict=True))
+
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        require_columns(header, facility)
+        entries = checked(rows(), problems, now, facility)
     except csv.Error as error:
         problems.append(Problem(line=reader.line_num, message=f"not CSV: {error}"))
-    if not entries and not problems:
-        problems.append(Problem(line=1, message="there is no activity in this file"))
     _refuse(problems)
     return entries
+
+
+def checked(
+    rows: Iterable[tuple[int, dict[str, Any]]],
+    problems: list[Problem],
+    now: datetime,
+    facility: str | None,
+) -> list[ActivityEntry]:
+    """Make entries of rows, each with its line: cells by the names of :data:`COLUMNS`.
+
+    An empty cell is the default. ``problems``: what is wrong is added to them.
+    """
+    entries: list[ActivityEntry] = []
+    lines: dict[tuple[str | None, str], int] = {}
+    for line, cells in rows:
+        texts = {n: c.strip() if isinstance(c, str) else c for n, c in cells.items()}
+        given = {name: cell for name, cell in texts.items() if cell not in {"", None}}
+        try:
+            entry = ActivityEntry.stated({"facility": facility, **given, "line": line})
+        except ValidationError as error:
+            problems += [
+                Problem(line=line, message=str(part))
+                for part in plain_words.findings(error, given, ActivityEntry)
+            ]
+            continue
+        mistake = _why_not(entry, now, lines.get((entry.facility, entry.id)))
+        if mistake is not None:
+            problems.append(Problem(line=line, message=mistake))
+        lines.setdefault((entry.facility, entry.id), line)
+        entries.append(entry)
+    if not entries and not problems:
+        problems.append(Problem(line=1, message="there is no activity in this file"))
+    return entries
+
+
+def require_columns(header: list[str], facility: str | None) -> None:
+    """Refuse a header that is not one of tonne's own.
+
+    :raises FacilityFileError: with every problem there is.
+    """
+    _refuse([Problem(line=1, message=m) for m in _header_problems(header, facility)])
 
 
 def _header_problems(header: list[str], facility: str | None) -> list[str]:

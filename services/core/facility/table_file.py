@@ -39,7 +39,8 @@ def _encoding(name: str) -> str:
         ) from None
 
 
-def _as_list(value: object) -> object:
+def as_list(value: object) -> object:
+    """Return one name as a list of it."""
     return [value] if isinstance(value, str | int) else value
 
 
@@ -71,7 +72,7 @@ class TableTime(Part):
     """Where a row tells its time, and how."""
 
     column: Annotated[
-        tuple[Column, ...], BeforeValidator(_as_list), Field(min_length=1, max_length=3)
+        tuple[Column, ...], BeforeValidator(as_list), Field(min_length=1, max_length=3)
     ] = Field(
         examples=["Zeitstempel"],
         description=(
@@ -182,8 +183,8 @@ class TableValue(Part):
     )
 
 
-class TableFile(Part):
-    """What stands where in a table of readings."""
+class TableForm(Part):
+    """How a table is written."""
 
     facility: Slug | None = Field(
         None, examples=["linz"], description="Facility of the channels. Default: --facility."
@@ -203,15 +204,20 @@ class TableFile(Part):
     headers: bool = Field(
         True, description="Whether columns have headers; else each is named by its number, from 1."
     )
-    time: TableTime = Field(
-        examples=[{"column": "time"}], description="Where a row tells its time."
-    )
     number: NumberKind | None = Field(
         None,
         description=(
             "How numbers are written: comma (1.234,5), point (1,234.5), decimal or hex. Default:"
             " only what can be read in one way."
         ),
+    )
+
+
+class TableFile(TableForm):
+    """What stands where in a table of readings."""
+
+    time: TableTime = Field(
+        examples=[{"column": "time"}], description="Where a row tells its time."
     )
     invalid: Words | None = Field(
         None,

@@ -68,12 +68,12 @@ class TableRows:
                     yield rows
 
     def _series(self, headers: list[str]) -> list[_Series]:
-        columns = _Columns(headers)
+        columns = HeaderColumns(headers)
         table = self._table
         time = tuple(columns.position(name) for name in table.time.column)
         return [self._one(value, columns, time) for value in table.values]
 
-    def _one(self, value: TableValue, columns: _Columns, time: tuple[int, ...]) -> _Series:
+    def _one(self, value: TableValue, columns: HeaderColumns, time: tuple[int, ...]) -> _Series:
         facility = value.facility or self._table.facility or self._stated.facility
         if not facility:
             raise UnusableFileError(
@@ -112,7 +112,7 @@ class TableRows:
         )
 
 
-class _Columns:
+class HeaderColumns:
     """Where the columns of a table stand, by their headers."""
 
     def __init__(self, headers: list[str]) -> None:
@@ -179,7 +179,15 @@ class _CellColumns:
         """Return the words of a column by numbers, and the number of each; no word is ""."""
         if position not in self._words:
             numbers: dict[str, int] = {}
-            codes = [numbers.setdefault(text, len(numbers)) for text in map(_word, self[position])]
+            column = self[position]
+            if set(map(type, column)) == {str}:
+                # few texts stand in most lines
+                of_text = {
+                    text: numbers.setdefault(_word(text), len(numbers)) for text in set(column)
+                }
+                codes = list(map(of_text.__getitem__, column))
+            else:
+                codes = [numbers.setdefault(_word(cell), len(numbers)) for cell in column]
             self._words[position] = np.array(codes, dtype=np.int64), numbers
         return self._words[position]
 
@@ -199,7 +207,11 @@ class _CellColumns:
         """Return what tells the time of each line, as above."""
         if len(time) == 1 and clocks == (None,):
             return self[time[0]]
-        lines = zip(*(self[position] for position in time), strict=True)
+        columns = [self[position] for position in time]
+        if clocks == (None,) and all(set(map(type, column)) == {str} for column in columns):
+            # as _joined does it
+            return list(map(" ".join, zip(*(map(str.strip, c) for c in columns), strict=True)))
+        lines = zip(*columns, strict=True)
         return [_joined(line, clock) for line in lines for clock in clocks]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from openpyxl import Workbook
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
@@ -158,6 +159,123 @@ def office_with_bills(
         assert stored.code == 0, stored.said
         yield office
         office.close()
+
+
+_DEPOT = """
+facility: {id: depot, name: Depot, timezone: Europe/Vienna}
+devices:
+  - id: books
+    channels:
+      - {id: heat, quantity: energy, unit: kWh, kind: event, since: 2026-01-01, range: [0, 9000]}
+      - {id: oil, quantity: volume, unit: L, kind: event, since: 2026-01-01, range: [0, 9000]}
+      - {id: trips, quantity: passenger_distance, unit: pkm, kind: event, since: 2026-01-01,
+         range: [0, 1e6]}
+      - {id: refills, quantity: mass, unit: kg, kind: event, since: 2026-01-01, range: [0, 50]}
+factors:
+  - {id: heat, unit: kWh, co2_kg: 0.2, citation: supplier}
+  - {id: oil, unit: L, co2_kg: 2.7, citation: supplier}
+  - {id: rail, unit: pkm, co2_kg: 0.01, citation: railway}
+sources:
+  - {id: heating, scope: 2, method: activity, input: books.heat, factor: heat}
+  - {id: boiler, scope: 1, method: activity, input: books.oil, factor: oil}
+  - {id: travel, scope: 3, scope3_category: 6, method: activity, input: books.trips, factor: rail}
+  - {id: cooling, scope: 1, method: activity, input: books.refills, factor: r410a}
+"""
+_TABLE = """
+facility: depot
+sheet: Belege
+skip: 1
+number: comma
+date: "%d.%m.%Y"
+last_day: true
+entries:
+  - {channel: books.heat, where: {Art: Wärme}, id: Nr, from: von, to: bis, amount: Menge,
+     unit: {column: Einheit, map: {MWH: MWh}}, document: Beleg}
+  - {channel: books.oil, where: {Art: Heizöl}, id: Nr, from: von, amount: Menge,
+     unit: {column: Einheit}}
+  - {channel: books.trips, where: {Art: [Bahn, Bus]}, id: [Art, Nr], from: von, amount: Menge}
+  - {channel: books.refills, where: {Art: Kältemittel}, id: Nr, from: von, amount: Menge, unit: g}
+"""
+_SHEET = [
+    ["Belege 2026"],
+    ["Nr", "Art", "von", "bis", "Menge", "Einheit", "Beleg"],
+    ["B-1", "Wärme", datetime(2026, 2, 1), "28.02.2026", "2,8", "MWH", "b-1.pdf"],  # noqa: DTZ001
+    ["D-7", "Heizöl", "05.02.2026", None, 1500, "L", None],
+    [],
+    [17, "Bahn", datetime(2026, 2, 6), None, 1000, None, None],  # noqa: DTZ001
+    [17, "Bus", "06.02.2026", None, 20, None, None],
+    ["K-1", "Kältemittel", "07.02.2026", None, "1.200", None, None],
+    [99, "Porto", "07.02.2026", None, 5, "EUR", None],
+]
+
+
+def test_bills_deliveries_trips_and_refills_of_a_foreign_sheet(
+    field: FieldBench, tmp_path: Path
+) -> None:
+    field.apply(_DEPOT)
+    table = tmp_path / "belege.yaml"
+    table.write_text(_TABLE)
+    url = as_login(field.url, "tonne_ingest")
+
+    def run(rows: list[list[object]], *words: str) -> Ended:
+        book = Workbook()
+        sheet = book.create_sheet("Belege")
+        for row in rows:
+            sheet.append(row)
+        book.save(tmp_path / "belege.xlsx")
+        return tonne(
+            url, "activities", "import", tmp_path / "belege.xlsx", "--table", table, *words
+        )
+
+    wrong = run([*_SHEET, ["B-2", "Wärme", "30.02.2026", "x", "viel", "kg", None]])
+    assert wrong.code == 1
+    assert "belege.xlsx:10:" in wrong.said
+    tried = run(_SHEET, "--dry-run")
+    assert (tried.code, "would store 5 activity amounts, 0 there" in tried.said) == (0, True)
+    assert "stored 5 activity amounts, 0 there" in run(_SHEET).said
+    assert "stored 0 activity amounts, 5 there already" in run(_SHEET).said
+    assert [
+        tuple(row.values())
+        for row in field.rows(
+            "SELECT id, first_day::text, end_day::text, amount, unit, document FROM activity_entry"
+            " ORDER BY id"
+        )
+    ] == [
+        ("B-1", "2026-02-01", "2026-03-01", 2.8, "MWh", "b-1.pdf"),
+        ("Bahn-17", "2026-02-06", "2026-02-07", 1000.0, "pkm", None),
+        ("Bus-17", "2026-02-06", "2026-02-07", 20.0, "pkm", None),
+        ("D-7", "2026-02-05", "2026-02-06", 1500.0, "L", None),
+        ("K-1", "2026-02-07", "2026-02-08", 1200.0, "g", None),
+    ]
+    field.settle(_NOW)
+    (total,) = field.rows(
+        "SELECT sum(co2e_ug) / 1e9 AS co2e_kg FROM emission_hour h"
+        " JOIN source s ON s.id = h.source_id WHERE s.slug = 'cooling'"
+    )
+    # 1.2 kg of R-410A
+    assert float(str(total["co2e_kg"])) == pytest.approx(1.2 * 2255.5)
+
+    table.write_text(_TABLE.replace("amount: Menge, unit: g", "amount: Mnge, unit: g"))
+    assert "belege.xlsx: no column is called 'Mnge'; did you mean Menge?" in run(_SHEET).said
+    table.write_text(_TABLE.replace("last_day", "lastday"))
+    assert f"{table}:7: " in run(_SHEET).said
+
+
+def test_a_sheet_with_tonnes_own_columns_needs_no_table_file(
+    office: FieldBench, tmp_path: Path
+) -> None:
+    book = Workbook()
+    for row in (
+        ["id", "channel", "from", "to", "amount"],
+        [5, "books.heat", datetime(2026, 2, 1), datetime(2026, 3, 1), 2800],  # noqa: DTZ001
+    ):
+        book.worksheets[0].append(row)
+    path = tmp_path / "own.xlsx"
+    book.save(path)
+    url = as_login(office.url, "tonne_ingest")
+    ended = tonne(url, "activities", "import", path, "--facility", "office")
+    assert "stored 1 activity amount, 0 there" in ended.said
+    assert office.rows("SELECT id, amount FROM activity_entry") == [{"id": "5", "amount": 2800.0}]
 
 
 def test_a_wrong_bill_is_withdrawn_and_the_right_one_counts(

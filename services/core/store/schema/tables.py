@@ -803,8 +803,8 @@ dropped_readings = Table(
     Column("retention", Text, nullable=False, comment="the setting they fell under"),
     Column("dropped_at", _instant, nullable=False, server_default=func.now()),
     comment=(
-        "every chunk of raw readings that was dropped, and what was packed where there is none; rows"
-        " are only ever added"
+        "every chunk of raw readings that was dropped, and what was packed where there is none;"
+        " rows are only ever added"
     ),
 )
 
