@@ -74,8 +74,8 @@ ADVICE: dict[Reason, str] = {
         " --accept`, or send what lies around it and it comes in by itself"
     ),
     Reason.BAD_VALUE: (
-        'send a number, null, or {"v": number or null, "u": unit, "q": quality}, or say with from'
-        " in the facility file where in the payload the number stands"
+        'send a number, null, or {"v": number or null, "u": unit, "q": quality}, or say with from,'
+        " or register, in the facility file where the number stands"
     ),
     Reason.NOT_FINITE: "send null where there is no value: NaN and infinity are not numbers",
     Reason.BAD_QUALITY: "send q as good, uncertain, bad, calibration or maintenance",

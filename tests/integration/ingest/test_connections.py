@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
@@ -46,6 +47,10 @@ devices:
 """  # noqa: E501 - one line a channel
 
 TELEGRAM = published("dsmr-5")
+#: What the meter goes on with while the database takes nothing.
+LATER = [
+    telegram(f"0-0:1.0.0(2611231800{n:02d}W)", f"1-0:1.8.1({n:06d}.000*kWh)") for n in range(50)
+]
 BROKEN = telegram("1-0:1.8.1(000001.000*kWh)").replace(b"001.000", b"009.000")
 
 
@@ -84,10 +89,16 @@ def modbus_server() -> Iterator[tuple[int, list[bool]]]:
 
 
 def test_devices_are_read_by_one_process_that_may(plant: Plant, tmp_path: Path) -> None:
-    with (
-        port(lambda send: [send(part) for part in (TELEGRAM[300:], BROKEN, TELEGRAM)]) as (p1, _),
-        modbus_server() as (number, connections),
-    ):
+    stalled = threading.Event()
+
+    def speak(send: Callable[[bytes], None]) -> None:
+        for part in (TELEGRAM[300:], BROKEN, TELEGRAM):
+            send(part)
+        stalled.wait(PATIENCE_S)
+        for part in LATER:
+            send(part)
+
+    with port(speak) as (p1, heard), modbus_server() as (number, connections):
         file = tmp_path / "linz.yaml"
         file.write_text(FILE.format(p1=p1, modbus=number))
         plant.apply(file.read_text())
@@ -106,6 +117,17 @@ def test_devices_are_read_by_one_process_that_may(plant: Plant, tmp_path: Path) 
         until(lambda: notices(plant), "it is told what may not be connected to")
         assert "linz/beyond at 192.0.2.9:502" in notices(plant)["device-hosts"]
         assert notices(plant)["device-hosts"].count(" at ") == 1
+
+        # what comes while the database takes nothing waits
+        with psycopg.connect(plant.database) as lock:
+            lock.execute("LOCK TABLE reading IN ACCESS EXCLUSIVE MODE")
+            stalled.set()
+            until(lambda: len(heard) >= 2, "the meter has said it all")
+            lock.rollback()
+        until(
+            lambda: {("import", float(n)) for n in range(50)} <= values(plant, "meter"),
+            "all of it is stored",
+        )
 
         # another process takes over when this one ends, and not before
         other = replace(plant, log=plant.log.with_name("other.log"), client_id="other")
