@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -82,6 +83,19 @@ def test_what_devices_say_beside_the_payload_changes_neither_topic_nor_payload(l
         sender.publish("", b"second", publishing(TopicAlias=1))
     messages = received(source, 2)
     assert [(m.topic, m.payload) for m in messages] == [(topic, b"first"), (topic, b"second")]
+
+
+def test_what_expires_while_ingest_is_away_is_the_senders_to_lose(line: Line) -> None:
+    line.opened().close()
+    sender = Device(line.broker.port)
+    with contextlib.closing(sender):
+        sent_at = time.monotonic()
+        sender.publish(f"{line.name}/a", b"short", publishing(MessageExpiryInterval=1))
+        sender.publish(f"{line.name}/a", b"long", publishing(MessageExpiryInterval=3600))
+        sender.publish(f"{line.name}/a", b"for good", publishing())
+    # mosquitto counts in whole seconds
+    until(lambda: time.monotonic() - sent_at > 2.5, "the first has expired")
+    assert payloads(received(line.opened(), 2)) == [b"long", b"for good"]
 
 
 def test_a_session_goes_on_when_the_version_changes(line: Line) -> None:

@@ -59,11 +59,16 @@ class ProposedChannel:
 def channels(family: str, learned: Learned) -> list[ProposedChannel]:
     """Return the channels that a device could have, those that count first."""
     if learned.recognised is not None:
-        return list(_named_apart(_by_family(family, learned, learned.recognised)))
+        rows = sorted(_by_family(family, learned, learned.recognised), key=_counts_first)
+        return list(_named_apart(rows[:_MAX_CHANNELS]))
     proposed = [_channel(family, series) for series in learned.series.values()]
-    # registers first: they tell most
-    proposed.sort(key=lambda c: (not c.included, c.unit is None, c.kind != "counter"))
+    proposed.sort(key=_counts_first)
     return list(_named_apart(_once(proposed[:_MAX_CHANNELS])))
+
+
+def _counts_first(channel: ProposedChannel) -> tuple[bool, bool, bool]:
+    # registers tell most
+    return not channel.included, channel.unit is None, channel.kind != "counter"
 
 
 def worth(family: str, learned: Learned) -> int:
