@@ -67,4 +67,5 @@ class Pulse:
             facility=beat.facility,
             body={"message": "alerts are watched and delivered", "every_s": beat.every_s},
             created_at=now,
+            language=beat.language,
         )

@@ -96,6 +96,7 @@ def mail_of(message: Message, recipient: str, sender: str) -> EmailMessage:
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Tonne-Key"] = message.key
     mail.set_content(wording.text(message))
+    mail["Content-Language"] = message.language
     return mail
 
 

@@ -42,6 +42,8 @@ class Message:
     secret_env: str | None = None
     #: whether that secret is granted to the facility
     may_sign: bool = False
+    #: of who reads a mail
+    language: str = "en"
 
     @property
     def threshold(self) -> str | None:

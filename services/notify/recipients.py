@@ -15,6 +15,7 @@ from services.core.facility import plain_words
 from services.core.facility.model import Notify
 from services.core.facility.recipients import MQTT, is_recipient, target_of
 from services.core.store.registry import recipients
+from services.notify.languages import ENGLISH
 
 _log: Final = structlog.get_logger()
 
@@ -25,6 +26,8 @@ class Heartbeat:
 
     facility: str
     every_s: float
+    #: of a mail
+    language: str = ENGLISH
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +60,13 @@ class Recipients:
         heartbeats: dict[str, list[Heartbeat]] = defaultdict(list)
         for (facility, target), entry in self.entries.items():
             if entry.heartbeat is not None and facility not in self.retired:
-                heartbeats[target].append(Heartbeat(facility=facility, every_s=entry.heartbeat))
+                heartbeats[target].append(
+                    Heartbeat(
+                        facility=facility,
+                        every_s=entry.heartbeat,
+                        language=entry.language or ENGLISH,
+                    )
+                )
         return heartbeats
 
     def targets(self) -> set[str]:

@@ -21,6 +21,7 @@ from services.core.store.alerts.outbox_delivery import CANNOT_BE_SENT, Outbox, R
 from services.notify import retry
 from services.notify.channel import Channel, DeliveryError
 from services.notify.heartbeat import Pulse
+from services.notify.languages import ENGLISH
 from services.notify.message import TEST, Message
 from services.notify.pace import Pace
 from services.notify.recipients import Recipients
@@ -167,6 +168,7 @@ class Worker:
             link=self._link(row.facility),
             secret_env=entry.secret_env,
             may_sign=recipients.may_sign(row.facility, entry.secret_env),
+            language=entry.language or ENGLISH,
         )
 
     @property

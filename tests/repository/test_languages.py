@@ -13,7 +13,7 @@ from services.api.languages.catalogues import (
     Part,
     answer_texts,
     catalogue,
-    file_name,
+    place,
 )
 from services.api.languages.extraction import keys, renewed, untranslated
 from services.api.languages.sentences import PLACE, translate
@@ -27,8 +27,9 @@ _PLACEHOLDER = re.compile(r"\{\w+\}|<[^>]*>")
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_no_text_is_missing_or_left_over(language: str, part: Part) -> None:
-    path = files("services.api.languages") / file_name(language, part)
-    assert path.read_bytes() == renewed(language, part), "run python -m services.api.languages"
+    assert place(language, part).read_bytes() == renewed(language, part), (
+        "run python -m services.api.languages"
+    )
     assert untranslated(language, part) == [], "add the translations"
 
 
@@ -50,8 +51,8 @@ def test_translations_have_the_places_of_their_keys(language: str, part: Part) -
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_every_text_of_answers_is_recognised_with_its_values(language: str) -> None:
     for key, text in answer_texts(language).items():
-        for n, place in enumerate(PLACE.findall(key)):
-            key, text = key.replace(place, f"x{n}"), text.replace(place, f"x{n}")  # noqa: PLW2901
+        for n, name in enumerate(PLACE.findall(key)):
+            key, text = key.replace(name, f"x{n}"), text.replace(name, f"x{n}")  # noqa: PLW2901
         assert translate(key, language) == text
 
 

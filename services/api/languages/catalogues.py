@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any, Final, Literal, get_args
 
 from babel.messages.catalog import Catalog
@@ -19,13 +20,16 @@ from services.api.languages import ENGLISH, LANGUAGES
 #: The languages that have a catalogue.
 TRANSLATED: Final = tuple(language for language in LANGUAGES if language != ENGLISH)
 
-Part = Literal["pages", "schema", "answers"]
+Part = Literal["pages", "schema", "answers", "mails"]
 PARTS: Final[tuple[Part, ...]] = get_args(Part)
 
 
-def file_name(language: str, part: Part) -> str:
-    """Return the name of a catalogue's file in the package."""
-    return f"{language}.po" if part == "pages" else f"{part}.{language}.po"
+def place(language: str, part: Part) -> Traversable:
+    """Return where a catalogue is; that of mails is the notifier's."""
+    if part == "mails":
+        return files("services.notify") / "languages" / f"{language}.po"
+    name = f"{language}.po" if part == "pages" else f"{part}.{language}.po"
+    return files("services.api.languages") / name
 
 
 @cache
@@ -34,7 +38,7 @@ def catalogue(language: str, part: Part = "pages") -> Catalog:
 
     :raises ValueError: the file is no catalogue.
     """
-    with (files("services.api.languages") / file_name(language, part)).open("rb") as file:
+    with place(language, part).open("rb") as file:
         return read_po(file, locale=language, abort_invalid=True)
 
 

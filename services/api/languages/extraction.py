@@ -15,7 +15,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract
 from babel.messages.pofile import write_po
 
-from services.api.languages.catalogues import PARTS, TRANSLATED, Part, catalogue, file_name
+from services.api.languages.catalogues import PARTS, TRANSLATED, Part, catalogue, place
 from services.api.languages.own_texts import own_texts
 from services.core.facility.schema import schema_text
 
@@ -44,7 +44,10 @@ _CALL: Final = re.compile(
     rf"|plural\(\s*(?P<one>{_LITERAL})\s*,\s*(?P<many>{_LITERAL}))"
 )
 #: Where texts are, below the package of services.
-_PLACES: Final = ("api/dashboard", "core/accounting/emission_report")
+_PLACES: Final[dict[str, tuple[str, ...]]] = {
+    "pages": ("api/dashboard", "core/accounting/emission_report"),
+    "mails": ("notify",),
+}
 
 
 def keys(part: Part = "pages") -> set[Key]:
@@ -56,8 +59,8 @@ def keys(part: Part = "pages") -> set[Key]:
     package = Path(str(files("services")))
     return {
         key
-        for place in _PLACES
-        for path in sorted((package / place).rglob("*"))
+        for folder in _PLACES[part]
+        for path in sorted((package / folder).rglob("*"))
         if path.suffix in _KINDS or path.suffix == ".js"
         for key in _keys_of(path)
     }
@@ -114,11 +117,11 @@ def renewed(language: str, part: Part = "pages") -> bytes:
 def write() -> Iterator[str]:
     """Bring the catalogues up to date; return a line about each, with what it lacks."""
     for language, part in product(TRANSLATED, PARTS):
-        name = file_name(language, part)
-        path = Path(str(files("services.api.languages") / name))
+        path = Path(str(place(language, part)))
         path.write_bytes(renewed(language, part))
         catalogue.cache_clear()
-        yield f"{name}: {len(untranslated(language, part))} texts lack a translation"
+        count = len(untranslated(language, part))
+        yield f"{path.parent.parent.name}, {path.name}: {count} texts lack a translation"
 
 
 def untranslated(language: str, part: Part = "pages") -> list[Key]:

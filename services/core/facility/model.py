@@ -6,7 +6,7 @@ Devices and sources have files of their own; this one is where the others find a
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, PrivateAttr, StringConstraints, model_validator
 
@@ -163,6 +163,9 @@ class Notify(Part):
         ),
     )
     email: MailAddress | None = Field(None, description="Mail address that gets each alert.")
+    language: Literal["en", "de", "zh"] | None = Field(
+        None, examples=["de"], description="email: language that mails are in. Default: en."
+    )
     homeassistant: bool | None = Field(
         None,
         description=(
@@ -200,6 +203,8 @@ class Notify(Part):
             raise ValueError("heartbeat needs somewhere to go, and mqtt is false")
         if self.heartbeat is not None and self.homeassistant is not None:
             raise ValueError("heartbeat belongs to alerts, of which Home Assistant gets none")
+        if self.language is not None and self.email is None:
+            raise ValueError("language belongs to email: other recipients get the API's own words")
         if self.prefix is not None and not self.homeassistant:
             raise ValueError("prefix belongs to an entry with homeassistant: true")
         return self

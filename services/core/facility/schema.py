@@ -9,6 +9,11 @@ from typing import Any
 from services.core.facility.model import FacilityFile
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
+#: How much may be in what is no text; pydantic calls all of it a length.
+_BOUNDS = {
+    "object": {"minLength": "minProperties", "maxLength": "maxProperties"},
+    "array": {"minLength": "minItems", "maxLength": "maxItems"},
+}
 _INSTANT = {"type": "string", "format": "date-time"}
 
 
@@ -49,7 +54,7 @@ def _unit_that_the_payload_tells(stored: dict[str, Any]) -> dict[str, Any]:
 
 
 def _as_written(node: Any) -> Any:
-    """Drop titles that repeat the keys; let an instant be a day, as the file's reader does."""
+    """Drop titles that repeat the keys; bound parts by what they have; let an instant be a day."""
     if isinstance(node, list):
         return [_as_written(entry) for entry in node]
     if not isinstance(node, dict):
@@ -57,8 +62,9 @@ def _as_written(node: Any) -> Any:
     if {key: node.get(key) for key in _INSTANT} == _INSTANT:
         rest = {key: value for key, value in node.items() if key not in {*_INSTANT, "title"}}
         return {**rest, "anyOf": [_INSTANT, {"type": "string", "format": "date"}]}
+    bounds = _BOUNDS.get(str(node.get("type")), {})
     return {
-        key: _as_written(value)
+        bounds.get(key, key): _as_written(value)
         for key, value in node.items()
         if not (key == "title" and isinstance(value, str))
     }

@@ -73,6 +73,19 @@ async def test_an_alert_and_its_end_are_mails_of_one_thread(
     assert "Throttle the boiler." in fired.get_content()
 
 
+async def test_a_mail_is_in_the_language_that_the_facility_file_states(
+    make: Make, post: Post, server: Controller
+) -> None:
+    works = make("[{mqtt: false}, {email: desk@example.org, language: de}]")
+    works.tell("firing", message="Throttle the boiler.", value=30.5)
+    url = SecretStr(f"smtp://127.0.0.1:{server.port}")
+    async with notifier(works.url, smtp_url=url, smtp_from="tonne@example.org"):
+        await until(lambda: works.waiting() == 0, "it is handed in")
+    (mail,) = post.mails
+    assert mail["Subject"] == "[tonne] works: high ausgelöst (kritisch)"
+    assert "Throttle the boiler." in mail.get_content()
+
+
 async def test_without_a_server_mail_waits_and_says_so(make: Make) -> None:
     works = make("[{mqtt: false}, {email: desk@example.org}]")
     works.tell("firing")

@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from services.core.accounting.alerting.measures import MEASURES
 from services.notify.mail import mail_of
 from services.notify.smtp_url import SmtpUrlError, parse
+from services.notify.wording import CODES
 from tests.unit.notify.messages import message
 
 
@@ -72,6 +74,81 @@ def test_what_a_person_needs_is_said_first() -> None:
     assert told_to_programs["resolved_at_local"] == "2026-11-25T00:30:00+01:00"
     assert told_to_programs["resolved_at"] == body["resolved_at"]
     assert told_to_programs.items() >= known.items()
+
+
+@pytest.mark.parametrize(
+    ("language", "subject", "sentences"),
+    [
+        (
+            "de",
+            "[tonne] linz: stack-1-hourly beendet (kritisch)",
+            (
+                "Linzer Werk: Ofen 1\n"
+                "Summe (1h): 12.345,5 kg bei der Auslösung, Grenze über 12.000 kg\n"
+                "jetzt: 12.500,25 kg\n"
+                "seit 24.11.2026 12:02 (Europe/Vienna)\n"
+                "bis 25.11.2026 00:30 (Europe/Vienna)\n"
+                "https://tonne.example.org/?facility=linz\n"
+            ),
+        ),
+        (
+            "zh",
+            "[tonne] linz: stack-1-hourly 已解除 (严重)",
+            (
+                "Linzer Werk: Ofen 1\n"
+                "合计\uff081h\uff09\uff1a触发时 12,345.5 kg\uff0c限值 高于 12,000 kg\n"
+                "现在\uff1a12,500.25 kg\n"
+                "自 2026年11月24日 12:02\uff08Europe/Vienna\uff09\n"
+                "至 2026年11月25日 00:30\uff08Europe/Vienna\uff09\n"
+                "https://tonne.example.org/?facility=linz\n"
+            ),
+        ),
+    ],
+)
+def test_a_mail_is_in_the_language_of_who_gets_it(
+    language: str, subject: str, sentences: str
+) -> None:
+    body = {
+        "source_name": "Ofen 1",
+        "unit": "kg",
+        "direction": "above",
+        "present_value": 12_500.25,
+        "started_at": "2026-11-24T11:02:00.000Z",
+        "resolved_at": "2026-11-24T23:30:00.000Z",
+        "message": "Throttle the boiler.",
+    }
+    mail = mail_of(
+        replace(
+            message("resolved", **body),
+            facility_name="Linzer Werk",
+            timezone="Europe/Vienna",
+            link="https://tonne.example.org/?facility=linz",
+            language=language,
+        ),
+        "a@example.org",
+        "tonne@example.org",
+    )
+    assert mail["Subject"] == subject
+    assert mail["Content-Language"] == language
+    text = mail.get_content()
+    assert f"Throttle the boiler.\n\n{sentences}" in text
+    # fields are the API's, in English
+    assert "started at" not in text
+    assert text.endswith("key: linz/stack-1-hourly/7/resolved\n")
+
+
+def test_a_test_message_and_a_heartbeat_are_in_german() -> None:
+    told = message("test", requested_by="person anna", limit=None, message="A test message, ...")
+    text = mail_of(replace(told, language="de"), "a@example.org", "t@example.org").get_content()
+    assert "Eine Probenachricht, verlangt von person anna. Kein Alarm besteht.\n" in text
+    beat = replace(message("heartbeat", limit=None, message="alerts are watched"), language="de")
+    mail = mail_of(beat, "a@example.org", "t@example.org")
+    assert mail["Subject"] == "[tonne] linz: Alarme werden überwacht"
+    assert "Alarme werden überwacht und zugestellt\n" in mail.get_content()
+
+
+def test_every_measure_has_a_name_in_mails() -> None:
+    assert set(MEASURES) <= set(CODES)
 
 
 def test_a_server() -> None:

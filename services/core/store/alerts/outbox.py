@@ -143,7 +143,10 @@ def enqueue_test(
                     "lane": lane,
                     "alert_id": None,
                     "key": lane,
-                    "body": {"message": f"A test message, requested by {by}. Nothing fires."},
+                    "body": {
+                        "message": f"A test message, requested by {by}. Nothing fires.",
+                        "requested_by": by,
+                    },
                 }
             ],
         )
