@@ -17,6 +17,7 @@ check imports .venv/bin/lint-imports
 check names .venv/bin/python -m pytest -q -p no:cacheprovider tests/repository/test_names.py
 # A site that is there was built strictly from these very sources, or it is built now.
 check documentation .venv/bin/python -m deploy.site
+check dockerfile .venv/bin/hadolint --failure-threshold warning deploy/Dockerfile
 [ ! -e deploy/compose.yaml ] || check compose .venv/bin/check-jsonschema \
   --builtin-schema vendor.compose-spec deploy/compose.yaml
 

@@ -18,6 +18,7 @@ from deploy.local.problem import StackError
 from services.cli.device_accounts import ANYBODY, INGEST, NOTIFY, for_nats, own_accounts
 
 _SETTINGS = Path(__file__).parent.parent / "nats" / "tonne.conf"
+_WITHOUT_TLS = _SETTINGS.with_name("mqtt-tls.conf")
 
 #: Lets the server choose a free port.
 ANY_PORT = -1
@@ -59,7 +60,8 @@ def prepare(directory: Path) -> Passwords:
     of = {INGEST: passwords.ingest, NOTIFY: passwords.notify}
     accounts = [replace(account, password=of[account.user]) for account in own_accounts()]
     texts = for_nats(accounts, anybody=passwords.anybody)
-    texts[_SETTINGS.name] = _SETTINGS.read_text(encoding="utf-8")
+    for shipped in (_SETTINGS, _WITHOUT_TLS):
+        texts[shipped.name] = shipped.read_text(encoding="utf-8")
     texts[kept.name] = json.dumps(asdict(passwords))
     for name, text in texts.items():
         path = directory / name

@@ -50,6 +50,10 @@ class _Manager:
         except TimeoutError:
             return set()
 
+    def says_ready(self) -> bool:
+        """Whether the next word is that it is ready."""
+        return "READY=1" in self.word(1)
+
     def drain(self) -> None:
         while self.word(0.05):
             pass
@@ -90,7 +94,7 @@ def test_a_service_is_ready_once_it_works_and_fed_while_its_loop_turns(
     environment = {"TONNE_DATABASE_URL": database_url, "TONNE_MQTT_URL": nats.url}
     with _running(tmp_path, environment, SERVICES) as managers:
         for name, manager in managers.items():
-            until(lambda m=manager: "READY=1" in m.word(1), f"{name} is ready")
+            until(manager.says_ready, f"{name} is ready")
             assert "WATCHDOG=1" in manager.word(PATIENCE_S), name
         with (
             psycopg.connect(database_url) as connection,

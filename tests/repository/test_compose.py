@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from services.cli import app
-from services.core.runtime.settings import Settings
+from services.core.runtime.settings import Settings, load, secret_settings
 from services.core.store.schema.ddl import LOGINS
 from tests.repository.files import (
     COMPOSE,
@@ -26,8 +25,8 @@ from tests.repository.files import (
     with_defaults,
 )
 
-#: In quotes where a program reads the value as its own settings.
-_NEEDED = re.compile(r'"?\$\{\w+:\?[^}]+\}"?')
+#: Of each service: what stays within which limits, and does not run as root.
+_LIMITS = ("cpus", "mem_limit", "pids_limit")
 
 
 def test_the_compose_file_is_what_compose_accepts() -> None:
@@ -60,7 +59,7 @@ def test_every_tonne_command_exists() -> None:
     used = {
         name: _words(service)
         for name, service in own_services().items()
-        if service["command"] != ["--help"]
+        if service.get("command", ["--help"]) != ["--help"]
     }
     assert all(used.values()), used
     assert {word for words in used.values() for word in words} <= known
@@ -68,17 +67,27 @@ def test_every_tonne_command_exists() -> None:
 
 def test_every_setting_exists() -> None:
     known = {f"TONNE_{name.upper()}" for name in Settings.model_fields}
+    known |= {f"TONNE_{name.upper()}_FILE" for name in secret_settings()}
     for name, service in services().items():
+        if name == "caddy":
+            # its Caddyfile asks for what deploy/.env says
+            continue
         used = {v for v in service.get("environment", {}) if v.startswith("TONNE_")}
         assert used <= known, name
 
 
-def test_our_processes_accept_the_settings_they_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_our_processes_accept_the_settings_they_are_given(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "url").write_text("postgresql://somebody@somewhere/tonne")
     for service in own_services().values():
+        if "environment" not in service:
+            continue
         with monkeypatch.context() as patch:
             for name, value in service["environment"].items():
-                patch.setenv(name, value)
-            settings = Settings()
+                of_a_file = name.endswith("_FILE")
+                patch.setenv(name, str(tmp_path / "url") if of_a_file else with_defaults(value))
+            settings = load()
         assert settings.database_url is not None
         assert settings.api_auth == "required"
 
@@ -86,7 +95,8 @@ def test_our_processes_accept_the_settings_they_are_given(monkeypatch: pytest.Mo
 def test_everything_mounted_or_built_from_exists() -> None:
     for name, service in services().items():
         for path in mounts(service).values():
-            assert path.exists(), f"{name} mounts {path}"
+            # what server.sh makes is not there before
+            assert path.exists() or (DEPLOY / "secrets") in path.parents, f"{name} mounts {path}"
     for service in own_services().values():
         context = (DEPLOY / service["build"]["context"]).resolve()
         assert context == ROOT
@@ -98,6 +108,8 @@ def test_everything_mounted_or_built_from_exists() -> None:
     [
         ("nats", "/etc/nats/tonne.conf"),
         ("prometheus", "/etc/prometheus/prometheus.yml"),
+        ("alertmanager", "/etc/alertmanager/alertmanager.yml"),
+        ("caddy", "/etc/caddy/Caddyfile"),
         ("grafana", "/etc/tonne/dashboards/emissions.json"),
     ],
 )
@@ -129,16 +141,16 @@ def test_facility_files_are_looked_for_where_they_are_mounted() -> None:
 def test_each_process_logs_in_to_the_database_as_itself() -> None:
     seen = {}
     for name, service in own_services().items():
-        if name == "migrate":
+        if name in {"migrate", "volumes"}:
             continue
         url = urlsplit(service["environment"]["TONNE_DATABASE_URL"])
         assert url.username is not None
         assert url.password is None
         assert parse_qs(url.query) == {"passfile": [f"/logins/{url.username}/pgpass"]}
         # nobody else's password is there to be read
-        (volume,) = [volume for volume in service["volumes"] if ":/run/tonne" not in volume]
+        (volume,) = [volume for volume in service["volumes"] if ":/run/" not in volume]
         assert volume.endswith(f":/logins/{url.username}:ro")
-        assert "PGPASSWORD" not in service["environment"]
+        assert "owner_database_url" not in service.get("secrets", [])
         seen[name] = url.username
     assert seen == {
         "ingest": "tonne_ingest",
@@ -168,38 +180,59 @@ def test_every_login_has_a_volume_that_its_password_can_be_written_to() -> None:
     assert names <= set(read_yaml(COMPOSE)["volumes"])
     # a new volume is owned as the directory of the image is that it is put over
     dockerfile = (DEPLOY / "Dockerfile").read_text()
-    (made,) = re.findall(r"^RUN for login in ([a-z ]+);", dockerfile, re.MULTILINE)
+    (made,) = re.findall(r"&& for login in ([a-z ]+);", dockerfile, re.MULTILINE)
     assert {f"tonne_{each}" for each in made.split()} == set(LOGINS)
 
 
-def test_nothing_is_published_beyond_this_machine() -> None:
-    published = [port for service in services().values() for port in service.get("ports", [])]
-    assert published
-    assert all(re.fullmatch(r"127\.0\.0\.1:(\d+):\1", port) for port in published), published
+def test_what_is_published_is_on_this_machine_alone_until_there_is_a_host() -> None:
+    published = {
+        name: [with_defaults(port) for port in service["ports"]]
+        for name, service in services().items()
+        if "ports" in service
+    }
+    everything = [port for ports in published.values() for port in ports]
+    assert all(port.startswith("127.0.0.1:") for port in everything), published
+    # with a host: what speaks TLS, and what leads to it
+    with_host = {
+        port.rsplit(":", 2)[1]
+        for service in services().values()
+        for port in service.get("ports", [])
+        if not port.startswith("127.0.0.1:")
+    }
+    assert with_host == {"443", "80", "8883"}
+    assert "ports" not in services()["api"]
 
 
-def test_ports_are_those_of_the_settings() -> None:
+def test_each_service_is_confined_and_none_is_root() -> None:
+    for name, service in services().items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["user"].partition(":")[0] not in {"0", "root"}, name
+        assert all(limit in service for limit in _LIMITS), name
+        runs_on = service["restart"] != "no"
+        assert runs_on == ("healthcheck" in service), name
+
+
+def test_ports_are_those_that_programs_listen_on() -> None:
     settings = Settings()
-    assert services()["api"]["ports"] == [f"127.0.0.1:{settings.api_port}:{settings.api_port}"]
-    assert services()["nats"]["ports"] == [f"127.0.0.1:{settings.mqtt_port}:{settings.mqtt_port}"]
-    broker = services()["nats"]["environment"]
-    assert broker["NATS_MQTT_PORT"] == str(settings.mqtt_port)
-    assert services()["ingest"]["environment"]["TONNE_MQTT_URL"].endswith(f":{settings.mqtt_port}")
+    assert f"api:{settings.api_port}" in (DEPLOY / "caddy" / "Caddyfile").read_text()
     assert f":{settings.api_port}/healthz" in services()["api"]["healthcheck"]["test"][-1]
     assert "/healthz" in openapi()["paths"]
+    broker = services()["nats"]
+    assert broker["ports"][0].endswith(f":{broker['environment']['NATS_MQTT_PORT']}")
 
 
-def test_no_secret_has_a_default() -> None:
-    secrets = {
-        (name, variable): value
-        for name, service in services().items()
-        for variable, value in service.get("environment", {}).items()
-        if re.search(r"PASSWORD|SECRET|KEY", variable)
-    }
-    assert secrets
-    for where, value in secrets.items():
-        assert _NEEDED.fullmatch(value), where
-        assert with_defaults(value) == value
+def test_no_secret_is_in_an_environment() -> None:
+    known = set(read_yaml(COMPOSE)["secrets"])
+    for name, service in services().items():
+        for variable, value in service.get("environment", {}).items():
+            if re.search(r"PASSWORD|SECRET|KEY|_URL", variable) and variable != "TONNE_PUBLIC_URL":
+                is_file = variable.endswith("_FILE") and value.startswith("/run/secrets/")
+                assert is_file or "passfile=" in value, (name, variable)
+                assert not is_file or value.rpartition("/")[2] in known
+        sources = [e if isinstance(e, str) else e["source"] for e in service.get("secrets", [])]
+        assert set(sources) <= known
 
 
 def test_the_schema_is_there_before_anything_uses_it() -> None:
@@ -220,25 +253,12 @@ def test_whatever_is_waited_for_until_healthy_has_a_health_check() -> None:
 
 
 def test_only_what_needs_the_database_can_reach_it() -> None:
-    reach = {name for name, service in services().items() if "database" in service["networks"]}
-    assert reach == {"timescaledb", *own_services()}
+    reach = {n for n, service in services().items() if "database" in service.get("networks", ())}
+    assert reach == {"timescaledb", *own_services()} - {"volumes"}
+    assert read_yaml(COMPOSE)["networks"]["database"] == {"internal": True}
 
 
-def test_the_broker_accepts_its_settings(tmp_path: Path) -> None:
-    environment: dict[str, str] = services()["nats"]["environment"]
+def test_the_broker_is_asked_for_what_it_is_given() -> None:
     settings = _mounted(services()["nats"], "/etc/nats/tonne.conf")
-    users = _mounted(services()["nats"], "/etc/nats/nats-users.conf")
-    asked = re.findall(r"[ :]\$(NATS_\w+)", settings.read_text() + users.read_text())
-    assert set(asked) == set(environment)
-    for file in (settings, users):
-        (tmp_path / file.name).write_text(file.read_text())
-    program = Path(sys.executable).parent / "nats-server"
-    done = subprocess.run(
-        [str(program), "-t", "-c", str(tmp_path / settings.name)],
-        env={**os.environ, **environment},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    asked = re.findall(r"[ :]\$(NATS_\w+)", settings.read_text())
+    assert set(asked) == set(services()["nats"]["environment"])

@@ -51,8 +51,10 @@ def test_the_data_source_reads_the_api_with_a_key() -> None:
     assert source["url"] == "http://api:8000"
     assert source["jsonData"]["auth_method"] == "bearerToken"
     assert source["jsonData"]["allowedHosts"] == [source["url"]]
-    variable = source["secureJsonData"]["bearerToken"].removeprefix("$")
-    assert variable in services()["grafana"]["environment"]
+    (secret,) = re.findall(
+        r"^\$__file\{/run/secrets/(\w+)\}$", source["secureJsonData"]["bearerToken"]
+    )
+    assert secret in services()["grafana"]["secrets"]
     health = source["jsonData"]["customHealthCheckUrl"].removeprefix(source["url"])
     assert health in openapi()["paths"]
 

@@ -64,7 +64,7 @@ def test_what_is_copied_exists_and_reaches_the_builder() -> None:
 
 def test_the_image_does_not_run_as_root() -> None:
     last_stage = (DEPLOY / "Dockerfile").read_text().rpartition("\nFROM ")[2]
-    assert re.search(r"^USER tonne$", last_stage, re.MULTILINE)
+    assert re.search(r"^USER 10001:10001$", last_stage, re.MULTILINE)
 
 
 _START_EVERYTHING = """

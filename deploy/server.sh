@@ -1,0 +1,244 @@
+#!/bin/sh
+# tonne on a server, with Docker Compose: makes every secret and the first admin, and starts it all.
+#
+#   server.sh up                                   for this machine only, at https://localhost
+#   server.sh up --host NAME                       for others, by a certificate of an authority of its own
+#   server.sh up --host NAME --acme EMAIL          HTTPS by a certificate of Let's Encrypt
+#   server.sh up --host NAME --certificate FILE --key FILE [--authority FILE]
+#                                                  HTTPS and MQTT by a certificate of yours
+#   server.sh credentials FACILITY/DEVICE...       accounts of devices at the broker
+#
+# `up` again changes no secret: it starts what is not running, and renews the own certificate in its
+# last month. Secrets are files in deploy/secrets, a directory that only its owner can enter; in it
+# they can be read by everybody, since in the containers other users read them.
+set -eu
+umask 077
+
+here=$(cd "$(dirname "$0")" && pwd)
+secrets=$here/secrets
+settings=$here/.env
+
+die() {
+  echo "server.sh: $*" >&2
+  exit 1
+}
+
+compose() {
+  docker compose -f "$here/compose.yaml" "$@"
+}
+
+# make FILE: puts what comes in into a file of the secrets, unless it is there. Never half of it.
+make() {
+  if [ -s "$secrets/$1" ]; then
+    cat >/dev/null
+  else
+    cat >"$secrets/$1.new"
+    chmod 444 "$secrets/$1.new"
+    mv "$secrets/$1.new" "$secrets/$1"
+  fi
+}
+
+random() {
+  od -An -N24 -tx1 /dev/urandom | tr -d ' \n'
+}
+
+# setting NAME: prints what deploy/.env says of it.
+setting() {
+  [ ! -e "$settings" ] || sed -n "s/^$1=//p" "$settings" | tail -n 1
+}
+
+# remember NAME VALUE: into deploy/.env, in the place of what it says.
+remember() {
+  touch "$settings"
+  { grep -v "^$1=" "$settings" || true; echo "$1=$2"; } >"$settings.new"
+  mv "$settings.new" "$settings"
+}
+
+# An authority of our own and its certificate for this host, the broker's name among its names.
+make_certificate() {
+  command -v openssl >/dev/null || die "openssl is missing; install it, or give --certificate and --key"
+  own=$secrets/own-authority
+  mkdir -p "$own"
+  if ! [ -s "$own/ca.key" ]; then
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 -sha256 \
+      -subj "/CN=tonne's own authority at $1" -addext basicConstraints=critical,CA:TRUE,pathlen:0 \
+      -addext keyUsage=critical,keyCertSign,cRLSign \
+      -keyout "$own/ca.key.new" -out "$own/ca.crt" 2>/dev/null || die "openssl makes no authority"
+    mv "$own/ca.key.new" "$own/ca.key"
+  fi
+  if [ -s "$own/for" ] && [ "$(cat "$own/for")" = "$1" ] &&
+    openssl x509 -in "$secrets/tls_certificate" -noout -checkend 2592000 >/dev/null 2>&1; then
+    return
+  fi
+  case "$1" in
+    *[!0-9.]*) name=DNS:$1 ;;
+    *) name=IP:$1 ;;
+  esac
+  printf 'subjectAltName=%s,DNS:nats,DNS:localhost,IP:127.0.0.1\n%s\n%s\n' "$name" \
+    'extendedKeyUsage=serverAuth' 'basicConstraints=critical,CA:FALSE' >"$own/extensions"
+  openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -sha256 -subj "/CN=$1" \
+    -keyout "$own/server.key" -out "$own/server.csr" 2>/dev/null || die "openssl makes no request"
+  openssl x509 -req -in "$own/server.csr" -CA "$own/ca.crt" -CAkey "$own/ca.key" -sha256 -days 820 \
+    -set_serial "0x$(random | cut -c1-30)" -extfile "$own/extensions" -out "$own/server.crt" \
+    2>/dev/null || die "openssl makes no certificate"
+  # into the same files, which containers have mounted
+  put "$own/server.key" tls_key
+  put "$own/server.crt" tls_certificate
+  put "$own/ca.crt" ca
+  rm -f "$own/server.key" "$own/server.csr" "$own/server.crt" "$own/extensions"
+  echo "$1" >"$own/for"
+}
+
+# put FILE NAME: into a secret's file, in place.
+put() {
+  [ -r "$1" ] || die "$1 cannot be read"
+  touch "$secrets/$2"
+  chmod 644 "$secrets/$2"
+  cat "$1" >"$secrets/$2"
+  chmod 444 "$secrets/$2"
+}
+
+make_secrets() {
+  mkdir -p "$secrets"
+  chmod 700 "$secrets"
+  for kind in notifier alertmanager; do
+    mkdir -p "$secrets/$kind"
+    chmod 755 "$secrets/$kind"
+  done
+  random | make database_password
+  printf 'postgresql://tonne:%s@timescaledb:5432/tonne\n' "$(cat "$secrets/database_password")" |
+    make owner_database_url
+  random | make grafana_admin_password
+  if ! [ -s "$secrets/nats_users" ]; then
+    ingest=$(random)
+    notify=$(random)
+    printf 'mqtts://tonne-ingest:%s@%s:8883\n' "$ingest" "$1" | make ingest_mqtt_url
+    printf 'mqtts://tonne-notify:%s@%s:8883\n' "$notify" "$1" | make notifier_mqtt_url
+    # the shipped accounts, with their passwords
+    sed -e "s/\$NATS_INGEST_PASSWORD/\"$ingest\"/" -e "s/\$NATS_NOTIFY_PASSWORD/\"$notify\"/" \
+      -e '/^#/d' "$here/nats/nats-users.conf" | make nats_users
+  fi
+  # it has to be there before the API can say what is in it
+  [ -e "$secrets/grafana_api_key" ] || echo none >"$secrets/grafana_api_key"
+  chmod 644 "$secrets/grafana_api_key"
+}
+
+# rename_broker NAME: what tonne's processes call the broker, if it was another name before.
+rename_broker() {
+  for name in ingest_mqtt_url notifier_mqtt_url; do
+    sed "s/@.*:8883/@$1:8883/" "$secrets/$name" >"$secrets/$name.renamed"
+    cmp -s "$secrets/$name" "$secrets/$name.renamed" || put "$secrets/$name.renamed" "$name"
+    rm -f "$secrets/$name.renamed"
+  done
+}
+
+up() {
+  host=$(setting TONNE_HOST)
+  mail='' certificate='' key='' authority=''
+  while [ "$#" -gt 0 ]; do
+    [ "$#" -gt 1 ] || die "$1 needs a value"
+    case "$1" in
+      --host) host=$2 ;;
+      --acme) mail=$2 ;;
+      --certificate) certificate=$2 ;;
+      --key) key=$2 ;;
+      --authority) authority=$2 ;;
+      *) die "up takes --host, --acme, --certificate, --key and --authority, not $1" ;;
+    esac
+    shift 2
+  done
+  host=${host:-localhost}
+  case "$host" in *[!A-Za-z0-9.-]* | -* | .*) die "$host is no host name; take letters, digits, . and -" ;; esac
+  [ -z "$certificate" ] || [ -n "$key" ] || die "--certificate needs --key"
+  mkdir -p "$secrets"
+  files='/run/secrets/tls_certificate /run/secrets/tls_key'
+  broker=nats
+  if [ -n "$certificate" ]; then
+    put "$certificate" tls_certificate
+    put "$key" tls_key
+    # tonne trusts the broker by it: whoever signed the certificate
+    put "${authority:-/etc/ssl/certs/ca-certificates.crt}" ca
+    broker=$host
+    rm -f "$secrets/own-authority/for"
+    remember TONNE_TLS "$files"
+  elif [ "$(setting TONNE_BROKER)" != "" ] && [ "$(setting TONNE_BROKER)" != nats ] &&
+    [ "$(setting TONNE_HOST)" = "$host" ]; then
+    # a certificate that was given before stays
+    broker=$(setting TONNE_BROKER)
+  else
+    make_certificate "$host"
+    if [ -n "$mail" ]; then
+      remember TONNE_TLS "$mail"
+    elif [ "$(setting TONNE_TLS)" = "" ] || [ "$(setting TONNE_HOST)" != "$host" ]; then
+      remember TONNE_TLS "$files"
+    fi
+  fi
+  make_secrets "$broker"
+  rename_broker "$broker"
+  remember TONNE_HOST "$host"
+  remember TONNE_BROKER "$broker"
+  if [ "$host" = localhost ]; then
+    remember TONNE_BIND 127.0.0.1
+  else
+    remember TONNE_BIND 0.0.0.0
+  fi
+  compose build
+  if [ "$(cat "$secrets/grafana_api_key")" = none ]; then
+    compose run --rm -T admin keys create grafana >"$secrets/grafana_api_key.new"
+    put "$secrets/grafana_api_key.new" grafana_api_key
+    rm -f "$secrets/grafana_api_key.new"
+  fi
+  compose up -d --wait
+  first_admin
+  echo "tonne runs at https://$host"
+  [ "$(setting TONNE_TLS)" != "$files" ] || [ "$broker" != nats ] ||
+    echo "Browsers and devices trust it by $secrets/ca, a certificate to hand out"
+}
+
+# The account admin, with a password that is shown this once, unless somebody has an account.
+first_admin() {
+  accounts=$(compose run --rm -T admin users list --json) || die "the accounts cannot be listed"
+  [ "$(printf %s "$accounts" | tr -d ' \n')" = "[]" ] || return 0
+  password=$(random)
+  printf '%s\n' "$password" |
+    compose run --rm -T admin users create admin --role admin --password-stdin >/dev/null ||
+    die "the account admin cannot be made"
+  if [ -t 1 ] || [ -n "${TONNE_SHOW_PASSWORD:-}" ]; then
+    echo "Sign in as admin with the password $password; change it: tonne users password admin"
+  else
+    echo "The account admin is there; set its password: server.sh tonne users password admin"
+  fi
+}
+
+# Accounts of devices: their lines go into the broker's file, their passwords to who asked.
+credentials() {
+  [ "$#" -gt 0 ] || die "name the devices, such as linz/cems-1, or --facility linz"
+  made=$secrets/credentials.new
+  compose run --rm -T admin devices credentials --broker nats "$@" >"$made" || {
+    cat "$made" >&2
+    rm -f "$made"
+    exit 1
+  }
+  {
+    # the accounts of before, but for those that are made anew; then the new ones
+    awk 'NR == FNR { if (match($0, /user: "[^"]*"/)) made[substr($0, RSTART, RLENGTH)]; next }
+         match($0, /user: "[^"]*"/) && (substr($0, RSTART, RLENGTH) in made) && /^    [{]user/ { next }
+         /^  \]/ { exit } { print }' "$made" "$secrets/nats_users"
+    grep '^    {user: ' "$made"
+    printf '  ]\n}\n'
+  } >"$secrets/nats_users.new"
+  put "$secrets/nats_users.new" nats_users
+  compose kill -s HUP nats
+  sed -n '/^# ---- passwords/,$p' "$made"
+  rm -f "$made" "$secrets/nats_users.new"
+}
+
+verb=${1:-}
+[ "$#" -eq 0 ] || shift
+case "$verb" in
+  up) up "$@" ;;
+  credentials) credentials "$@" ;;
+  # any command of tonne, as who administers
+  tonne) compose run --rm admin "$@" ;;
+  *) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p;}' "$0"; [ "$verb" = help ] || exit 2 ;;
+esac

@@ -1,0 +1,195 @@
+"""deploy/server.sh and deploy/compose.yaml, from nothing to a total that is read by HTTPS.
+
+Every service of the compose file runs with its image's files, user, environment and command; see
+:mod:`tests.engine`. Grafana alone is left out: it cannot be had here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.engine.engine import Engine, copy_of_deploy
+from tests.engine.images import MISSING
+from tests.patience import until
+from tests.repository.files import DEPLOY, services
+from tests.services import server_directory
+
+pytestmark = [
+    pytest.mark.database,
+    pytest.mark.broker,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(os.getuid() != 0, reason="namespaces of a network take root"),
+]
+
+_HOST = "tonne.example.test"
+#: of whole micrograms by the minute
+_RATE = re.compile(r'"rate_kg_h":(19\.99999|20\.0)')
+_FACILITY = """
+facility: {id: works, name: Works, timezone: Europe/Vienna}
+devices:
+  - id: meter
+    channels: [{id: power, quantity: power, unit: kW, kind: gauge, max_gap: 120}]
+factors:
+  - {id: grid, unit: kWh, co2_kg: 0.2, valid_from: 2020-01-01, citation: a certificate}
+sources:
+  - {id: grid, scope: 2, method: activity, input: meter.power, factor: grid}
+"""
+
+
+class _Server:
+    """A machine on which somebody runs server.sh."""
+
+    def __init__(self, directory: Path) -> None:
+        self.deploy = copy_of_deploy(directory / "deploy", DEPLOY)
+        self.engine = Engine(self.deploy, directory)
+        programs = directory / "bin"
+        programs.mkdir()
+        docker = programs / "docker"
+        shim = Path(__file__).parents[1] / "engine" / "docker.py"
+        docker.write_text(f'#!/bin/sh\nexec {sys.executable} {shim} "$@"\n')
+        docker.chmod(0o755)
+        self._environment = {
+            **os.environ,
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "ENGINE_SOCKET": str(directory / "docker.sock"),
+            "TONNE_SHOW_PASSWORD": "1",
+        }
+
+    def run(self, *words: str) -> str:
+        """Run server.sh, and return what it says."""
+        done = subprocess.run(
+            [str(self.deploy / "server.sh"), *words],
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def inside(self, *words: str) -> str:
+        """Run a program where the server's ports are."""
+        done = subprocess.run(
+            ["ip", "netns", "exec", self.engine.network, *words],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout + done.stderr
+
+    def https(self, path: str, *words: str) -> str:
+        """Ask the API through Caddy, trusting our authority alone."""
+        return self.inside(
+            *("curl", "-sS", "-i", "--cacert", str(self.deploy / "secrets" / "ca")),
+            # as the port is published
+            *("--connect-to", f"{_HOST}:443:127.0.0.1:8443", *words, f"https://{_HOST}{path}"),
+        )
+
+    def secrets(self) -> dict[str, bytes]:
+        """Every secret's file with its content."""
+        root = self.deploy / "secrets"
+        return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def server() -> Iterator[_Server]:
+    with server_directory(for_postgres=True) as directory:
+        machine = _Server(directory)
+        (machine.deploy / "works").mkdir()
+        (machine.deploy / "works" / "works.yaml").write_text(_FACILITY)
+        (machine.deploy / ".env").write_text("FACILITIES_DIR=./works\n")
+        try:
+            yield machine
+        finally:
+            machine.engine.close()
+
+
+def test_one_command_makes_a_server_that_devices_and_people_reach_by_tls(server: _Server) -> None:
+    told = server.run("up", "--host", _HOST)
+    assert set(server.engine.running) == {
+        name for name, it in services().items() if "profiles" not in it
+    } - set(MISSING)
+    (password,) = re.findall(r"as admin with the password (\S+);", told)
+    _secrets_are_closed(server, password)
+
+    accounts = server.run("credentials", "works/meter")
+    (user, device_password) = re.findall(r"^(works\.meter) (\S+)$", accounts, re.MULTILINE)[0]
+    mqtt = ["mosquitto_pub", "-h", _HOST, "-p", "8883", "-q", "1", "-i", "meter-1"]
+    mqtt += ["--cafile", str(server.deploy / "secrets" / "ca")]
+    message = json.dumps({"ts": int(time.time()), "values": {"power": 100}})
+    sending = ["-t", "emissions/works/meter/readings", "-m", message]
+    assert server.inside(*_named(mqtt), "-u", user, "-P", device_password, *sending) == ""
+    assert "not authorised" in server.inside(*_named(mqtt), "-u", user, "-P", "guess", *sending)
+    assert "rror" in server.inside(*_named(mqtt[:-2]), "-u", user, "-P", device_password, *sending)
+
+    session = _signed_in(server, password)
+    until(
+        lambda: _RATE.search(server.https("/v1/live?facility=works", *session)),
+        "100 kW at 0.2 kg/kWh are 20 kg an hour",
+    )
+    answer = server.https("/v1/live?facility=works")
+    assert " 401" in answer.splitlines()[0]
+    assert "strict-transport-security: max-age=31536000" in answer.lower()
+    plain = server.inside("curl", "-sS", "-i", "-H", f"Host: {_HOST}", "http://127.0.0.1:8080/x")
+    assert f"location: https://{_HOST}/x" in plain.lower()
+
+    before = server.secrets()
+    again = server.run("up")
+    assert "password" not in again
+    assert server.secrets() == before
+
+
+def _named(command: list[str]) -> list[str]:
+    """The command where the host's name leads to this machine."""
+    return [
+        *("unshare", "--mount", "sh", "-c"),
+        (
+            f'echo "127.0.0.1 {_HOST}" >/tmp/hosts.$$; mount --bind /tmp/hosts.$$ /etc/hosts;'
+            ' rm /tmp/hosts.$$; exec "$@"'
+        ),
+        "sh",
+        *command,
+    ]
+
+
+def _secrets_are_closed(server: _Server, password: str) -> None:
+    root = server.deploy / "secrets"
+    assert stat.S_IMODE(root.stat().st_mode) == 0o700
+    assert stat.S_IMODE((root / "own-authority" / "ca.key").stat().st_mode) == 0o600
+    secret = (root / "database_password").read_text()
+    for log in root.parent.parent.glob("*.log"):
+        assert secret not in log.read_text(), log
+        assert password not in log.read_text(), log
+    for running in server.engine.running.values():
+        environment = Path(f"/proc/{running.pid}/environ")
+        if environment.exists():
+            assert secret not in environment.read_text()
+
+
+def _signed_in(server: _Server, password: str) -> list[str]:
+    form = json.dumps({"name": "admin", "password": password})
+    answer = server.https(
+        "/v1/sign-in",
+        *("-X", "POST", "-H", "Content-Type: application/json", "-d", form),
+        # as the page's own script sends it
+        *("-H", f"Origin: https://{_HOST}", "-H", "Sec-Fetch-Site: same-origin"),
+    )
+    cookies = re.findall(r"^set-cookie: ([^;]+);.*$", answer, re.MULTILINE | re.IGNORECASE)
+    assert cookies, answer
+    return ["-H", f"Cookie: {'; '.join(cookies)}"]
+
+
+def test_every_program_that_this_takes_is_here() -> None:
+    for program in ("bwrap", "busybox", "curl", "ip", "mosquitto_pub", "nsenter", "openssl"):
+        assert shutil.which(program), f"{program}: run deploy/local/bootstrap.sh test"
