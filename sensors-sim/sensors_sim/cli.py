@@ -9,6 +9,7 @@ import typer
 
 from sensors_sim.output import outlive_reader
 from sensors_sim.single import publish
+from sensors_sim.station import hj212
 from sensors_sim.stream_commands import load, replay
 from sensors_sim.world_commands import backfill, facility_file, run
 
@@ -23,6 +24,7 @@ app.command()(backfill)
 app.command()(replay)
 app.command()(load)
 app.command()(publish)
+app.command()(hj212)
 app.command("facility-file")(facility_file)
 
 

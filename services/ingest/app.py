@@ -32,6 +32,9 @@ from services.ingest.discovery.composition import composed
 from services.ingest.errands import Errands
 from services.ingest.pipeline import Pipeline
 from services.ingest.prepare import TimeBounds
+from services.ingest.sources.door import Door
+from services.ingest.sources.hj212.listener import Hj212Door
+from services.ingest.sources.hj212.passwords import Passwords, passwords
 from services.ingest.sources.http.listener import DoorUnusableError, HttpDoor
 from services.ingest.sources.mqtt.source import MqttSource
 from services.ingest.sources.source import MessageSource, SourceError
@@ -90,7 +93,7 @@ def _compose(settings: Settings, shutdown: Shutdown) -> Pipeline:
     bounds = stated_bounds.bounds(settings)
     return Pipeline(
         source=source,
-        door=_door(settings, source, bounds),
+        doors=_doors(settings, source, bounds),
         sparkplug=sparkplug.composed(settings, source.inbox),
         connections=connections.composed(settings, source.inbox, clock),
         clock=clock,
@@ -129,7 +132,27 @@ def _source(
     return JetstreamSource(url, durable=name, max_waiting=max_waiting, tls=tls)
 
 
-def _door(settings: Settings, source: MessageSource, bounds: TimeBounds) -> HttpDoor | None:
+def _doors(settings: Settings, source: MessageSource, bounds: TimeBounds) -> list[Door]:
+    doors: list[Door] = []
+    by_http = _http_door(settings, source, bounds)
+    if by_http is not None:
+        doors.append(by_http)
+    if settings.hj212_port is not None:
+        stated = settings.hj212_passwords
+        doors.append(
+            Hj212Door(
+                settings.hj212_host,
+                settings.hj212_port,
+                passwords=passwords(stated.get_secret_value()) if stated else Passwords({}),
+                max_connections=settings.hj212_connections,
+                idle_s=settings.hj212_idle_s,
+                nudge=source.nudge,
+            )
+        )
+    return doors
+
+
+def _http_door(settings: Settings, source: MessageSource, bounds: TimeBounds) -> HttpDoor | None:
     path = settings.readings_door
     if settings.readings_socket is None and not path.parent.is_dir():
         _log.info(

@@ -70,7 +70,7 @@ class Pipeline:
         self,
         *,
         source: MessageSource,
-        door: Door | None = None,
+        doors: Sequence[Door] = (),
         sparkplug: Host | None = None,
         connections: Connector,
         clock: SteadyTime,
@@ -85,7 +85,7 @@ class Pipeline:
         progress: ProgressReporter,
     ) -> None:
         self._source = source
-        self._door = door
+        self._doors = tuple(doors)
         self._sparkplug = sparkplug
         self._connections = connections
         self._hosts: list[Host] = [connections] if sparkplug is None else [sparkplug, connections]
@@ -132,8 +132,8 @@ class Pipeline:
         try:
             # the registry names the topics, so the database comes first
             self._database.run(self._begin)
-            if self._door is not None:
-                self._door.start()
+            for door in self._doors:
+                door.start()
             if begun is not None:
                 begun()
             while not self._shutdown.requested:
@@ -146,8 +146,8 @@ class Pipeline:
             # what is in hand was never acknowledged: the broker delivers it again
             return
         finally:
-            if self._door is not None:
-                self._door.close()
+            for door in self._doors:
+                door.close()
             for host in self._hosts:
                 host.close()
             self._source.close()
@@ -185,7 +185,8 @@ class Pipeline:
 
     def _receive(self) -> Sequence[Message]:
         full = self._queue.full
-        brought = [] if self._door is None else self._door.take(0 if full else self._batch_messages)
+        limit = 0 if full else self._batch_messages
+        brought = [message for door in self._doors for message in door.take(limit)]
         if full:
             return ()
         messages = self._source.receive(
@@ -201,8 +202,8 @@ class Pipeline:
         done = self._queue.write_piece()
         if done.messages:
             self._source.ack(done.messages)
-            if self._door is not None:
-                self._door.ack(done.messages)
+            for door in self._doors:
+                door.ack(done.messages)
         seconds = time.monotonic() - started
         self._measures.batch(done.messages, done.rows, done.outcome, seconds=seconds)
 

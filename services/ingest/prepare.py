@@ -32,7 +32,7 @@ from services.ingest.refusals import Owner
 from services.ingest.resolve import Destination, Directory, Publisher
 from services.ingest.route import Kind
 from services.ingest.shared_topics import Fleets, Unregistered
-from services.ingest.sources.source import Message
+from services.ingest.sources.source import Message, RefusedAtDoor
 from services.ingest.target import Target
 from services.ingest.times_before import TimesBefore
 
@@ -192,6 +192,9 @@ class Preparation:
 
     def take(self, message: Message) -> None:
         """Take one message through steps 2 to 5."""
+        if message.refused is not None:
+            self._refuse_at_door(message, message.refused)
+            return
         destination = self._destination(message.topic)
         only = destination.only
         if only is None or self._facility or not 0 < len(message.payload) < TOO_LARGE_BYTES:
@@ -201,6 +204,10 @@ class Preparation:
 
     def _take_unusual(self, message: Message, destination: Destination) -> None:
         """Take a message that is not just the readings of one device."""
+        if destination.kind is Kind.IGNORED and message.sender is not None:
+            problem = refusals.unknown_ids((message.sender,), message.topic)
+            self._quarantine(message, [(destination, problem)])
+            return
         if destination.kind is Kind.IGNORED or not message.payload:
             # an empty payload is how MQTT takes back what was retained
             return
@@ -285,6 +292,12 @@ class Preparation:
             if meant in {None, owner.facility}
         ]
         return problems
+
+    def _refuse_at_door(self, message: Message, refused: RefusedAtDoor) -> None:
+        """Refuse what a door did not let in, for those whose it would have been."""
+        destination = self._destination(refused.topic)
+        problem = Problem(reason=refused.reason, detail=refused.detail)
+        self._refuse(message, destination, destination.publishers, problem)
 
     def _refuse_unknown(self, message: Message, destination: Destination, known_as: str) -> None:
         """Refuse a message of a device that nobody registered, for those who share its topic."""

@@ -24,7 +24,7 @@ from services.core.runtime.mqtt_client import MqttClient
 from tests.command import tonne
 from tests.forked import Forked
 from tests.patience import PATIENCE_S, until
-from tests.services import Server, server_directory
+from tests.services import Server, free_port, server_directory
 
 ROOT = Path(__file__).parents[2]
 DEMO = tuple(sorted((ROOT / "deploy" / "demo").glob("*.yaml")))
@@ -96,12 +96,15 @@ class Stack:
         self.database_url = database_url
         self.mqtt_url = mqtt_url
         self.directory = directory
+        #: where stations connect by HJ 212
+        self.hj212_port = free_port()
         self._settings = {
             "TONNE_DATABASE_URL": database_url,
             "TONNE_MQTT_URL": mqtt_url,
             "TONNE_API_AUTH": "off",
             "TONNE_WEBHOOK_PRIVATE": "allow",
             "TONNE_READINGS_SOCKET": str(directory / "readings.sock"),
+            "TONNE_HJ212_PORT": str(self.hj212_port),
         }
         self.ingest = self._service("ingest", lambda pid: self._progresses(_LISTENS, pid))
         self.aggregator = self._service("aggregate", lambda pid: self._progresses(_TURNS, pid))

@@ -7,10 +7,13 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sensors_sim.hj212 import DataLogger
+from tests.data_logger import Line
 from tests.e2e.stack import Device, Stack
 from tests.patience import until
 
@@ -265,3 +268,50 @@ def test_what_is_wrong_is_in_quarantine_and_what_is_good_is_stored(
     if wrong.good_ts is not None:
         assert stored(stack, "meter-grid", wrong.good_ts) == wrong.good
     assert stack.ready()
+
+
+STATION = """
+facility: {id: tianjin, name: 天津电厂, timezone: Asia/Shanghai}
+devices:
+  - id: cems
+    topic: hj212/010000A8900016F000169DC0
+    format: hj212
+    channels:
+      - {id: co2, from: a05001.Rtd, quantity: concentration, unit: mg/Nm3, kind: gauge, basis: dry}
+      - {id: flow, from: a00000.Rtd, quantity: volume_flow, unit: Nm3/s, kind: gauge, basis: dry}
+sources:
+  - id: stack
+    scope: 1
+    method: stack
+    equation: concentration-flow
+    inputs: {co2: cems.co2, flow: cems.flow}
+"""
+
+
+def test_an_hour_of_frames_of_a_chinese_stack_is_the_right_mass(
+    stack: Stack, tmp_path: Path
+) -> None:
+    file = tmp_path / "tianjin.yaml"
+    file.write_text(STATION)
+    stack.apply(file)
+    begins = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
+    logger = DataLogger(mn="010000A8900016F000169DC0", edition="2025")
+    factors = {
+        "a05001": {"Rtd": "237216.0", "Flag": "N"},
+        "a00000": {"Rtd": "100.0", "Flag": "N"},
+    }
+    with Line(stack.hj212_port, logger) as line:
+        for minute in range(61):
+            line.send(logger.measure(begins + timedelta(minutes=minute), factors))
+        line.hear(until_answers=61)
+    assert logger.unanswered == {}
+    hour = {"from": rfc3339(begins), "to": rfc3339(begins + timedelta(hours=1)), "interval": "1h"}
+
+    def kg() -> float | None:
+        rows = stack.get("/v1/emissions", facility="tianjin", source="stack", **hour)
+        return rows[0]["co2_kg"] if rows else None
+
+    # 0.237216 kg in each of 360 000 Nm3
+    until(
+        lambda: kg() == pytest.approx(85_397.76), "the hour of the stack", explain=lambda: f"{kg()}"
+    )

@@ -28,6 +28,8 @@ from services.ingest.bodies import body
 from services.ingest.bodies.records import TooLargeBodyError, UnusableBodyError
 from services.ingest.decode import decoder_for, line_protocol, sparkplug, sparkplug_payload
 from services.ingest.decode.observation import Decoder, UndecodableError
+from services.ingest.sources.hj212.conversation import Conversation
+from services.ingest.sources.hj212.passwords import Passwords
 from services.ingest.sources.mqtt.publish_packets import take_publishes
 from services.ingest.sparkplug import session
 from services.ingest.sparkplug.effects import Arrival, Forward
@@ -185,6 +187,11 @@ def hj212(payload: bytes) -> set[str]:
     read: set[str] = set()
     for data in (payload, framed, framed + payload):
         read |= _read(_HJ212, data, "hj212")
+        for said in Conversation(Passwords({})).feed(data):
+            if said.refused is not None:
+                tells(said.refused.detail)
+            elif said.message is not None:
+                read |= _read(_HJ212, said.message[1], "hj212")
         chopped = FrameCutter()
         half = len(data) // 2
         frames = chopped.feed(data[:half]) + chopped.feed(data[half:])

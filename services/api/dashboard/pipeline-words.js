@@ -8,7 +8,7 @@ const REASONS = {
   unknown_device: t("unknown device"), unknown_channel: t("unknown channel"), unknown_series: t("unknown series"),
   too_large: t("too large"), too_many_values: t("too many values"), unsupported_format: t("unsupported format"),
   malformed_json: t("malformed JSON"), repeated_key: t("repeated key"), malformed_senml: t("malformed SenML"),
-  malformed_payload: t("malformed payload"),
+  malformed_payload: t("malformed payload"), wrong_password: t("wrong password"),
   unknown_metric: t("unknown metric"), unsupported_metric: t("unsupported metric"),
   bad_mapping: t("bad mapping"), decoder_failed: t("decoder failed"), too_costly: t("too costly to map"),
   not_a_reading: t("not a reading"), bad_time: t("bad time"), absurd_time: t("absurd time"),

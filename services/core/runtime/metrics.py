@@ -99,6 +99,23 @@ ingest_filters_refused = Gauge(
     "Topic filters that the broker does not grant; their devices are not heard.",
     registry=ingest_registry,
 )
+ingest_hj212_connections = Gauge(
+    "tonne_ingest_hj212_connections",
+    "Stations that are connected by HJ 212.",
+    registry=ingest_registry,
+)
+ingest_hj212_frames = Counter(
+    "tonne_ingest_hj212_frames",
+    "Frames of HJ 212 that came by TCP: taken (data), answered (heartbeats, notices, reports),"
+    " ignored, malformed, wrong-password.",
+    ["outcome"],
+    registry=ingest_registry,
+)
+ingest_hj212_answers = Counter(
+    "tonne_ingest_hj212_answers",
+    "Answers that were sent to data by HJ 212, after COMMIT.",
+    registry=ingest_registry,
+)
 ingest_sparkplug_online = Gauge(
     "tonne_ingest_sparkplug_online",
     "1 while this process is Sparkplug's host application and online, else 0.",

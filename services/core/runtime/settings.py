@@ -266,6 +266,31 @@ class Settings(BaseSettings):
     )
     api_header_bytes: int = Field(16_384, ge=1024, description="the head of a request; above: 431")
     api_body_bytes: int = Field(1_048_576, ge=1024, description="the body of a request; above: 413")
+    hj212_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="TCP port at which ingest hears stations that speak HJ 212; none if not set, 0:"
+        " any that is free",
+    )
+    hj212_host: str = Field(
+        "127.0.0.1",
+        description="address that this port listens on, `0.0.0.0` for all of the machine's",
+    )
+    hj212_passwords: SecretStr | None = Field(
+        None,
+        description="passwords (PW) of stations by HJ 212, `MN:PW` parted by spaces or lines,"
+        " `*:PW` for all others; a station that is not in it may send any",
+    )
+    hj212_connections: int = Field(
+        200, ge=1, le=10_000, description="stations that may be connected by HJ 212 at once"
+    )
+    hj212_idle_s: float = Field(
+        3700,
+        gt=0,
+        description="how long a station by HJ 212 may be silent until its connection is ended; the"
+        " standard's longest interval is an hour",
+    )
     readings_socket: Path | None = Field(
         None,
         description="Unix socket at which ingest takes the readings of `POST /v1/readings` from the"

@@ -42,6 +42,10 @@ ADVICE: dict[Reason, str] = {
         "let the device send what format and compression in its facility file say, or say there"
         " what it does send, run `tonne apply`, then replay this"
     ),
+    Reason.WRONG_PASSWORD: (
+        "set the password in the device, or in the setting that states it where ingest runs; the"
+        " device sends this again, for it heard no answer: discard it here"
+    ),
     Reason.UNKNOWN_METRIC: (
         "name the metric as the edge node's birth does, run `tonne apply`, then replay this; what"
         " came by an alias that no birth explains stays unknown: discard it, and let the edge node"

@@ -10,6 +10,7 @@ import msgspec
 import psycopg
 
 if TYPE_CHECKING:
+    from services.core.store.readings.quarantine_reasons import Reason
     from services.ingest.resolve import Directory
     from services.ingest.sources.inbox import Inbox
 
@@ -28,6 +29,15 @@ class SourceError(RuntimeError):
 
     A broker that is merely away is not an error: the source waits for it.
     """
+
+
+class RefusedAtDoor(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a door lets a message go to quarantine and nowhere else."""
+
+    reason: Reason
+    detail: str
+    #: whose it would have been: who takes messages at this topic; empty: nobody's
+    topic: str = ""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -51,6 +61,11 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     retained: bool = False
     #: of whom waits to hear what became of each reading; None: nobody does
     receipt: Receipt | None = None
+    #: None: its door let it in
+    refused: RefusedAtDoor | None = None
+    #: who sent it, by an id that a door knows: where nobody takes it, it waits in quarantine for
+    #: whoever registers that; None: it is not known, and such a message is ignored
+    sender: str | None = None
 
     @property
     def arrived_at(self) -> datetime:

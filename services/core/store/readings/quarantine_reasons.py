@@ -21,6 +21,7 @@ class Reason(StrEnum):
     REPEATED_KEY = "repeated_key"
     MALFORMED_SENML = "malformed_senml"
     MALFORMED_PAYLOAD = "malformed_payload"
+    WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a code, no password
     UNKNOWN_METRIC = "unknown_metric"
     UNSUPPORTED_METRIC = "unsupported_metric"
     BAD_MAPPING = "bad_mapping"

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Select, Text, column, func, literal, select, true
 
-from services.core.facility import model
+from services.core.facility import fleets, model
 from services.core.store.readings import replays
 from services.core.store.readings.quarantine_reasons import Reason
 from services.core.store.readings.replays import Selection
@@ -17,6 +17,9 @@ from services.core.store.schema.tables import quarantine
 
 #: Why messages of a device that nobody registered lie in quarantine.
 REASONS: Final = (Reason.UNKNOWN_DEVICE.value, Reason.UNKNOWN_FACILITY.value)
+
+#: Entries of no facility that are replayed at once when one registers their device.
+_MAX_OF_NOBODY: Final = 10_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,14 +85,45 @@ def replay_registered(connection: Connection, file: model.FacilityFile, *, by: s
     )
     waiting = sorted({name for row in rows for name in (row.device, *(row.unknown_ids or ()))
                       if name is not None and name in registered})  # fmt: skip
+    if waiting:
+        _replay(
+            connection, Selection(facilities=(slug,), devices=tuple(waiting), reasons=REASONS), by
+        )
+    of_nobody = _of_nobody(connection, file)
+    if of_nobody:
+        _replay(connection, Selection(ids=tuple(of_nobody)), by)
+    waiting += sorted(
+        {name for ids in of_nobody.values() for name in ids or ()}.difference(waiting)
+    )
     if not waiting:
         return []
-    replays.submit(
-        connection,
-        Selection(facilities=(slug,), devices=tuple(waiting), reasons=REASONS),
-        accept=False,
-        by=by,
-        note="their devices were registered",
-    )
     shown = ", ".join(waiting[:10]) + (f" and {len(waiting) - 10} more" if waiting[10:] else "")
     return [f"+ replay of what waits in quarantine for {shown}"]
+
+
+def _of_nobody(connection: Connection, file: model.FacilityFile) -> dict[int, Sequence[str] | None]:
+    """Read what came at topics of the file while no facility had them, with the ids in it."""
+    topics = {
+        exact
+        for device in file.devices
+        for channel in device.measured
+        if (topic := model.own_topic(device.topic, channel.topic)) is not None
+        for exact in fleets.topics_of(topic, device.device_from, device.known_as or ())
+    }
+    c = quarantine.c
+    rows = connection.execute(
+        select(c.id, c.unknown_ids)
+        .where(
+            c.state == "open",
+            c.facility.is_(None),
+            c.reason == Reason.UNKNOWN_DEVICE.value,
+            c.topic.in_(topics),
+        )
+        .order_by(c.id)
+        .limit(_MAX_OF_NOBODY)
+    )
+    return {row.id: row.unknown_ids for row in rows}
+
+
+def _replay(connection: Connection, selection: Selection, by: str) -> None:
+    replays.submit(connection, selection, accept=False, by=by, note="their devices were registered")

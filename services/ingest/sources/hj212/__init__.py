@@ -1,0 +1,1 @@
+"""Stations that speak HJ 212 by TCP."""

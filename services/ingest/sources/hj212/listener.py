@@ -1,0 +1,294 @@
+"""The door for stations that speak HJ 212 by TCP: an event loop of its own, and who is connected.
+
+A station is answered when what it said is durable: as readings, or in quarantine. What waits in
+memory is bounded, by connection and altogether; beyond, nothing is read, so that stations wait, and
+send again what they heard no answer to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+
+from services.core.runtime import metrics
+from services.ingest.sources.hj212.conversation import Conversation, Said
+from services.ingest.sources.hj212.passwords import Passwords
+from services.ingest.sources.receipt import Receipt
+from services.ingest.sources.source import Message
+
+_log: Final = structlog.get_logger()
+
+#: What may wait for the pipeline: bytes altogether, and messages of one connection.
+_WAITING_BYTES: Final = 16 << 20
+_WAITING_MESSAGES: Final = 32
+
+_READ_BYTES: Final = 4096
+
+#: How long a process that cannot listen waits before it tries again.
+_LOOK_S: Final = 2.0
+
+#: How long a pause lasts before what waits is looked at again.
+_PAUSE_S: Final = 0.05
+
+#: How long the answers to what is durable may take to be sent at the end.
+_LAST_ANSWERS_S: Final = 2.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StationToken:
+    """Which connection a message came by, and what its station waits to hear."""
+
+    connection: _Connection
+    answer: bytes | None
+    receipt: Receipt
+
+
+class Hj212Door:
+    """Hears stations, and answers when what they said is durable."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        passwords: Passwords,
+        max_connections: int,
+        idle_s: float,
+        nudge: Callable[[], None],
+    ) -> None:
+        """``port``: 0 is any that is free; ``nudge``: wakes the pipeline."""
+        self._host = host
+        #: the one that is listened at, once it is
+        self.port = port
+        self._passwords = passwords
+        self._max_connections = max_connections
+        self._idle_s = idle_s
+        self._nudge = nudge
+        self._lock = threading.Lock()
+        self._waiting: deque[Message] = deque()
+        self._waiting_bytes = 0
+        self._connections: set[_Connection] = set()
+        self._is_full_logged = False
+        self._closing = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended = asyncio.Event()
+        # in a copy of this context, so that its log lines name the process too
+        self._thread = threading.Thread(
+            target=contextvars.copy_context().run, args=(self._run,), name="hj212", daemon=True
+        )
+
+    # -- the pipeline's side ------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to listen; returns at once."""
+        self._thread.start()
+
+    def take(self, limit: int) -> list[Message]:
+        """Return messages that wait, ``limit`` at most, in order of arrival."""
+        with self._lock:
+            number = min(limit, len(self._waiting))
+            messages = [self._waiting.popleft() for _ in range(number)]
+            self._waiting_bytes -= sum(len(message.payload) for message in messages)
+        return messages
+
+    def ack(self, messages: Sequence[Message]) -> None:
+        """Note that these are durable; call after COMMIT only."""
+        loop = self._loop
+        for message in messages:
+            token = message.token
+            if loop is not None and isinstance(token, StationToken):
+                # what quarantine had no room for is kept by nobody but its station
+                is_durable = all(is_quarantined for _, is_quarantined in token.receipt.refusals)
+                with contextlib.suppress(RuntimeError):
+                    loop.call_soon_threadsafe(
+                        token.connection.settle, token.answer if is_durable else None
+                    )
+
+    def close(self) -> None:
+        """Send what answers are left, and listen no more."""
+        self._closing = True
+        loop = self._loop
+        if loop is not None:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._ended.set)
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    # -- the network thread -------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except Exception:  # noqa: BLE001 - a bug here must not end what comes by the broker
+            # stations hear no answer and keep what they have; what comes by the broker goes on
+            _log.exception("the door for HJ 212 has failed")
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        server = await self._server()
+        if server is None:
+            return
+        self.port = server.sockets[0].getsockname()[1]
+        _log.info("stations may connect by HJ 212", host=self._host, port=self.port)
+        try:
+            await self._ended.wait()
+        finally:
+            server.close()
+            for connection in list(self._connections):
+                connection.end()
+            tasks = [connection.task for connection in self._connections]
+            if tasks:
+                await asyncio.wait(tasks, timeout=_LAST_ANSWERS_S)
+
+    async def _server(self) -> asyncio.Server | None:
+        """Listen, as soon as no other process does."""
+        is_logged = False
+        while not self._closing:
+            try:
+                return await asyncio.start_server(self._accepted, self._host, self.port)
+            except OSError as error:
+                if not is_logged:
+                    is_logged = True
+                    _log.warning(
+                        "stations cannot connect by HJ 212 yet",
+                        host=self._host,
+                        port=self.port,
+                        reason=error.strerror or str(error),
+                    )
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), _LOOK_S)
+        return None
+
+    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._connections) >= self._max_connections:
+            if not self._is_full_logged:
+                self._is_full_logged = True
+                _log.warning(
+                    "no more stations can connect by HJ 212: raise TONNE_HJ212_CONNECTIONS",
+                    connections=self._max_connections,
+                )
+            writer.close()
+            return
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - it runs in one
+        connection = _Connection(writer, task)
+        self._connections.add(connection)
+        metrics.ingest_hj212_connections.set(len(self._connections))
+        try:
+            await self._hear(connection, reader)
+        except (OSError, TimeoutError):
+            pass
+        finally:
+            self._connections.discard(connection)
+            self._is_full_logged = False
+            metrics.ingest_hj212_connections.set(len(self._connections))
+            writer.close()
+
+    async def _hear(self, connection: _Connection, reader: asyncio.StreamReader) -> None:
+        conversation = Conversation(self._passwords)
+        while not connection.is_ended:
+            while connection.waiting >= _WAITING_MESSAGES or self._is_full:
+                if connection.is_ended:
+                    break
+                await asyncio.sleep(_PAUSE_S)
+            async with asyncio.timeout(self._idle_s):
+                data = await reader.read(_READ_BYTES)
+            if not data:
+                # it may have more to hear
+                await connection.settled(_LAST_ANSWERS_S)
+                return
+            for said in conversation.feed(data):
+                self._take(connection, said)
+            await connection.drained()
+
+    @property
+    def _is_full(self) -> bool:
+        return self._waiting_bytes >= _WAITING_BYTES
+
+    def _take(self, connection: _Connection, said: Said) -> None:
+        metrics.ingest_hj212_frames.labels(said.outcome).inc()
+        if said.message is None:
+            if said.answer is not None:
+                connection.send(said.answer)
+            return
+        topic, payload = said.message
+        if said.refused is not None and said.outcome not in connection.warned:
+            connection.warned.add(said.outcome)
+            _log.warning(
+                "a frame of HJ 212 is refused; it lies in quarantine",
+                peer=connection.peer,
+                reason=said.refused.reason,
+                detail=said.refused.detail,
+            )
+        receipt = Receipt()
+        message = Message(
+            topic=topic,
+            payload=payload,
+            received_at=datetime.now(UTC),
+            token=StationToken(connection=connection, answer=said.answer, receipt=receipt),
+            # a station sends again what it heard no answer to
+            redelivered=True,
+            receipt=receipt,
+            refused=said.refused,
+            sender=said.station,
+        )
+        connection.waiting += 1
+        with self._lock:
+            self._waiting.append(message)
+            self._waiting_bytes += len(payload)
+        self._nudge()
+
+
+class _Connection:
+    """A station that is connected; all of it runs on the door's loop."""
+
+    def __init__(self, writer: asyncio.StreamWriter, task: asyncio.Task[None]) -> None:
+        self.task = task
+        #: messages that are not durable yet
+        self.waiting = 0
+        self.is_ended = False
+        #: what was logged of it, once
+        self.warned: set[str] = set()
+        self.peer: str = (writer.get_extra_info("peername") or ("",))[0]
+        self._writer = writer
+        self._settled = asyncio.Event()
+
+    def send(self, answer: bytes) -> None:
+        """Send an answer; who is gone hears none."""
+        if not self._writer.is_closing():
+            self._writer.write(answer)
+
+    def settle(self, answer: bytes | None) -> None:
+        """Note that a message is durable, and answer it."""
+        self.waiting -= 1
+        if answer is not None:
+            self.send(answer)
+            metrics.ingest_hj212_answers.inc()
+        self._settled.set()
+
+    async def settled(self, timeout_s: float) -> None:
+        """Wait until nothing waits, for some seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while self.waiting and not self.is_ended:
+                    self._settled.clear()
+                    await self._settled.wait()
+
+    async def drained(self) -> None:
+        """Wait until answers can be sent: a station that reads none is not read, either."""
+        await self._writer.drain()
+
+    def end(self) -> None:
+        """End it, after the answers that are there to be sent."""
+        self.is_ended = True
+        self._settled.set()
+        self._writer.close()
