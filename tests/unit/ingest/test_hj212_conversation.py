@@ -9,7 +9,7 @@ import pytest
 from sensors_sim.hj212 import framed
 from services.core.accounting.hj212.frames import modbus_check_code, read
 from services.ingest.quarantine.reasons import Reason
-from services.ingest.sources.hj212.conversation import Conversation, Said
+from services.ingest.sources.hj212.conversation import Conversation, Reception
 from services.ingest.sources.hj212.passwords import Passwords, passwords
 from services.ingest.stated_bounds import UnusableSettingError
 
@@ -21,7 +21,7 @@ def segment(cn: str, region: str = DATA, *, flag: str = "Flag=5;", pw: str = "12
     return f"QN=20160801085857223;ST=31;CN={cn};PW={pw};MN={MN};{flag}CP=&&{region}&&"
 
 
-def said(*data: bytes, by: Passwords | None = None) -> list[Said]:
+def said(*data: bytes, by: Passwords | None = None) -> list[Reception]:
     conversation = Conversation(by or Passwords({}))
     return [said for piece in data for said in conversation.feed(piece)]
 
@@ -65,7 +65,7 @@ def test_an_answer_comes_where_it_is_wanted_and_in_the_stations_edition(
 
 @pytest.mark.parametrize("cn", ["9011", "9012", "9013", "9014", "2013", "2999", "3011"])
 def test_what_tonne_does_not_take_is_not_said_to_be_taken(cn: str) -> None:
-    assert said(framed(segment(cn))) == [Said(outcome="ignored")]
+    assert said(framed(segment(cn))) == [Reception(outcome="ignored")]
 
 
 def test_a_station_with_another_check_code_is_answered_by_that() -> None:

@@ -49,7 +49,7 @@ Outcome = Literal["taken", "answered", "ignored", "malformed", "wrong-password"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Said:
+class Reception:
     """One frame, and what is to be done about it."""
 
     outcome: Outcome
@@ -76,11 +76,11 @@ class Conversation:
         """Bytes that belonged to no frame."""
         return self._cutter.dropped
 
-    def feed(self, data: bytes) -> list[Said]:
+    def feed(self, data: bytes) -> list[Reception]:
         """Return what is said in frames that are complete now."""
-        return [self._said(frame) for frame in self._cutter.feed(data)]
+        return [self._take(frame) for frame in self._cutter.feed(data)]
 
-    def _said(self, data: bytes) -> Said:
+    def _take(self, data: bytes) -> Reception:
         try:
             read = frames.read(data)
         except FrameError as error:
@@ -91,7 +91,7 @@ class Conversation:
         if not self._passwords.accept(frame.station, frame.password):
             return _wrong_password(frame)
         if frame.command in PERIODS or frame.command in INSTANTS:
-            return Said(
+            return Reception(
                 outcome="taken",
                 message=(f"{ROOT}/{frame.station}", without_password(self._timed(frame))),
                 station=frame.station,
@@ -99,17 +99,17 @@ class Conversation:
             )
         command = _AT_ONCE.get(frame.command)
         if command is None:
-            return Said(outcome="ignored")
-        return Said(outcome="answered", answer=_wanted(read, command))
+            return Reception(outcome="ignored")
+        return Reception(outcome="answered", answer=_wanted(read, command))
 
     def _timed(self, frame: Frame) -> Frame:
         """Give a part that tells no time the one of the part before it."""
         if frame.part is None:
             return frame
         key = frame.station, frame.command, frame.part[1]
-        told = _DATA_TIME.search(frame.region)
-        if told is not None:
-            self._part_time = key, told[1]
+        stated = _DATA_TIME.search(frame.region)
+        if stated is not None:
+            self._part_time = key, stated[1]
         elif self._part_time is not None and self._part_time[0] == key:
             return replace(frame, region=f"{self._part_time[1]};{frame.region}")
         return frame
@@ -121,16 +121,16 @@ def _wanted(read: ReadFrame, command: str) -> bytes | None:
     return answer(read.frame, command, read.check_code) if wants else None
 
 
-def _malformed(data: bytes, detail: str) -> Said:
-    return Said(
+def _malformed(data: bytes, detail: str) -> Reception:
+    return Reception(
         outcome="malformed",
         message=(REFUSED, _PASSWORD.sub(b"PW=*", data)),
         refused=RefusedAtDoor(reason=Reason.MALFORMED_PAYLOAD, detail=detail),
     )
 
 
-def _wrong_password(frame: Frame) -> Said:
-    return Said(
+def _wrong_password(frame: Frame) -> Reception:
+    return Reception(
         outcome="wrong-password",
         message=(f"{REFUSED}/{frame.station}", without_password(frame)),
         refused=RefusedAtDoor(

@@ -20,7 +20,7 @@ from typing import Final
 import structlog
 
 from services.core.runtime import metrics
-from services.ingest.sources.hj212.conversation import Conversation, Said
+from services.ingest.sources.hj212.conversation import Conversation, Reception
 from services.ingest.sources.hj212.passwords import Passwords
 from services.ingest.sources.receipt import Receipt
 from services.ingest.sources.source import Message
@@ -206,40 +206,40 @@ class Hj212Door:
                 # it may have more to hear
                 await connection.settled(_LAST_ANSWERS_S)
                 return
-            for said in conversation.feed(data):
-                self._take(connection, said)
+            for reception in conversation.feed(data):
+                self._take(connection, reception)
             await connection.drained()
 
     @property
     def _is_full(self) -> bool:
         return self._waiting_bytes >= _WAITING_BYTES
 
-    def _take(self, connection: _Connection, said: Said) -> None:
-        metrics.ingest_hj212_frames.labels(said.outcome).inc()
-        if said.message is None:
-            if said.answer is not None:
-                connection.send(said.answer)
+    def _take(self, connection: _Connection, reception: Reception) -> None:
+        metrics.ingest_hj212_frames.labels(reception.outcome).inc()
+        if reception.message is None:
+            if reception.answer is not None:
+                connection.send(reception.answer)
             return
-        topic, payload = said.message
-        if said.refused is not None and said.outcome not in connection.warned:
-            connection.warned.add(said.outcome)
+        topic, payload = reception.message
+        if reception.refused is not None and reception.outcome not in connection.warned:
+            connection.warned.add(reception.outcome)
             _log.warning(
                 "a frame of HJ 212 is refused; it lies in quarantine",
                 peer=connection.peer,
-                reason=said.refused.reason,
-                detail=said.refused.detail,
+                reason=reception.refused.reason,
+                detail=reception.refused.detail,
             )
         receipt = Receipt()
         message = Message(
             topic=topic,
             payload=payload,
             received_at=datetime.now(UTC),
-            token=StationToken(connection=connection, answer=said.answer, receipt=receipt),
+            token=StationToken(connection=connection, answer=reception.answer, receipt=receipt),
             # a station sends again what it heard no answer to
             redelivered=True,
             receipt=receipt,
-            refused=said.refused,
-            sender=said.station,
+            refused=reception.refused,
+            sender=reception.station,
         )
         connection.waiting += 1
         with self._lock:
