@@ -71,7 +71,6 @@ async def poll(
 ) -> bytes:
     """Read a device's registers once; ``instant``: when they are read.
 
-    :raises AwayError: the connection ended.
     :raises SilentError: an answer did not come in time, or is none.
     """
     answers = []
@@ -88,8 +87,9 @@ async def _answer(
 ) -> Answer:
     from pymodbus.exceptions import ConnectionException, ModbusException  # noqa: PLC0415
 
+    closed = f"it closed the connection when unit {device.part['unit']} was asked"
     if not client.connected:
-        raise AwayError("it closed the connection")
+        raise SilentError(closed, device)
     read: Any = (
         client.read_holding_registers
         if request.function == "holding"
@@ -97,13 +97,12 @@ async def _answer(
     )
     try:
         response = await read(request.address, count=request.count, device_id=device.part["unit"])
-    except ConnectionException as error:
-        raise AwayError(str(error)) from None
+    except ConnectionException:
+        # of a gateway that does so for one unit, the others are asked on the next connection
+        raise SilentError(closed, device) from None
     except ModbusException:
-        if not client.connected:
-            raise AwayError("it closed the connection") from None
         why = f"no answer came in time from unit {device.part['unit']}"
-        raise SilentError(why, device) from None
+        raise SilentError(why if client.connected else closed, device) from None
     if response.isError():
         code = response.exception_code
         if code in _NO_ANSWER:
@@ -173,9 +172,14 @@ async def read_on(
     device = rounds.next_device
     await asyncio.sleep(rounds.wait_s(device, outlet.utc()))
     client = await connect(endpoint, timeout_s=rounds.timeout_s)
+    was_asked = False
     try:
         while (wait_s := rounds.wait_s(device, outlet.utc())) <= _IDLE_S:
             await asyncio.sleep(wait_s)
+            if was_asked and not client.connected:
+                # it ends connections that are idle, sooner than others
+                return
+            was_asked = True
             began_at = outlet.utc()
             payload = await poll(client, device, rounds.plan(device), began_at)
             rounds.answered(device, began_at)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from typing import Final
 
 from services.core.runtime import metrics
@@ -25,7 +26,7 @@ _EARLY_S: Final = 0.5
 
 async def telegrams(
     endpoint: Endpoint, *, silent_after_s: float = SILENT_AFTER_S
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Connect, and yield telegrams as they come, without end.
 
     :raises AwayError: the connection cannot be made, or ended.
@@ -69,13 +70,15 @@ async def listen(
 ) -> None:
     """Hand on telegrams until the connection ends; raises as :func:`telegrams`."""
     taken_at: dict[str, float] = {}
-    async for telegram in telegrams(endpoint, silent_after_s=silent_after_s):
-        answered()
-        now = time.monotonic()
-        for device in devices:
-            every_s = device.part.get("every") or 0.0
-            if now - taken_at.get(device.name, -every_s) < every_s - _EARLY_S:
-                continue
-            taken_at[device.name] = now
-            metrics.ingest_fetched_messages.labels("p1").inc()
-            await outlet.hand(device, telegram)
+    async with aclosing(telegrams(endpoint, silent_after_s=silent_after_s)) as incoming:
+        async for telegram in incoming:
+            answered()
+            now = time.monotonic()
+            for device in devices:
+                every_s = device.part.get("every") or 0.0
+                last = taken_at.get(device.name)
+                if last is not None and now - last < every_s - _EARLY_S:
+                    continue
+                taken_at[device.name] = now
+                metrics.ingest_fetched_messages.labels("p1").inc()
+                await outlet.hand(device, telegram)

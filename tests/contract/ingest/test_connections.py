@@ -264,6 +264,18 @@ async def test_what_is_no_answer_is_none(rest: bytes, expected: str) -> None:
             client.close()
 
 
+async def test_a_gateway_that_hangs_up_for_one_unit_is_asked_for_the_others() -> None:
+    async def answer(request: bytes) -> bytes:
+        return request[:2] + b"\x00\x00\x00\x05\x01\x03\x02\x00\x07" if request[6] == 1 else b""
+
+    peer, endpoint = await raw_peer(answer)
+    devices = modbus_device("mute", ONE, unit=2), modbus_device(channels=ONE)
+    async with peer, kept(endpoint, *devices) as polled:
+        await polled.until(polled.payloads, "the one that answers")
+    assert polled.statuses("mute") == [b"offline"]
+    assert polled.statuses() == [b"online"]
+
+
 async def test_a_late_answer_is_not_taken_for_the_next() -> None:
     """After one that did not come in time the next request goes out on another connection."""
     seen: list[bytes] = []
