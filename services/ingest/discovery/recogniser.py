@@ -260,7 +260,9 @@ def _bound(
 
 
 def _id(record: Any, select: Selection | None) -> str | None:
-    return word(record if select is None else select(record))
+    """Return what names a device; None: nothing that a facility file or the database could hold."""
+    text = word(record if select is None else select(record))
+    return None if text is None or "\0" in text else text
 
 
 def _records(pattern: Pattern, document: Any) -> Iterable[Any]:

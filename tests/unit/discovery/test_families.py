@@ -155,6 +155,11 @@ def test_each_id_of_a_gateways_message_is_a_device() -> None:
     assert len({fit.key for fit in fits}) == 2
 
 
+def test_an_id_that_no_database_stores_names_no_device() -> None:
+    payload = b'{"Boiler\\u0000":[{"ts":1763922000000,"values":{"energy":101.5}}]}'
+    assert Recogniser().fits("v1/gateway/telemetry", payload, ARRIVAL) == []
+
+
 def test_a_flood_of_devices_fills_a_bounded_number() -> None:
     recogniser = Recogniser()
     payload = b'{"time":"2026-11-23T18:29:00Z","object":{"power_consumption":1,"active_power":2}}'
