@@ -47,6 +47,7 @@ def read(
     :raises TooLargeBodyError: there are too many.
     """
     times, by = _MICROSECONDS[precision]
+    ts_us, ts = OLDEST_US, from_us(OLDEST_US)
     try:
         for index, (number, line) in enumerate(line_protocol.lines(body)):
             if index == MAX_RECORDS:
@@ -54,7 +55,7 @@ def read(
                     f"the body has more than {MAX_RECORDS} lines; send fewer at once"
                 )
             time = line.get("time")
-            ts_us = NEWEST_US + 1 if time is None else time * times // by
+            before_us, ts_us = ts_us, NEWEST_US + 1 if time is None else time * times // by
             if not OLDEST_US <= ts_us <= NEWEST_US:
                 detail = (
                     NO_TIME_TOLD
@@ -64,7 +65,8 @@ def read(
                 records.refuse(Reason.BAD_TIME, detail, index=index, line=number, advice=_FORM)
                 continue
             tags = line["tags"]
-            ts = from_us(ts_us)
+            if ts_us != before_us:
+                ts = from_us(ts_us)
             its_device = tags.get("device") or device or line["measurement"]
             for channel, value in line["fields"].items():
                 records.add(

@@ -37,6 +37,8 @@ _ESCAPED_IN_TEXT: Final = re.compile(r'\\(["\\])')
 _INTEGER: Final = re.compile(r"(?:[+-]?\d{1,20}i|\d{1,20}u)\Z", re.ASCII)
 _FLOAT: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\Z", re.ASCII)
 _LONGEST_NUMBER: Final = 400
+#: Measurements with their tags that are remembered.
+_MAX_HEADS: Final = 10_000
 _TIME: Final = re.compile(r"\d{1,19}\Z", re.ASCII)
 _NUMERIC: Final = frozenset("0123456789.+-iutfTF")
 _BOOLEANS: Final = {
@@ -75,9 +77,9 @@ def lines(payload: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
         yield from _any_lines(text)
         return
     # without texts and escapes every line stands for itself
-    split = text.split("\n")
+    split, heads = text.split("\n"), _Heads()
     for number, line in enumerate(split, 1):
-        record = _plain_line(line)
+        record = _plain_line(line, heads)
         if record is not None:
             yield number, record
         elif line.strip(" \t\r") and not line.lstrip(" \t\r").startswith("#"):
@@ -86,14 +88,17 @@ def lines(payload: bytes) -> Iterator[tuple[int, dict[str, Any]]]:
                 yield number, record
 
 
-def _plain_line(line: str) -> dict[str, Any] | None:
+def _plain_line(line: str, heads: _Heads) -> dict[str, Any] | None:
     """Return the record of a line as nearly all are; None: it needs a closer look."""
     parts = line.split(" ")
-    if len(parts) != 3 or not _TIME.match(parts[2]):
+    if len(parts) != 3 or not _TIME.match(parts[2]) or "\t" in parts[1]:
         return None
-    measurement, *tagged = parts[0].split(",")
-    tags, fields = _plain_pairs(tagged), _plain_pairs(parts[1].split(","))
-    if not measurement or measurement[0] == "#" or tags is None or not fields or "\t" in line:
+    head = heads[parts[0]]
+    name, _, written = parts[1].partition("=")
+    # nearly all lines have one field
+    is_one = name and written and "=" not in written and "," not in parts[1]
+    fields = {name: written} if is_one else _plain_pairs(parts[1].split(","))
+    if head is None or not fields:
         return None
     values: dict[str, Any] = {}
     for name, written in fields.items():
@@ -104,7 +109,20 @@ def _plain_line(line: str) -> dict[str, Any] | None:
         if value is None:
             return None
         values[name] = value
-    return {"measurement": measurement, "tags": tags, "fields": values, "time": int(parts[2])}
+    return {"measurement": head[0], "tags": head[1], "fields": values, "time": int(parts[2])}
+
+
+class _Heads(dict[str, tuple[str, dict[str, str]] | None]):
+    """Measurement and tags by their text, which stands in many lines; None: it is not plain."""
+
+    def __missing__(self, text: str) -> tuple[str, dict[str, str]] | None:
+        if len(self) >= _MAX_HEADS:
+            self.clear()
+        measurement, *tagged = text.split(",")
+        tags = _plain_pairs(tagged)
+        is_plain = measurement and measurement[0] != "#" and "\t" not in text
+        head = self[text] = (measurement, tags) if is_plain and tags is not None else None
+        return head
 
 
 def _plain_pairs(texts: Sequence[str]) -> dict[str, str] | None:
@@ -177,7 +195,7 @@ def _fields(text: str, position: int, first: int) -> tuple[dict[str, Any], int]:
 
 
 def _value(text: str) -> float | bool | None:
-    if _INTEGER.match(text):
+    if text[-1] in "iu" and _INTEGER.match(text):
         return int(text[:-1])
     if len(text) <= _LONGEST_NUMBER and _FLOAT.match(text):
         return float(text)
