@@ -279,6 +279,14 @@ def _records(pattern: Pattern, document: Any) -> Iterable[Any]:
 
 def _filled(pattern: Pattern, shape: TopicPattern, names: Mapping[str, str], topic: str) -> _Filled:
     statement = filled(pattern, names)
+    whole = [
+        channel["topic"]
+        for channel in statement["channels"]
+        if "topic" in channel and not {"from", "cell", "bytes"} & channel.keys()
+    ]
+    if len(set(whole)) < len(whole):
+        # the name of one topic is that of another's channel: no file has it so
+        raise ValueError("two channels are the whole of one message")
     file = FacilityFile.model_validate(
         {
             "facility": {"id": _FACILITY, "name": _FACILITY, "timezone": pattern.timezone},
