@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run up down status test screens unit fuzz faults lint bench migrate clean
+.PHONY: help run up down status test screens unit fuzz faults lint bench migrate deb clean
 
 BOOTSTRAP := deploy/local/bootstrap.sh
 PYTHON := .venv/bin/python
@@ -14,6 +14,7 @@ TARGETS ?=
 ROUNDS ?= 200
 SEED ?= 1
 SOURCE ?= mqtt
+RELEASE ?= 12
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -71,6 +72,10 @@ bench:  ## the benchmarks of tests/bench
 migrate:  ## bring the database to the newest schema
 	@$(BOOTSTRAP) run
 	@.venv/bin/tonne migrate
+
+deb:  ## a package for Debian RELEASE (12 or 13), into dist
+	@$(BOOTSTRAP) run
+	@deploy/debian/build.sh $(RELEASE)
 
 clean:  ## stop everything; delete the local stack's data and all caches, but not .venv
 	@$(BOOTSTRAP) lint
