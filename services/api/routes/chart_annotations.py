@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import BeforeValidator, Field
+from starlette.concurrency import run_in_threadpool
 
 from services.api.auth import Reader, visible_facilities
 from services.api.context import InContext
@@ -98,11 +99,15 @@ async def get_annotations(
         )
     bounds = {"from": rfc3339(begins), "to": rfc3339(ends)}
     listed = _PAGES.page(list(enumerate(rows, skip + 1)), query, **bounds)
-    return rows_answer(
-        [
+    # a text takes milliseconds, in which others are to be answered
+    translated = await run_in_threadpool(
+        lambda: [
             {**row, "title": translate(row["title"]), "text": translate(row["text"])}
             for _, row in listed.rows
-        ],
+        ]
+    )
+    return rows_answer(
+        translated,
         _ROWS,
         accept=accept,
         name=query.format,

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import Field
+from starlette.concurrency import run_in_threadpool
 
 from services.api.auth import Reader, visible_facilities
 from services.api.context import InContext
@@ -104,7 +105,8 @@ async def get_quarantine(
         rows = [item(dict(row)) for row in (await connection.execute(statement)).mappings()]
     listed = _PAGES.page(rows, query)
     return rows_answer(
-        [_row(row) for row in listed.rows],
+        # a detail takes milliseconds to translate, in which others are to be answered
+        await run_in_threadpool(lambda: [_row(row) for row in listed.rows]),
         _ROWS,
         accept=accept,
         name=query.format,
