@@ -16,12 +16,9 @@ from services.cli.files import read_file
 from services.cli.listing import AsJson, show, show_json
 from services.cli.say import say
 from services.core.facility.file import parse_devices
-from services.core.runtime.settings import Settings
 from services.core.store.registry import read, unapplied
-from services.ingest import stated_bounds, trial
+from services.ingest import stated_bounds, trial, trial_rows
 from services.ingest.decode.observation import TOO_LARGE_BYTES
-from services.ingest.resolve import Directory
-from services.ingest.sources.source import Message
 from services.ingest.stated_bounds import UnusableSettingError
 from services.ingest.trial import Absent, Refused, Taken, Verdict
 
@@ -69,7 +66,14 @@ def try_mapping(
             raise failure("the file cannot be tried; correct the lines above")
         devices = unapplied.devices(parsed)
         arrived_at = source_hours.instant("--at", arrival) or datetime.now(UTC)
-        by_topic = _tried(devices, _payload(payload), _topics(devices, topic), arrived_at, settings)
+        by_topic = trial_rows.tried(
+            devices,
+            _payload(payload),
+            _topics(devices, topic),
+            arrived_at,
+            stated_bounds.bounds(settings),
+            max_steps=settings.mapping_steps,
+        )
     show_verdicts(devices, by_topic, as_json=as_json)
 
 
@@ -82,7 +86,7 @@ def show_verdicts(
     """
     verdicts = [(name, verdict) for name, listed in by_topic.items() for verdict in listed]
     if as_json:
-        show_json([_flat(devices, name, verdict) for name, verdict in verdicts])
+        show_json([trial_rows.flat(devices, name, verdict) for name, verdict in verdicts])
     else:
         _show(devices, [verdict for _, verdict in verdicts])
     if not any(isinstance(verdict, Taken) for _, verdict in verdicts) or any(
@@ -112,33 +116,6 @@ def _topics(devices: read.Devices, stated: str | None) -> Sequence[str]:
     return (stated,)
 
 
-def _tried(
-    devices: read.Devices,
-    payload: bytes,
-    topics: Sequence[str],
-    arrived_at: datetime,
-    settings: Settings,
-) -> dict[str, list[Verdict]]:
-    """Try a message at each topic; where it is of use at one, the others are left out."""
-    bounds = stated_bounds.bounds(settings)
-    directory = Directory(devices, max_steps=settings.mapping_steps)
-    by_topic = {
-        topic: trial.verdicts(
-            devices,
-            Message(topic=topic, payload=payload, received_at=arrived_at, token=None),
-            bounds,
-            directory=directory,
-        )
-        for topic in topics
-    }
-    useful = {
-        topic: listed
-        for topic, listed in by_topic.items()
-        if any(isinstance(verdict, Taken) for verdict in listed)
-    }
-    return useful or by_topic
-
-
 def _show(devices: read.Devices, verdicts: Sequence[Verdict]) -> None:
     rows = [_row(devices, verdict) for verdict in verdicts if isinstance(verdict, Taken)]
     if rows:
@@ -166,41 +143,6 @@ def _row(devices: read.Devices, taken: Taken) -> tuple[Any, ...]:
         trial.clock(devices, taken),
         trial.place(devices, taken.channel),
     )
-
-
-def _flat(devices: read.Devices, topic: str, verdict: Verdict) -> dict[str, Any]:
-    """Return a verdict for programs; all have the same keys."""
-    row = dict.fromkeys(
-        ("device", "channel", "value", "unit", "stored", "kind", "quality", "time", "timed_by",
-         "from", "reason", "detail")
-    )  # fmt: skip
-    if isinstance(verdict, Refused):
-        refusal = {
-            "device": verdict.device,
-            "channel": verdict.channel,
-            "time": verdict.ts,
-            "reason": verdict.reason,
-            "detail": verdict.detail,
-        }
-        return {"topic": topic, "verdict": "refused", **row, **refusal}
-    channel = verdict.channel
-    row |= {
-        "device": channel.device,
-        "channel": channel.slug,
-        "unit": channel.unit,
-        "kind": channel.kind,
-        "from": trial.place(devices, channel),
-    }
-    if isinstance(verdict, Absent):
-        return {"topic": topic, "verdict": "absent", **row}
-    reading = {
-        "value": verdict.value,
-        "stored": verdict.stored,
-        "quality": verdict.quality,
-        "time": verdict.ts,
-        "timed_by": trial.clock(devices, verdict),
-    }
-    return {"topic": topic, "verdict": "taken", **row, **reading}
 
 
 def _name(channel: read.Channel) -> str:

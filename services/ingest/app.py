@@ -164,7 +164,7 @@ def _http_door(settings: Settings, source: MessageSource, bounds: TimeBounds) ->
         path,
         max_bytes=settings.readings_body_bytes,
         nudge=source.nudge,
-        errands=Errands(settings.database, bounds),
+        errands=Errands(settings.database, bounds, max_steps=settings.mapping_steps),
     )
 
 

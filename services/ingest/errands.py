@@ -1,4 +1,7 @@
-"""What is asked at ingest's door beside readings of devices: a person's corrections of readings."""
+"""What is asked at ingest's door beside readings of devices.
+
+A person's corrections of readings, and what a mapping makes of a message before it is applied.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,15 @@ from typing import Final
 import msgspec
 import psycopg
 
-from services.core.runtime.reading_door import Answer, Head
+from services.core.facility.errors import FacilityFileError
+from services.core.facility.file import parse_devices
+from services.core.facility.mapping_expression import MAX_STEPS
+from services.core.runtime.reading_door import Answer, Head, MappingTrial
 from services.core.runtime.stated_readings import StatedReading, StatedReadings
 from services.core.store.audit.record import come_from
 from services.core.store.database import connect
+from services.core.store.registry import unapplied
+from services.ingest import trial, trial_rows
 from services.ingest.amend import Author, amend
 from services.ingest.prepare import TimeBounds
 from services.ingest.sqlstate import ErrorKind, classify
@@ -26,12 +34,16 @@ _AWAY: Final = "ingest cannot write to its database at present"
 class Errands:
     """Does each with a connection of its own, so that what devices send does not wait for it."""
 
-    def __init__(self, url: str, bounds: TimeBounds) -> None:
+    def __init__(self, url: str, bounds: TimeBounds, *, max_steps: int = MAX_STEPS) -> None:
+        """``max_steps``: what a mapping may cost for one message."""
         self._url = url
         self._bounds = bounds
+        self._max_steps = max_steps
 
     def __call__(self, question: Head, body: bytes) -> Answer:
         """Answer what is asked; what it changes is durable then."""
+        if isinstance(question, MappingTrial):
+            return self._tried(question, body)
         assert isinstance(question, StatedReadings)  # noqa: S101 - readings go to the pipeline
         try:
             rows = msgspec.json.decode(body, type=list[StatedReading])
@@ -62,3 +74,29 @@ class Errands:
                 datetime.now(UTC),
             )
         return Answer(outcome="taken", corrected=corrected)
+
+    def _tried(self, question: MappingTrial, body: bytes) -> Answer:
+        """Try a message with a file that need not be applied: no database is asked."""
+        text, payload = body[: question.file_bytes].decode(), body[question.file_bytes :]
+        try:
+            devices = unapplied.devices(parse_devices(text))
+        except FacilityFileError as error:
+            return Answer(outcome="unusable", detail=str(error))
+        topics = trial.topics(devices)
+        if question.topic is not None:
+            if not trial.is_taken(devices, question.topic):
+                detail = (
+                    f"no device of the file takes messages at {question.topic}; its topics are"
+                    f" {', '.join(topics)}"
+                )
+                return Answer(outcome="unusable", detail=detail)
+            topics = (question.topic,)
+        by_topic = trial_rows.tried(
+            devices, payload, topics, datetime.now(UTC), self._bounds, max_steps=self._max_steps
+        )
+        rows = [
+            trial_rows.flat(devices, topic, verdict)
+            for topic, verdicts in by_topic.items()
+            for verdict in verdicts
+        ]
+        return Answer(outcome="taken", rows=rows)

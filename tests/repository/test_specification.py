@@ -61,6 +61,7 @@ def test_the_calls_of_the_contract_are_there_and_those_with_data_want_a_key() ->
         ("delete", "/v1/facilities/{facility}"),
         ("post", "/v1/facilities/{facility}/check"),
         ("post", "/v1/facilities/{facility}/edit"),
+        ("post", "/v1/facilities/{facility}/try"),
         ("get", "/v1/facilities/{facility}/versions"),
         ("get", "/v1/facilities/{facility}/factors"),
         ("get", "/v1/facilities/{facility}/recipients"),

@@ -17,7 +17,7 @@ import asyncio
 import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 
@@ -62,8 +62,18 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, tag_field="ask", tag="
     precision: Precision = "ns"
 
 
+class MappingTrial(msgspec.Struct, frozen=True, kw_only=True, tag_field="ask", tag="try"):
+    """Stands before a facility file and, behind it, the payload of a message; nothing is stored."""
+
+    body_bytes: int
+    #: of the body, how much is the file
+    file_bytes: int
+    #: None: each topic of the file is tried
+    topic: str | None = None
+
+
 #: What may stand before a body.
-Head = Question | StatedReadings
+Head = Question | StatedReadings | MappingTrial
 
 
 #: ``taken``: see ``verdicts``; nothing was taken with the others. ``unusable``: the body is not of
@@ -113,6 +123,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     verdicts: Verdicts | None = None
     corrected: Corrected | None = None
+    #: of a mapping's trial, as ``tonne map try --json`` prints them
+    rows: list[dict[str, Any]] | None = None
 
 
 class DoorClosedError(ConnectionError):

@@ -68,6 +68,7 @@ BODIES: dict[str, Any] = {
     "POST /v1/devices/candidates/{candidate}/adopt": {
         "facility": "openworks", "device": "found", "source": None,
     },
+    "POST /v1/facilities/{facility}/try": {"text": "facility:", "payload": "{}"},
     "PUT /v1/readings": {
         "facility": "secretworks", "reason": "a test",
         "readings": [{

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import httpx
 import psycopg
 
 from services.api.models.corrections import CorrectedReadings, CorrectionRow
+from services.api.models.mapping_trials import MappingTrialRow
 from tests.integration.ingest.plant import FILE, Plant
 from tests.integration.ingest.test_http import client, folder, key, rows, sent
 
@@ -46,14 +48,14 @@ async def test_a_person_corrects_what_is_stored_and_it_stays_on_record(
     client: httpx.AsyncClient, plant: Plant
 ) -> None:
     await sent(client, rows(2))
-    engineer = {"Authorization": f"Bearer {key(plant, 'write')}"}
+    engineer: dict[str, Any] = {"Authorization": f"Bearer {key(plant, 'write')}"}
     # 0.5 is stored at AT, 1.5 a second later
     stated: list[dict[str, Any]] = [
         {"value": 4125, "unit": "W", "was": 0.5, "was_quality": "good"},
         {"value": None, "was": 7.0, "time": "2026-11-23T18:00:01Z"},
         {"value": 3, "time": "2026-11-23T18:00:02Z"},
     ]
-    once = {**engineer, "Idempotency-Key": "k-1"}
+    once: dict[str, Any] = {**engineer, "Idempotency-Key": "k-1"}
     answer = await put(client, body(*stated), 207, **once)
     assert counts(answer) == [1, 1, 0, 1]
     (refusal,) = answer["refusals"]
@@ -110,6 +112,46 @@ async def test_who_may_correct_what(client: httpx.AsyncClient, plant: Plant) -> 
     ):
         await put(client, wrong, 422, Authorization=engineer)
     assert [row[2] for row in plant.readings()] == [0.5]
+
+
+async def test_a_file_is_tried_with_a_message_before_it_is_applied(
+    client: httpx.AsyncClient, plant: Plant
+) -> None:
+    engineer: dict[str, Any] = {"Authorization": f"Bearer {key(plant, 'write')}"}
+    text = """
+facility: {id: linz, name: Linz works, timezone: Europe/Vienna}
+devices:
+  - id: pow1
+    topic: tele/pow1/SENSOR
+    format: json
+    timestamp: {from: Time, timezone: Europe/Vienna}
+    channels:
+      - {id: energy, from: ENERGY.Total, quantity: energy, unit: kWh, kind: counter, scale: 10}
+      - {id: power, from: ENERGY.Power, quantity: power, unit: kW, kind: gauge, range: [0, 5]}
+"""
+    message = '{"Time": "2026-11-23T19:00:00", "ENERGY": {"Total": 1.25, "Power": 9}}'
+
+    async def tried(status: int = 200, **body: Any) -> Any:
+        response = await client.post(
+            "/v1/facilities/linz/try",
+            json={"text": text, "payload": message, **body},
+            headers=engineer,
+        )
+        assert response.status_code == status, response.text
+        return response.json()
+
+    taken, refused = [MappingTrialRow.model_validate(row) for row in await tried()]
+    assert (taken.channel, taken.value, taken.stored, taken.unit) == ("energy", 12.5, 1.25, "kWh")
+    assert (taken.from_, taken.timed_by) == ("ENERGY.Total", "Time")
+    assert (refused.verdict, refused.channel, refused.reason) == (
+        "refused", "power", "out_of_range",
+    )  # fmt: skip
+    packed = base64.b64encode(message.encode()).decode()
+    assert await tried(payload=packed, encoding="base64", topic="tele/pow1/SENSOR") == await tried()
+    assert "its topics are tele/pow1/SENSOR" in (await tried(422, topic="hall/x"))["detail"]
+    assert (await tried(422, text="facility: {id: linz}"))["errors"]
+    await tried(422, payload="%", encoding="base64")
+    assert plant.count("reading") == 0
 
 
 async def test_nobody_to_hand_it_to(client: httpx.AsyncClient, plant: Plant) -> None:

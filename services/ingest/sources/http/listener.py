@@ -26,6 +26,7 @@ from services.core.runtime.reading_door import (
     LONGEST_PATH,
     Answer,
     Head,
+    MappingTrial,
     Question,
     Verdicts,
     answer_bytes,
@@ -329,7 +330,9 @@ def _settle(future: asyncio.Future[Verdicts], verdicts: Verdicts) -> None:
 
 
 def _form(question: Head) -> str:
-    return question.form if isinstance(question, Question) else "corrections"
+    if isinstance(question, Question):
+        return question.form
+    return "mapping-trial" if isinstance(question, MappingTrial) else "corrections"
 
 
 def _count(question: Head, answer: Answer) -> None:
