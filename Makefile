@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run up down status test screens unit fuzz faults lint bench migrate deb clean
+.PHONY: help run up down status test screens unit fuzz faults drill lint bench migrate deb clean
 
 BOOTSTRAP := deploy/local/bootstrap.sh
 PYTHON := .venv/bin/python
@@ -15,6 +15,7 @@ ROUNDS ?= 200
 SEED ?= 1
 SOURCE ?= mqtt
 RELEASE ?= 12
+DRILLS ?= 4
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -60,6 +61,10 @@ faults:  ## play ROUNDS (200) rounds of faults of each kind with SEED (1), SOURC
 	@$(PYTHON) -m tests.faults.doors --rounds $(ROUNDS) --seed $(SEED) --table deploy/docs/faults.md
 	@$(PYTHON) -m tests.faults.packing --rounds $(ROUNDS) --seed $(SEED) --table deploy/docs/faults.md
 	@$(PYTHON) -m tests.faults.alerts --rounds $(ROUNDS) --seed $(SEED) --table deploy/docs/faults.md
+
+drill:  ## back up, destroy everything, restore, verify: DRILLS (4) times with SEED (1)
+	@$(BOOTSTRAP) test
+	@$(PYTHON) -m tests.faults.drill --rounds $(DRILLS) --seed $(SEED)
 
 lint:  ## style, types, import rules, names, schemas
 	@$(BOOTSTRAP) lint

@@ -174,6 +174,11 @@ class Postgres(Server):
         postgres_server.make_cluster(self._programs, self._data_dir)
 
     @property
+    def data_dir(self) -> Path:
+        """Directory of the cluster."""
+        return self._data_dir
+
+    @property
     def url(self) -> str:
         """URL of the superuser on the database ``postgres``."""
         return self.url_of("postgres")

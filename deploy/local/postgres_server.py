@@ -208,7 +208,9 @@ def server_command(
     fixed = [f"config_file={own_settings}", f"port={port}", *settings]
     if passwords:
         own_rules = data_dir / "tonne-hba.conf"
-        own_rules.write_text("host all all 127.0.0.1/32 scram-sha-256\n", encoding="utf-8")
+        # whoever has the right to replicate copies the whole cluster, which `all` does not mean
+        rules = [f"host {what} all 127.0.0.1/32 scram-sha-256\n" for what in ("all", "replication")]
+        own_rules.write_text("".join(rules), encoding="utf-8")
         own_rules.chmod(0o644)
         fixed.append(f"hba_file={own_rules}")
     return [

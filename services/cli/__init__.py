@@ -68,6 +68,12 @@ PARTS: Final = {
         "recompute",
         "Recompute hours from their readings; the aggregator restates those that differ.",
     ),
+    "backup": Part(
+        "services.cli.backup",
+        "app",
+        "Back up the database, the broker and files, and follow the database's log.",
+    ),
+    "restore": Part("services.cli.restore", "restore", "Restore a backup onto an empty machine."),
     "archive": Part(
         "services.cli.archive",
         "app",

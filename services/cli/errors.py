@@ -53,8 +53,8 @@ def clear_errors(*own_errors: type[Exception]) -> Iterator[None]:
             raise failure(
                 f"the database denies access ({refusal}); use another login in TONNE_DATABASE_URL:"
                 " tonne_aggregate for verify and recompute, tonne_ingest for import and activities"
-                " import, the database owner for migrate and remove --purge, tonne_admin for other"
-                " commands"
+                " import, tonne_backup for backup, the database owner for migrate and"
+                " remove --purge, tonne_admin for other commands"
             ) from None
         if not isinstance(cause, psycopg.errors.UndefinedTable):
             raise

@@ -104,7 +104,7 @@ def wait_until_quiet(world: World, publisher: Sending, books: Books) -> str:
     steps: tuple[tuple[str, Callable[[], bool]], ...] = (
         ("not every message was acknowledged", lambda: publisher.done),
         ("not every acknowledged reading was stored", lambda: _stored(world) >= books.count),
-        ("what is stored was not added up", lambda: _settled(world)),
+        ("what is stored was not added up", lambda: settled(world)),
     )
     for complaint, condition in steps:
         while not _holds(condition):
@@ -137,7 +137,8 @@ def _stored(world: World) -> int:
 _WAITING = "SELECT (SELECT count(*) FROM touched) + (SELECT count(*) FROM recompute)"
 
 
-def _settled(world: World) -> bool:
+def settled(world: World) -> bool:
+    """Return whether all that is stored is added up."""
     # what did not fit into a tick is claimed, and queued by the same transaction
     return _count(world, _WAITING) == 0
 

@@ -26,6 +26,10 @@ class BrokerUrlError(ValueError):
     """The URL is not of the form mqtt://user:password@host:1883."""
 
 
+class BrokerRefusalError(RuntimeError):
+    """The broker refuses what waiting will not change; the message says what to do."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BrokerUrl:
     """Where the broker is and how to speak to it."""

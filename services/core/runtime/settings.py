@@ -39,6 +39,7 @@ _LOCAL_LOGINS = {
     # what is imported becomes readings
     "activities": "tonne_ingest",
     "import": "tonne_ingest",
+    "backup": "tonne_backup",
 }
 
 
@@ -398,6 +399,12 @@ class Settings(BaseSettings):
         None,
         pattern=r"^https?://[^/?#@]+/?$",
         description="address of an S3 that is not Amazon's, such as `https://s3.example.com`",
+    )
+    backup: Path | None = Field(None, description="folder that `tonne backup` writes to")
+    backup_broker_url: SecretStr | None = Field(
+        None,
+        description="NATS itself, `nats://user:pw@host:4222` or `tls://`, whose streams belong to a"
+        " backup; if not set that of `TONNE_MQTT_URL` where it begins so",
     )
     ingest_metrics_port: int = Field(
         9101, ge=0, le=65535, description="Prometheus metrics of ingest on 127.0.0.1; 0: none"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from services.core.runtime.broker_url import BrokerRefusalError
 from services.ingest.sources.source import Message, SourceError
 
 #: What may wait in memory, and what one batch may hold; a single message may be larger.
@@ -129,6 +130,6 @@ class Inbox:
 
 
 def _sentence(failure: BaseException) -> str:
-    if isinstance(failure, SourceError):
+    if isinstance(failure, SourceError | BrokerRefusalError):
         return str(failure)
     return f"the connection to the broker ended with a bug: {type(failure).__name__}: {failure}"

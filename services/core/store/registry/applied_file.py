@@ -21,5 +21,9 @@ NOT_KEPT: Final = "# The text of this file was not kept: this is what it states.
 
 def text(row: Row[Any]) -> str:
     """Return the file with its comments; where its text is not kept, what it states."""
-    source_text: Final[str | None] = row.file
-    return NOT_KEPT + written(row.document) if source_text is None else source_text
+    return text_of(row.file, row.document)
+
+
+def text_of(source_text: str | None, document: Any) -> str:
+    """Return a file as :func:`text` does."""
+    return NOT_KEPT + written(document) if source_text is None else source_text

@@ -148,6 +148,8 @@ WRITES: dict[str, dict[str, tuple[str, ...]]] = {
         # test messages, which are given up when nobody waits for them any more
         alert_tables.outbox.name: ("INSERT", "UPDATE"),
     },
+    # copies the whole cluster by the right to replicate, which :mod:`.logins` gives
+    "tonne_backup": {**_AUDIT},
     "tonne_admin": {
         **_CONFIGURE,
         organisation_tables.organisation.name: ("INSERT",),
@@ -189,7 +191,14 @@ _ANSWERED = (
 )
 
 #: Roles that processes log in as, once they have a password (:mod:`.logins`).
-LOGINS = ("tonne_ingest", "tonne_aggregate", "tonne_notify", "tonne_api", "tonne_admin")
+LOGINS = (
+    "tonne_ingest",
+    "tonne_aggregate",
+    "tonne_notify",
+    "tonne_api",
+    "tonne_backup",
+    "tonne_admin",
+)
 
 #: Of them those whose reads are done as ``tonne_read``.
 _READERS = ("tonne_api", "tonne_admin")

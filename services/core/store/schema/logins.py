@@ -14,7 +14,10 @@ from sqlalchemy import Connection, text
 from services.core.store.database.connect import driver_connection
 from services.core.store.schema.ddl import LOGINS
 
-#: What a role may do that none of ours needs.
+#: Roles that copy the cluster: they need a right that only a superuser can give.
+_REPLICATING = frozenset({"tonne_backup"})
+
+#: What a role may do that is more than its own rights in a database.
 _MORE = """
 SELECT name FROM pg_roles, LATERAL (VALUES
     ('SUPERUSER', rolsuper), ('CREATEDB', rolcreatedb), ('CREATEROLE', rolcreaterole),
@@ -68,14 +71,19 @@ def let_in(connection: Connection, directory: Path) -> None:
     :raises LoginError: as :func:`password_of`.
     """
     raw = driver_connection(connection)
+    is_superuser = connection.scalar(text("SELECT rolsuper FROM pg_roles WHERE rolname = user"))
     for role in LOGINS:
         # hashed here, so that the password is in no statement and in no log of the server
         verifier = raw.pgconn.encrypt_password(
             password_of(directory, role).encode(), role.encode(), b"scram-sha-256"
         )
         # a login that may not give such rights may not name them either
-        more = connection.execute(text(_MORE), {"role": role}).scalars()
-        less = " ".join(f"NO{right}" for right in more)
+        more = set(connection.execute(text(_MORE), {"role": role}).scalars())
+        less = " ".join(f"NO{right}" for right in sorted(more))
+        if role in _REPLICATING:
+            less = less.replace("NOREPLICATION", "")
+            if "REPLICATION" not in more and is_superuser:
+                less += " REPLICATION"
         connection.execute(
             text(
                 f"ALTER ROLE {role} LOGIN {less} PASSWORD '{verifier.decode()}'".replace(":", "\\:")

@@ -14,11 +14,10 @@ import structlog
 from nats.aio.client import Client
 from nats.js.errors import BadRequestError, ServiceUnavailableError
 
-from services.core.runtime import metrics
+from services.core.runtime import metrics, nats_client
 from services.core.runtime.broker_url import BrokerUrl
-from services.ingest.sources.jetstream import connection
+from services.core.runtime.nats_client import RECOVERABLE
 from services.ingest.sources.jetstream.burst import Burst
-from services.ingest.sources.jetstream.connection import RECOVERABLE
 from services.ingest.sources.jetstream.delivery import DeliveryToken
 from services.ingest.sources.jetstream.durable import Durable
 from services.ingest.sources.jetstream.pull import Pull
@@ -78,7 +77,7 @@ class JetstreamSession:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing speaks against going on with this connection."""
+        """Whether nothing speaks against going on with this nats_client."""
         return self.open and not (self._broken or self._denied)
 
     @property
@@ -89,12 +88,12 @@ class JetstreamSession:
     async def connect(self, filters: frozenset[str]) -> bool:
         """Try once to connect and to listen to ``filters``; False if NATS is away.
 
-        :raises SourceError: NATS refuses what waiting will not change.
+        :raises BrokerRefusalError: NATS refuses what waiting will not change.
         """
         self._broken = self._denied = ""
         client = None
         try:
-            client = await connection.connect(
+            client = await nats_client.connect(
                 self._url,
                 name=self._name,
                 tls=self._tls,
@@ -104,7 +103,7 @@ class JetstreamSession:
             await self._begin(client, filters)
         except BaseException as error:
             if client is not None:
-                await connection.close(client)
+                await nats_client.close(client)
             if not isinstance(error, RECOVERABLE):
                 raise
             self._give_up(error)
@@ -163,10 +162,10 @@ class JetstreamSession:
     async def run_once(self) -> None:
         """Ask for as many messages as there is room for.
 
-        :raises SourceError: NATS refuses what waiting will not change.
+        :raises BrokerRefusalError: NATS refuses what waiting will not change.
         """
         if self._denied:
-            raise connection.refusal(self._url, self._denied)
+            raise nats_client.refusal(self._url, self._denied)
         if self._broken:
             self._say_away(self._broken)
             await self.leave([])
@@ -201,8 +200,8 @@ class JetstreamSession:
             for message in (*unread, *self._burst.take_back()):
                 if isinstance(message.token, DeliveryToken):
                     await client.publish(message.token.reply, b"-NAK")
-            await client.flush(connection.CONNECT_TIMEOUT_S)
-        await connection.close(client)
+            await client.flush(nats_client.CONNECT_TIMEOUT_S)
+        await nats_client.close(client)
 
     # -- what is retained ---------------------------------------------------------------------
 
@@ -257,7 +256,7 @@ class JetstreamSession:
     def _give_up(self, error: Exception) -> None:
         """Say that NATS is away, or raise where waiting will not help."""
         if self._denied:
-            raise connection.refusal(self._url, self._denied)
+            raise nats_client.refusal(self._url, self._denied)
         if isinstance(error, ServiceUnavailableError):
             self._say_away("it answers no JetStream request; turn jetstream on in its settings")
         elif isinstance(error, BadRequestError) and error.err_code != _NO_SUITABLE_PEERS:

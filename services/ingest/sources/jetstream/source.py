@@ -19,8 +19,8 @@ import structlog
 
 from services.core.runtime.backoff import Backoff
 from services.core.runtime.broker_url import BrokerUrl
+from services.core.runtime.nats_client import RECOVERABLE
 from services.ingest.sources.inbox import Inbox
-from services.ingest.sources.jetstream.connection import RECOVERABLE
 from services.ingest.sources.jetstream.delivery import DeliveryToken
 from services.ingest.sources.jetstream.session import JetstreamSession
 from services.ingest.sources.jetstream.subjects import refused

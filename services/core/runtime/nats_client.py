@@ -10,8 +10,7 @@ from typing import Any, Final
 import nats.errors
 from nats.aio.client import Client
 
-from services.core.runtime.broker_url import BrokerUrl
-from services.ingest.sources.source import SourceError
+from services.core.runtime.broker_url import BrokerRefusalError, BrokerUrl
 
 CONNECT_TIMEOUT_S: Final = 5
 _PING_EVERY_S: Final = 10
@@ -25,9 +24,9 @@ class _Client(Client):
 
     def _connect_command(self) -> bytes:
         if self.options.get("tls") and not self._server_info.get("tls_required"):
-            raise SourceError(
-                "NATS does not ask for TLS, but TONNE_MQTT_URL does; turn it on there, or let the"
-                " URL begin with nats://"
+            raise BrokerRefusalError(
+                "NATS does not ask for TLS, but the URL does; turn it on there, or let the URL"
+                " begin with nats://"
             )
         return super()._connect_command()
 
@@ -42,7 +41,7 @@ async def connect(
 ) -> Client:
     """Open a connection.
 
-    :raises SourceError: the user is refused, or NATS has no TLS.
+    :raises BrokerRefusalError: the user is refused, or NATS has no TLS.
     :raises OSError, nats.errors.Error: NATS is away.
     """
     host = f"[{url.host}]" if ":" in url.host else url.host
@@ -91,9 +90,9 @@ async def close(client: Client) -> None:
         await client.close()
 
 
-def refusal(url: BrokerUrl, detail: str) -> SourceError:
+def refusal(url: BrokerUrl, detail: str) -> BrokerRefusalError:
     """NATS knows the user and does not let it."""
-    return SourceError(
+    return BrokerRefusalError(
         f"the broker at {url.address} refuses the session ({detail}); correct the user, password or"
         " rights in TONNE_MQTT_URL"
     )
