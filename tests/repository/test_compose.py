@@ -159,7 +159,8 @@ def test_each_process_logs_in_to_the_database_as_itself() -> None:
         "api": "tonne_api",
         "admin": "tonne_admin",
     }
-    assert set(seen.values()) == set(LOGINS)
+    # backups are made where they are stored, on another machine
+    assert set(seen.values()) == set(LOGINS) - {"tonne_backup"}
 
 
 def test_ingest_and_the_api_alone_share_the_socket_of_readings() -> None:
