@@ -32,6 +32,7 @@ export const ACTIONS = {
   "device.dismiss": t("dismissed a device"),
   "hours.recompute": t("had hours computed again"),
   "report.export": t("wrote a report"),
+  "backup.take": t("backed up the database"),
   "archive.write": t("archived readings"),
   "archive.remove": t("removed archived readings"),
   "archive.restore": t("brought archived readings back"),
