@@ -15,8 +15,8 @@ _SECRETS = (
     " name, such as `TONNE_DATABASE_URL_FILE=/run/secrets/database_url`, is the file's path. One"
     " line break at the file's end is not part of the value. It is an error to set both, and to"
     " name a file that cannot be read or is empty; none of what is in it is ever logged. Settings"
-    " are read at the start; the `TONNE_SECRET_*` for each message, so that they are replaced"
-    " without a restart."
+    " are read at the start; `TONNE_HJ212_KEYS` and the `TONNE_SECRET_*` for each message, so that"
+    " they are replaced without a restart."
 )
 
 

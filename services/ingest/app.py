@@ -40,6 +40,7 @@ from services.ingest.sources.mqtt.source import MqttSource
 from services.ingest.sources.source import MessageSource, SourceError
 from services.ingest.sparkplug import composition as sparkplug
 from services.ingest.stated_bounds import UnusableSettingError
+from services.ingest.station_keys import UnusableKeysError, stated_keys
 
 _log: Final = structlog.get_logger()
 
@@ -134,6 +135,12 @@ def _source(
 
 def _doors(settings: Settings, source: MessageSource, bounds: TimeBounds) -> list[Door]:
     doors: list[Door] = []
+    if settings.hj212_keys is not None:
+        # they are looked up frame by frame; what cannot be used is told now
+        try:
+            stated_keys(settings.hj212_keys.get_secret_value())
+        except UnusableKeysError as error:
+            raise UnusableSettingError(str(error)) from None
     by_http = _http_door(settings, source, bounds)
     if by_http is not None:
         doors.append(by_http)

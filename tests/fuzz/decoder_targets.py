@@ -143,6 +143,9 @@ devices:
 
 _HJ212: Final = _decoders(family_called("hj212").text)
 
+#: One station's is there, another's is not.
+_HJ212_KEYS: Final = {"M": bytes(range(16))}
+
 _PACKED: Final = decoder_for("json", {"compression": "gzip"}, [{"id": "a", "from": "a"}])
 
 _SENML: Final = _decoders(family_called("senml").text)
@@ -181,15 +184,23 @@ def lines(payload: bytes) -> set[str]:
 
 
 def hj212(payload: bytes) -> set[str]:
-    """Frames of HJ 212, also as the data segment of one; however a stream comes, it is cut so."""
+    """Frames of HJ 212, also as the data segment of one; however a stream comes, it is cut so.
+
+    Encrypted ones are opened at the door; those that no key opens say so where they are read.
+    """
     segment = payload[:2000]
     framed = b"##%04d%s%04X\r\n" % (len(segment), segment, check_code(segment))
     read: set[str] = set()
     for data in (payload, framed, framed + payload):
         read |= _read(_HJ212, data, "hj212")
-        for said in Conversation(Passwords({})).feed(data):
+        for said in Conversation(Passwords({}), _HJ212_KEYS.get).feed(data):
             if said.refused is not None:
                 tells(said.refused.detail)
+            elif said.sealed is not None:
+                tells(said.sealed)
+                assert said.message is not None
+                fields = said.message[1][6:].partition(b"CP=&&")[0].split(b";")
+                assert not any(field.startswith(b"PW=") for field in fields)
             elif said.message is not None:
                 read |= _read(_HJ212, said.message[1], "hj212")
         chopped = FrameCutter()

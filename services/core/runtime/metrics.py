@@ -107,7 +107,7 @@ ingest_hj212_connections = Gauge(
 ingest_hj212_frames = Counter(
     "tonne_ingest_hj212_frames",
     "Frames of HJ 212 that came by TCP: taken (data), answered (heartbeats, notices, reports),"
-    " ignored, malformed, wrong-password.",
+    " ignored, malformed, wrong-password, sealed (encrypted, and no key opens them).",
     ["outcome"],
     registry=ingest_registry,
 )

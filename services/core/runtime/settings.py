@@ -283,6 +283,12 @@ class Settings(BaseSettings):
         description="passwords (PW) of stations by HJ 212, `MN:PW` parted by spaces or lines,"
         " `*:PW` for all others; a station that is not in it may send any",
     )
+    hj212_keys: SecretStr | None = Field(
+        None,
+        description="keys (SM4) of stations that encrypt their frames of HJ 212, by TCP or by MQTT:"
+        " `MN:KEY` parted by spaces or lines, a key has 32 hexadecimal digits, `*:KEY` for all"
+        " others; looked up for each such frame",
+    )
     hj212_connections: int = Field(
         200, ge=1, le=10_000, description="stations that may be connected by HJ 212 at once"
     )

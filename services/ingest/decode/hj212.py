@@ -16,10 +16,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from services.core.accounting.hj212 import frames
-from services.core.accounting.hj212.frames import TAIL, Frame, FrameError
+from services.core.accounting.hj212.frames import TAIL, Frame, FrameError, SealedError
 from services.core.accounting.hj212.packets import FrameCutter
 from services.core.accounting.hj212.stack import BEIJING
 from services.core.facility.hj212_mapping import INSTANTS, PERIODS, QUALITIES, letter_of
+from services.ingest import station_keys
 from services.ingest.decode.observation import MAX_VALUES, Part, UndecodableError
 from services.ingest.decode.shown import shown
 from services.ingest.quarantine.reasons import Reason
@@ -56,7 +57,10 @@ def read(payload: bytes) -> list[dict[str, Any]]:
         detail = f"the message has {len(came)} frames, more than {MAX_VALUES}"
         raise UndecodableError(Reason.TOO_MANY_VALUES, detail)
     try:
-        return [_record(frames.read(data).frame) for data in came]
+        return [_record(frames.read(data, station_keys.key_of).frame) for data in came]
+    except SealedError as error:
+        detail = f"{error}: {station_keys.ADVICE}"
+        raise UndecodableError(Reason.MALFORMED_PAYLOAD, detail) from None
     except FrameError as error:
         raise UndecodableError(Reason.MALFORMED_PAYLOAD, str(error)) from None
 

@@ -15,6 +15,7 @@ from tests.command import tonne as called
 from tests.data_logger import Line
 from tests.integration.ingest.plant import Plant
 from tests.patience import until
+from tests.sealed_frames import KEY, sealed
 from tests.services import as_login, free_port
 
 pytestmark = [pytest.mark.broker, pytest.mark.database]
@@ -178,6 +179,33 @@ def test_what_is_wrong_is_refused_with_its_bytes_and_never_answered(
     until(lambda: plant.rows("SELECT FROM replay_request WHERE finished_at IS NOT NULL"), "tried")
     assert {entry["state"] for entry in plant.quarantine()} == {"open"}
     assert plant.count("reading") == 1
+
+
+def test_encrypted_frames_wait_for_their_key_which_is_there_without_a_restart(
+    plant: Plant, port: int, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text(f"{OTHER}:{KEY.hex()}\n")
+    listening(plant, port, TONNE_HJ212_KEYS_FILE=str(keys))
+    logger = DataLogger(mn=MN, edition="2025")
+    secret = [sealed(logger.measure(at, factors)[6:-6].decode()) for at, factors in minutes(2)]
+    with Line(port, logger) as line:
+        line.send(secret[0])
+        plant.holds(quarantine=1)
+        (entry,) = plant.quarantine()
+        assert (entry["device"], entry["topic"]) == ("cems", f"hj212/{MN}")
+        assert b"123456" not in entry["payload"]
+        assert logger.answers == []
+        keys.write_text(f"{MN}:{KEY.hex()}\n")
+        line.send(secret[1])
+        line.hear(until_answers=1)
+    tonne(plant, "quarantine", "replay", str(entry["id"]))
+    plant.holds(readings=2)
+    assert [value for _, _, value, _ in plant.readings()] == [0.5, 1.5]
+    log = plant.log.read_text()
+    assert "a frame of HJ 212 cannot be decrypted" in log
+    assert KEY.hex() not in log
+    assert "123456" not in log
 
 
 def test_connections_are_bounded_and_a_silent_one_is_ended(plant: Plant, port: int) -> None:

@@ -12,6 +12,8 @@ from services.ingest.quarantine.reasons import Reason
 from services.ingest.sources.hj212.conversation import Conversation, Reception
 from services.ingest.sources.hj212.passwords import Passwords, passwords
 from services.ingest.stated_bounds import UnusableSettingError
+from services.ingest.station_keys import UnusableKeysError, key_of, stated_keys
+from tests.sealed_frames import KEY, sealed
 
 MN = "010000A8900016F000169DC0"
 DATA = "DataTime=20160801085857;a05001-Rtd=7.1,a05001-Flag=N"
@@ -140,6 +142,51 @@ def test_a_wrong_password_is_refused_and_named_nowhere() -> None:
         assert (one.message[0], one.refused.topic) == (f"$hj212/{MN}", f"hj212/{MN}")
         assert "s3cr3t" not in f"{one!r}"
         assert "abc123" not in f"{one!r}"
+
+
+def test_an_encrypted_frame_is_answered_and_handed_on_as_one_in_the_clear() -> None:
+    (one,) = Conversation(Passwords({}), {MN: KEY}.get).feed(sealed(segment("2011")))
+    assert [one] == said(framed(segment("2011")))
+
+
+@pytest.mark.parametrize("key", [None, b"1" * 16])
+def test_one_that_no_key_opens_waits_at_its_stations_topic_and_is_not_answered(
+    key: bytes | None,
+) -> None:
+    data = sealed(segment("2011"))
+    (one,) = Conversation(passwords("*:123456"), lambda _station: key).feed(data)
+    assert (one.outcome, one.station, one.answer) == ("sealed", MN, None)
+    assert one.message is not None
+    topic, payload = one.message
+    assert topic == f"hj212/{MN}"
+    assert b"123456" not in payload
+    # what is said once its key is there
+    assert read(payload, lambda _station: KEY).frame.region == DATA
+    assert one.sealed is not None
+    assert "state its MN:KEY in TONNE_HJ212_KEYS" in one.sealed
+    # of what has no data for channels nothing is stored, nor is it said to be taken
+    (one,) = Conversation(Passwords({}), lambda _station: key).feed(sealed(segment("3020")))
+    assert one == Reception(outcome="ignored")
+    # a wrong password shows without a key
+    (one,) = Conversation(passwords("*:other"), lambda _station: key).feed(data)
+    assert one.outcome == "wrong-password"
+
+
+def test_a_key_is_looked_up_as_it_is_stated_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert key_of(MN) is None
+    monkeypatch.setenv("TONNE_HJ212_KEYS", f"{MN}:{KEY.hex()}\n*:{'AB' * 16}")
+    assert (key_of(MN), key_of("other")) == (KEY, b"\xab" * 16)
+    monkeypatch.setenv("TONNE_HJ212_KEYS", "none")
+    assert key_of(MN) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "A", f"A:{'0' * 31}", f"A:{'0' * 32} A:{'1' * 32}", "A:s3cr3t"]
+)
+def test_keys_that_are_none_are_refused_without_being_shown(text: str) -> None:
+    with pytest.raises(UnusableKeysError, match=r"entry [12] is not MN:KEY") as caught:
+        stated_keys(text)
+    assert "s3cr3t" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

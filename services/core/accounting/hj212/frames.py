@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Literal
 
+from services.core.accounting.hj212 import encryption
+from services.core.accounting.hj212.encryption import KeyOf
+
 HEADER: Final = b"##"
 TAIL: Final = b"\r\n"
 #: HJ 212-2017 and -2025: what a data segment holds at most, and its ``CP=&&...&&``.
@@ -26,6 +29,8 @@ _ENCRYPTED: Final = b"{0x"
 _REQUEST: Final = re.compile(r"\d{17}")
 _STATION: Final = re.compile(r"[0-9A-F]{24}")
 _PASSWORD: Final = re.compile(r"[0-9A-Za-z]{1,6}")
+_PASSWORD_FIELD: Final = re.compile(rb"(?<![^;])PW=[^;]*;?")
+_CODE: Final = re.compile(rb"[0-9A-Fa-f]{4}")
 
 #: Which way the check code was formed: as the standard says, or CRC-16/MODBUS with its bytes
 #: swapped, which devices in the field send as well.
@@ -34,6 +39,15 @@ CheckCode = Literal["hj212", "modbus-swapped"]
 
 class FrameError(ValueError):
     """Bytes are no frame of HJ 212, or a frame cannot be written; the message says why."""
+
+
+class SealedError(FrameError):
+    """The region of a frame is encrypted, and no key that is there opens it."""
+
+    def __init__(self, why: str, frame: Frame) -> None:
+        super().__init__(why)
+        #: whose region is as it came; nothing of it is checked
+        self.frame = frame
 
 
 class Edition(IntEnum):
@@ -175,20 +189,63 @@ def _check(frame: Frame) -> None:
         raise FrameError("RF=1 is of the edition of 2025")
 
 
-def read(data: bytes) -> ReadFrame:
+def _no_key(_station: str) -> None:
+    return None
+
+
+def read(data: bytes, key_of: KeyOf = _no_key) -> ReadFrame:
     """Read one frame, from ``##`` to CR LF; fields that are longer than the standard's are taken.
 
-    :raises FrameError: length or check code differ, a field is missing, or it is encrypted.
+    :raises FrameError: length or check code differ, or a field is missing.
+    :raises SealedError: it is encrypted, and ``key_of`` has no key of its station, or another's.
     """
+    segment, code = _taken_apart(data)
+    if not encryption.is_encrypted(segment):
+        return ReadFrame(frame=_segment(segment), check_code=_check_code(segment, code))
+    if not _CODE.fullmatch(code):
+        raise FrameError(f"the check code is no four hexadecimal digits, but {_printed(code)}")
+    sealed = _segment(segment)
+    key = key_of(sealed.station)
+    if key is None:
+        why = f"the region is encrypted (SM4), and there is no key of station {sealed.station}"
+        raise SealedError(why, sealed)
+    opened = encryption.opened(segment, key)
+    known = _known_code(opened, code)
+    if known is None:
+        why = f"the region is encrypted (SM4), and the key of station {sealed.station} does not"
+        raise SealedError(f"{why} open it, or bytes were changed on the way", sealed)
+    return ReadFrame(frame=_segment(opened), check_code=known)
+
+
+def sealed_without_password(data: bytes) -> bytes:
+    """Return a frame that :class:`SealedError` told of as it can be stored: without its password.
+
+    Its check code becomes that of annex A without the password, for which the region need not be
+    known: a difference in the register passes through each byte as if that were 0.
+    """
+    segment, code = _taken_apart(data)
+    head, region = segment[: segment.index(b"CP=&&")], segment[segment.index(b"CP=&&") :]
+    bare = _PASSWORD_FIELD.sub(b"", head)
+    difference = check_code(head) ^ check_code(bare)
+    for _ in range(encryption.plain_length(region)):
+        difference = _SHIFTED[difference >> 8]
+    length = encryption.plain_length(bare + region)
+    return b"%b%04d%b%04X%b" % (HEADER, length, bare + region, int(code, 16) ^ difference, TAIL)
+
+
+def _taken_apart(data: bytes) -> tuple[bytes, bytes]:
+    """Return data segment and check code; an encrypted segment's length may be either one."""
     if not data.startswith(HEADER) or not data.endswith(TAIL):
         raise FrameError("a frame begins with ## and ends with CR LF")
     length, body = data[2 : 2 + _LENGTH_DIGITS], data[2 + _LENGTH_DIGITS : -len(TAIL)]
     segment, code = body[:-_CHECK_DIGITS], body[-_CHECK_DIGITS:]
-    if _ENCRYPTED in segment:
-        raise FrameError("the region is encrypted (SM4): tonne has no key for it")
-    if not length.isdigit() or int(length) != len(segment):
-        raise FrameError(f"the length is {len(segment)} and the frame says {_printed(length)}")
-    return ReadFrame(frame=_segment(segment), check_code=_check_code(segment, code))
+    if _ENCRYPTED in segment and not encryption.is_encrypted(segment):
+        raise FrameError("the region is encrypted (SM4), and not in blocks of 16 bytes")
+    # the standard's example counts before it encrypts; there are programs that count after
+    lengths = {len(segment), encryption.plain_length(segment)}
+    if not length.isdigit() or int(length) not in lengths:
+        raise FrameError(f"the length is {min(lengths)} and the frame says {_printed(length)}")
+    return segment, code
 
 
 def is_check_code(segment: bytes, code: bytes) -> bool:

@@ -2,7 +2,9 @@
 
 Data become a message, as if a gateway had published the frame at ``hj212/{MN}``; the answer to it
 waits until that is durable. Heartbeats, notices and what tonne has no use for are answered at once.
-Frames that are wrong become messages that say why they are refused.
+Frames that are wrong become messages that say why they are refused. One that is encrypted, and
+whose key is not there, becomes a message that is read when it is; its station is not answered, as
+nobody knows whether all of it came.
 """
 
 from __future__ import annotations
@@ -20,9 +22,11 @@ from services.core.accounting.hj212.answers import (
     answer,
     without_password,
 )
-from services.core.accounting.hj212.frames import Frame, FrameError, ReadFrame
+from services.core.accounting.hj212.encryption import KeyOf
+from services.core.accounting.hj212.frames import Frame, FrameError, ReadFrame, SealedError
 from services.core.accounting.hj212.packets import FrameCutter
 from services.core.facility.hj212_mapping import INSTANTS, PERIODS
+from services.ingest import station_keys
 from services.ingest.quarantine.reasons import Reason
 from services.ingest.sources.hj212.passwords import Passwords
 from services.ingest.sources.source import RefusedAtDoor
@@ -45,7 +49,7 @@ _MN: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _PASSWORD: Final = re.compile(rb"PW=[^;&]*")
 _DATA_TIME: Final = re.compile(r"(?:^|;)\s*(DataTime=\d{14})")
 
-Outcome = Literal["taken", "answered", "ignored", "malformed", "wrong-password"]
+Outcome = Literal["taken", "answered", "ignored", "malformed", "wrong-password", "sealed"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +62,8 @@ class Reception:
     #: MN, where the message is of a station that may speak
     station: str | None = None
     refused: RefusedAtDoor | None = None
+    #: why the message cannot be read yet, and what to do
+    sealed: str | None = None
     #: with a message: to be sent when it is durable, else at once; None: no answer is wanted
     answer: bytes | None = None
 
@@ -65,8 +71,9 @@ class Reception:
 class Conversation:
     """One connection, from its begin on."""
 
-    def __init__(self, passwords: Passwords) -> None:
+    def __init__(self, passwords: Passwords, key_of: KeyOf = station_keys.key_of) -> None:
         self._passwords = passwords
+        self._key_of = key_of
         self._cutter = FrameCutter()
         #: of the newest part of a message that was split: station, command, parts, and its time
         self._part_time: tuple[tuple[str, str, int], str] | None = None
@@ -82,15 +89,16 @@ class Conversation:
 
     def _take(self, data: bytes) -> Reception:
         try:
-            read = frames.read(data)
+            read = frames.read(data, self._key_of)
+        except SealedError as error:
+            return self._let_in(data, error.frame) or _sealed(data, error)
         except FrameError as error:
             return _malformed(data, str(error))
         frame = read.frame
-        if not _MN.fullmatch(frame.station):
-            return _malformed(data, "MN is not of letters, digits, - and _")
-        if not self._passwords.accept(frame.station, frame.password):
-            return _wrong_password(frame)
-        if frame.command in PERIODS or frame.command in INSTANTS:
+        not_let_in = self._let_in(data, frame)
+        if not_let_in is not None:
+            return not_let_in
+        if _has_data(frame):
             return Reception(
                 outcome="taken",
                 message=(f"{ROOT}/{frame.station}", without_password(self._timed(frame))),
@@ -101,6 +109,14 @@ class Conversation:
         if command is None:
             return Reception(outcome="ignored")
         return Reception(outcome="answered", answer=_wanted(read, command))
+
+    def _let_in(self, data: bytes, frame: Frame) -> Reception | None:
+        """Return why a station may not speak; None: it may."""
+        if not _MN.fullmatch(frame.station):
+            return _malformed(data, "MN is not of letters, digits, - and _")
+        if not self._passwords.accept(frame.station, frame.password):
+            return _wrong_password(frame)
+        return None
 
     def _timed(self, frame: Frame) -> Frame:
         """Give a part that tells no time the one of the part before it."""
@@ -119,6 +135,23 @@ def _wanted(read: ReadFrame, command: str) -> bytes | None:
     flag = read.frame.flag
     wants = flag is not None and flag.wants_answer
     return answer(read.frame, command, read.check_code) if wants else None
+
+
+def _has_data(frame: Frame) -> bool:
+    """Whether a channel could take something of a frame."""
+    return frame.command in PERIODS or frame.command in INSTANTS
+
+
+def _sealed(data: bytes, error: SealedError) -> Reception:
+    station = error.frame.station
+    if not _has_data(error.frame):
+        return Reception(outcome="ignored")
+    return Reception(
+        outcome="sealed",
+        message=(f"{ROOT}/{station}", frames.sealed_without_password(data)),
+        station=station,
+        sealed=f"{error}: {station_keys.ADVICE}",
+    )
 
 
 def _malformed(data: bytes, detail: str) -> Reception:

@@ -229,6 +229,13 @@ class Hj212Door:
                 reason=reception.refused.reason,
                 detail=reception.refused.detail,
             )
+        if reception.sealed is not None and reception.outcome not in connection.warned:
+            connection.warned.add(reception.outcome)
+            _log.warning(
+                "a frame of HJ 212 cannot be decrypted; it lies in quarantine",
+                peer=connection.peer,
+                detail=reception.sealed,
+            )
         receipt = Receipt()
         message = Message(
             topic=topic,

@@ -10,6 +10,7 @@ from services.core.accounting.hj212.frames import check_code
 from services.core.facility.errors import FacilityFileError
 from services.core.facility.file import parse
 from tests.contract.ingest.formats.station import Reading, Station, station_of
+from tests.sealed_frames import KEY, sealed
 
 MN, OTHER = "010000A8900016F000169DC0", "010000A8900016F000169DC1"
 NOON = datetime(2026, 11, 23, 12, tzinfo=timezone(timedelta(hours=8))).astimezone(UTC)
@@ -131,6 +132,20 @@ def test_what_is_no_frame_goes_to_quarantine_with_why(payload: bytes, words: str
     assert entry.reason == reason
     assert detail in entry.detail
     assert entry.payload == payload
+
+
+def test_an_encrypted_frame_is_read_with_the_key_of_its_station(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    secret = sealed(f"ST=31;CN=2011;PW=1;MN={MN};Flag=9;CP=&&{AT_NOON}a05001-Rtd=5.5&&")
+    station = logger()
+    assert station.receive("d", secret) == []
+    (entry,) = station.quarantine
+    assert entry.reason == "malformed_payload"
+    assert f"there is no key of station {MN}: state its MN:KEY" in entry.detail
+    # as it came, so that it is read once there is a key
+    monkeypatch.setenv("TONNE_HJ212_KEYS", f"{MN}:{KEY.hex()}")
+    assert station.receive("d", entry.payload) == [Reading("d.co2", NOON, 5.5)]
 
 
 def test_stations_of_one_topic_are_told_by_their_mn_and_an_unknown_one_is_named() -> None:
