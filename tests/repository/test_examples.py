@@ -56,6 +56,7 @@ _TRUSTED = {
     "sed",
     "export",
     "chown",
+    "printf",
     "docker",
     "cd",
     "git",
