@@ -28,7 +28,7 @@ from services.ingest.sqlstate import ErrorKind, classify
 #: Somebody else may write the same readings at the same moment.
 _TRIES: Final = 4
 
-_AWAY: Final = "ingest cannot write to its database at present"
+_AWAY: Final = "Ingest cannot write to its database at present"
 
 
 class Errands:
@@ -86,7 +86,7 @@ class Errands:
         if question.topic is not None:
             if not trial.is_taken(devices, question.topic):
                 detail = (
-                    f"no device of the file takes messages at {question.topic}; its topics are"
+                    f"No device of the file takes messages at {question.topic}; its topics are"
                     f" {', '.join(topics)}"
                 )
                 return Answer(outcome="unusable", detail=detail)

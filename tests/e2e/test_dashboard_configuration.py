@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import httpx
 import psycopg
@@ -11,14 +13,17 @@ from playwright.async_api import Page, expect
 
 from deploy.site.pictures import CHROMIUM
 from services.core.store.operations import keys
+from services.ingest.sources.http.listener import HttpDoor
 from tests.e2e.screenshots import photograph
 from tests.e2e.test_dashboard import address, browser, connection, page, wait_for
+from tests.e2e.test_dashboard_corrections import address as beside_ingest
+from tests.e2e.test_dashboard_corrections import door, socket
 from tests.e2e.test_dashboard_people import guarded
 from tests.e2e.test_dashboard_widths import TOO_WIDE
 from tests.integration.api.plant import at, found, minutes
 from tests.integration.api.test_facility_files import ADDRESS, TEXT
 
-__all__ = ["address", "browser", "connection", "guarded", "page"]
+__all__ = ["address", "beside_ingest", "browser", "connection", "door", "guarded", "page", "socket"]
 
 pytestmark = [
     pytest.mark.browser,
@@ -34,6 +39,18 @@ notify:
   - {email: shift@example.org}
 """
 FILE = TEXT + REST
+#: A device that the file in force has not, and a message of it that lacks one channel.
+PLUG = """\
+  - id: plug
+    topic: tele/plug/SENSOR
+    format: json
+    timestamp: {from: Time, timezone: Europe/Vienna}
+    channels:
+      - {id: energy, from: ENERGY.Total, quantity: energy, unit: kWh, kind: counter, scale: 10}
+      - {id: power, from: ENERGY.Power, quantity: power, unit: kW, kind: gauge, range: [0, 5]}
+      - {id: export, from: ENERGY.Export, quantity: power, unit: kW, kind: gauge}
+"""
+MESSAGE = '{"Time": "2026-11-23T19:00:00", "ENERGY": {"Total": 1.25, "Power": 9}}'
 FACTOR = "co2_kg: 0.2, valid_from: 2026-01-01"
 
 
@@ -272,6 +289,70 @@ async def test_a_facility_is_made_on_the_page(address: str, page: Page) -> None:
     await write.click()
     await expect(page.locator("#notice")).to_contain_text("There is a facility sued already")
     await wait_for(page, "#file-summary", "in force")
+
+
+async def test_a_message_is_tried_with_the_file_as_it_is_written(
+    beside_ingest: str, door: HttpDoor, page: Page
+) -> None:
+    text = FILE.replace("devices:\n", f"devices:\n{PLUG}")
+    async with httpx.AsyncClient(base_url=beside_ingest) as client:
+        assert (await client.put(ADDRESS, content=FILE)).status_code == 200
+        answer = await client.post(f"{ADDRESS}/try", json={"text": text, "payload": MESSAGE})
+    taken, refused, absent = answer.json()
+    assert (taken["value"], taken["stored"], taken["quality"]) == (12.5, 1.25, "good")
+    time = datetime.fromisoformat(taken["time"]).astimezone(ZoneInfo("Europe/Vienna"))
+
+    await page.goto(f"{beside_ingest}/configuration?facility=works")
+    await wait_for(page, "#check-summary", "No mistakes.")
+    await page.locator("#text").fill(text)
+    trial = page.get_by_role("region", name="Try a message")
+    await trial.get_by_label("Topic").fill(taken["topic"])
+    await trial.get_by_label("Message").fill(MESSAGE)
+    await trial.get_by_label("Topic").press("Enter")
+    tables = trial.locator("table")
+    shown = [
+        ["plug.energy", "12.5 stored as 1.25", taken["unit"], taken["quality"],
+         f"{time:%Y-%m-%d %H:%M:%S}", taken["timed_by"], taken["from"]],
+        ["plug.power", "out of range", refused["detail"]],
+        ["plug.export", absent["unit"], absent["from"]],
+    ]  # fmt: skip
+    for i, cells in enumerate(shown):
+        await expect(tables.nth(i).locator("tbody tr > *")).to_have_text(cells)
+    await wait_for(
+        page,
+        "#message-summary",
+        "1 value would be stored · 1 would be refused · 1 is not in the message",
+    )
+    await fits(page, "configuration-message")
+
+    # another message has another answer, and the same one in another writing has the same
+    await trial.get_by_label("Message").fill(MESSAGE.encode().hex(" "))
+    await expect(tables).to_have_count(0)
+    await trial.get_by_label("Pasted as").select_option("hex")
+    await trial.get_by_role("button", name="Try the message").click()
+    await expect(tables.first.locator("tbody tr > *")).to_have_text(shown[0])
+    async with httpx.AsyncClient(base_url=beside_ingest) as client:
+        assert (await client.get(ADDRESS)).text == FILE
+        span = {"facility": "works", "from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z"}
+        assert (await client.get("/v1/readings", params=span)).json() == []
+
+    # what is refused is no fault of the page's, though a browser notes it
+    bare = await page.context.new_page()
+    await bare.goto(f"{beside_ingest}/configuration?facility=works&language=de")
+    await wait_for(bare, "#check-summary", "Keine Fehler.")
+    await bare.locator("#message-topic").fill("hall/x")
+    await bare.locator("#message-payload").fill(MESSAGE)
+    await bare.locator("#message button").click()
+    refusal = bare.locator("#message-outcome").get_by_role("alert")
+    await expect(refusal).to_contain_text("Kein Gerät der Datei nimmt Nachrichten am Topic hall/x")
+    await bare.locator("#message-encoding").select_option("hex")
+    await expect(refusal).to_have_count(0)
+    await bare.locator("#message button").click()
+    await expect(refusal).to_contain_text("nicht hexadezimal")
+    door.close()
+    await bare.locator("#message-encoding").select_option("text")
+    await bare.locator("#message button").click()
+    await expect(refusal).to_contain_text("läuft nicht")
 
 
 async def test_who_may_only_read_is_told_so(

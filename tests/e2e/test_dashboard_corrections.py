@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, expect
@@ -34,25 +35,34 @@ _BOUNDS = TimeBounds(oldest=datetime(2000, 1, 1, tzinfo=UTC), future_tolerance=t
 
 
 @pytest.fixture
-async def address(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
-    """An API, and the door of an ingest that hears no broker."""
-    monkeypatch.setattr(listener, "_SILENT_S", 1e9)
+def socket() -> Iterator[Path]:
+    """Where the door of ingest is."""
     with server_directory() as folder:
-        socket = folder / "door.sock"
-        errands = Errands(as_login(database_url, "tonne_ingest"), _BOUNDS)
-        door = HttpDoor(socket, max_bytes=1 << 20, nudge=lambda: None, errands=errands)
-        door.start()
-        until(socket.exists, "the door is open")
-        settings = Settings(
-            database_url=SecretStr(as_login(database_url, "tonne_api")),
-            api_auth="off",
-            readings_socket=socket,
-        )
-        try:
-            async with serving(create_app(settings)) as url:
-                yield url
-        finally:
-            door.close()
+        yield folder / "door.sock"
+
+
+@pytest.fixture
+def door(database_url: str, socket: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpDoor]:
+    """The door of an ingest that hears no broker."""
+    monkeypatch.setattr(listener, "_SILENT_S", 1e9)
+    errands = Errands(as_login(database_url, "tonne_ingest"), _BOUNDS)
+    opened = HttpDoor(socket, max_bytes=1 << 20, nudge=lambda: None, errands=errands)
+    opened.start()
+    until(socket.exists, "the door is open")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+async def address(database_url: str, socket: Path, door: HttpDoor) -> AsyncIterator[str]:  # noqa: ARG001 - is open
+    """An API beside the door."""
+    settings = Settings(
+        database_url=SecretStr(as_login(database_url, "tonne_api")),
+        api_auth="off",
+        readings_socket=socket,
+    )
+    async with serving(create_app(settings)) as url:
+        yield url
 
 
 async def test_a_reading_is_corrected_removed_and_added(

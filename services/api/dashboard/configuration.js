@@ -8,6 +8,7 @@ import { nothingChanges, outcome, restatedWords } from "./file-outcome.js";
 import { showVersions } from "./file-versions.js";
 import { showFactors, showRecipients, showThresholds } from "./configured.js";
 import { listedFacilities, named, offer } from "./facility-list.js";
+import { beginTrial, forgetOther } from "./message-trial.js";
 import { askFacility, firstText } from "./new-facility.js";
 import { say, sayUnread, sayWhy } from "./notice.js";
 import { t } from "./words.js";
@@ -42,6 +43,7 @@ $("apply").onclick = () => act($("apply"), apply);
 $("back").onclick = () => editor.write(inForce.text);
 $("download").onclick = download;
 $("new").onclick = makeNew;
+beginTrial(() => ({ address: address(), text: editor.text, zone: facility.timezone }));
 addEventListener("beforeunload", (event) => isChanged() && event.preventDefault());
 start();
 
@@ -88,7 +90,7 @@ async function choose(chosen) {
   remember(formed === null ? {} : { part: "" });
   say("");
   const isOpen = mayConfigure(chosen.id);
-  $("file").hidden = !isOpen;
+  $("file").hidden = $("message").hidden = !isOpen;
   for (const id of ["versions", "recipients"]) $(id).hidden = !isOpen || chosen.isNew === true;
   for (const id of ["thresholds", "factors"]) $(id).hidden = chosen.isNew === true;
   $("reader").hidden = isOpen;
@@ -160,6 +162,7 @@ function show(isForm) {
 
 function showChanged() {
   showButtons();
+  forgetOther(editor.text);
   // another text was put in place of the one that the form shows
   if (formed !== null && editor.text !== formed) showForm().catch((error) => (showText(), sayWhy(error)));
 }

@@ -91,6 +91,7 @@ _PLACES: Final = (
             "corrections.py",
             "decode",
             "entry.py",
+            "errands.py",
             "prepare.py",
             "quarantine/reasons.py",
             "refusals.py",

@@ -23,6 +23,7 @@ from services.api.http.problems import (
     NotFound,
     documented,
 )
+from services.api.languages.reader import translate
 from services.api.models.mapping_trials import MappingTrialRow
 from services.api.routes.ask_ingest import ask, problem
 from services.core.facility.file import parse_devices
@@ -76,7 +77,11 @@ async def post_try(context: InContext, who: Engineer, facility: str, body: TryBo
     answer = await ask(context, question, [text, payload])
     if answer.rows is None:
         raise problem(answer)
-    return json_answer(answer.rows)
+    return json_answer([{**row, "detail": _translated(row["detail"])} for row in answer.rows])
+
+
+def _translated(detail: str | None) -> str | None:
+    return None if detail is None else translate(detail)
 
 
 def _payload(body: TryBody) -> bytes:

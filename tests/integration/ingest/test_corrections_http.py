@@ -146,6 +146,12 @@ devices:
     assert (refused.verdict, refused.channel, refused.reason) == (
         "refused", "power", "out_of_range",
     )  # fmt: skip
+    german = await client.post(
+        "/v1/facilities/linz/try",
+        json={"text": text, "payload": message},
+        headers={**engineer, "Accept-Language": "de"},
+    )
+    assert "prüfe den Sensor" in german.json()[1]["detail"]
     packed = base64.b64encode(message.encode()).decode()
     assert await tried(payload=packed, encoding="base64", topic="tele/pow1/SENSOR") == await tried()
     assert "its topics are tele/pow1/SENSOR" in (await tried(422, topic="hall/x"))["detail"]
