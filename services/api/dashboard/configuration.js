@@ -59,8 +59,8 @@ async function start() {
   $("new").hidden = !mayConfigure(null);
   const asked = new URLSearchParams(location.search);
   if (listed.length > 0) await choose(facilities.get(asked.get("facility")) ?? listed[0]);
-  if (asked.has("part") && asked.get("facility") === facility?.id && !$("file").hidden) await act($("as-form"), () => goToPart(asked.get("part")));
   else offer($("facility"), [], "");
+  if (asked.has("part") && asked.get("facility") === facility?.id && !$("file").hidden) await act($("as-form"), () => goToPart(asked.get("part")));
   if (asked.has("new") && !$("new").hidden) makeNew();
 }
 
