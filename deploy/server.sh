@@ -7,6 +7,7 @@
 #   server.sh up --host NAME --certificate FILE --key FILE [--authority FILE]
 #                                                  HTTPS and MQTT by a certificate of yours
 #   server.sh credentials FACILITY/DEVICE...       accounts of devices at the broker
+#   server.sh backup [--keep N]                    a backup into BACKUP_DIR, see operate/backup.md
 #
 # `up` again changes no secret: it starts what is not running, and renews the own certificate in its
 # last month. Secrets are files in deploy/secrets, a directory that only its owner can enter; in it
@@ -118,6 +119,8 @@ make_secrets() {
     sed -e "s/\$NATS_INGEST_PASSWORD/\"$ingest\"/" -e "s/\$NATS_NOTIFY_PASSWORD/\"$notify\"/" \
       -e '/^#/d' "$here/nats/nats-users.conf" | make nats_users
   fi
+  # inside their network NATS itself is spoken to in the clear
+  sed -e 's/^mqtts:/nats:/' -e 's/@.*$/@nats:4222/' "$secrets/ingest_mqtt_url" | make backup_broker_url
   # it has to be there before the API can say what is in it
   [ -e "$secrets/grafana_api_key" ] || echo none >"$secrets/grafana_api_key"
   chmod 644 "$secrets/grafana_api_key"
@@ -238,6 +241,7 @@ verb=${1:-}
 case "$verb" in
   up) up "$@" ;;
   credentials) credentials "$@" ;;
+  backup) compose run --rm -T backup backup "$@" ;;
   # any command of tonne, as who administers
   tonne) compose run --rm admin "$@" ;;
   *) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p;}' "$0"; [ "$verb" = help ] || exit 2 ;;

@@ -144,6 +144,12 @@ def test_one_command_makes_a_server_that_devices_and_people_reach_by_tls(server:
     plain = server.inside("curl", "-sS", "-i", "-H", f"Host: {_HOST}", "http://127.0.0.1:8080/x")
     assert f"location: https://{_HOST}/x" in plain.lower()
 
+    # a copy of everything, by the login that may copy
+    made = server.run("backup", "--keep", "2")
+    assert re.search(r"/backups/\S+Z: \d+\.\d MB", made), made
+    listed = json.loads(server.run("backup", "list", "--json"))
+    assert [line["broker"].split()[1] for line in listed] == ["messages"]
+
     before = server.secrets()
     again = server.run("up")
     assert "password" not in again
