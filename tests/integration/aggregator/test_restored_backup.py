@@ -1,4 +1,4 @@
-"""The commands of the page on backups: what is restored is whole, verified and has its rights."""
+"""The commands of the page on dumps: what is restored is whole, verified and has its rights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.services import Postgres, server_directory
 pytestmark = pytest.mark.database
 
 START = instant("2026-06-01T06:00:00+02:00")
-_PAGE = ROOT / "deploy" / "docs" / "operate" / "backup.md"
+_PAGE = ROOT / "deploy" / "docs" / "operate" / "dump.md"
 
 
 def _rows(url: str) -> dict[str, int]:
