@@ -13,7 +13,6 @@ import msgspec
 import psycopg
 
 from services.core.facility.errors import FacilityFileError
-from services.core.facility.file import parse_devices
 from services.core.facility.mapping_expression import MAX_STEPS
 from services.core.runtime.reading_door import Answer, Head, MappingTrial
 from services.core.runtime.stated_readings import StatedReading, StatedReadings
@@ -78,6 +77,9 @@ class Errands:
     def _tried(self, question: MappingTrial, body: bytes) -> Answer:
         """Try a message with a file that need not be applied: no database is asked."""
         text, payload = body[: question.file_bytes].decode(), body[question.file_bytes :]
+        # what reads YAML is loaded by the first who tries a file
+        from services.core.facility.file import parse_devices  # noqa: PLC0415
+
         try:
             devices = unapplied.devices(parse_devices(text))
         except FacilityFileError as error:

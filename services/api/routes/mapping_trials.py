@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Final, Literal
 
 from fastapi import APIRouter
@@ -91,7 +90,7 @@ def _payload(body: TryBody) -> bytes:
             if body.encoding == "text"
             else base64.b64decode(body.payload, validate=True)
         )
-    except (binascii.Error, UnicodeEncodeError):
+    except ValueError:
         raise InvalidRequest("payload: it is not of its encoding; send Base64 or text") from None
     if len(payload) > _MAX_PAYLOAD_BYTES:
         raise InvalidRequest(f"payload: send at most {_MAX_PAYLOAD_BYTES} bytes, as devices may")

@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from ruamel.yaml import YAML
-
 from services.core.facility.discovery.names import WORD
-from services.core.facility.families.catalogue import Family, families, family_called
+from services.core.facility.families.catalogue import (
+    Family,
+    document,
+    families,
+    family_called,
+)
 from services.core.facility.mapping_model import word
 from services.core.facility.model import own_topic
 from services.core.facility.topics import ANY
@@ -81,12 +84,12 @@ def patterns() -> tuple[Pattern, ...]:
 
 def of_family(family: Family) -> Iterator[Pattern]:
     """Return the devices of a family that are mapped; other formats say themselves what is what."""
-    document = YAML(typ="safe", pure=True).load(family.text)
+    stated = document(family.text)
     names = family.names
-    for device in document["devices"]:
+    for device in stated["devices"]:
         if device.get("format", "native") in {"native", "senml", "sparkplug"}:
             continue
-        yield _pattern(family, device, document["facility"]["timezone"], names)
+        yield _pattern(family, device, stated["facility"]["timezone"], names)
 
 
 @cache

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.core.facility.model import FacilityFile
 from services.core.store.database.progress import RUNS
 from services.core.store.schema import tables as t
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 #: In what ingest says of itself: the registry's revision whose topics the broker brings it.
 HEARD_REVISION: Final = "heard_revision"
