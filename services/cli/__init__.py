@@ -73,7 +73,11 @@ PARTS: Final = {
         "app",
         "Back up the database, the broker and files, and follow the database's log.",
     ),
-    "restore": Part("services.cli.restore", "restore", "Restore a backup onto an empty machine."),
+    "restore": Part(
+        "services.cli.restore",
+        "restore",
+        "Restore a backup onto an empty machine: its database, its broker, its files.",
+    ),
     "archive": Part(
         "services.cli.archive",
         "app",
@@ -111,7 +115,7 @@ PARTS: Final = {
     "quarantine": Part(
         "services.cli.quarantine", "app", "List, replay and discard refused messages."
     ),
-    "readings": Part("services.cli.readings", "app", "List and discard stored readings."),
+    "readings": Part("services.cli.readings", "app", "List, correct and discard stored readings."),
 }
 
 app = typer.Typer(
