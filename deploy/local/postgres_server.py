@@ -152,6 +152,7 @@ def set_superuser_password(programs: PostgresPrograms, data_dir: Path, password:
     mark = data_dir / "tonne-password"
     digest = hashlib.sha256(password.encode()).hexdigest()
     if mark.exists() and mark.read_text(encoding="utf-8") == digest:
+        _give_to_owner_of(data_dir, mark)
         return
     # loads the database's packages
     from services.core.store.schema.logins import password_statement  # noqa: PLC0415
@@ -168,6 +169,13 @@ def set_superuser_password(programs: PostgresPrograms, data_dir: Path, password:
         raise StackError(f"the database's superuser could not be given a password: {reason}")
     mark.write_text(digest, encoding="utf-8")
     mark.chmod(0o600)
+    _give_to_owner_of(data_dir, mark)
+
+
+def _give_to_owner_of(data_dir: Path, file: Path) -> None:
+    """Let the server read a file in its directory: a copy of the cluster takes all of them."""
+    owner = data_dir.stat()
+    os.chown(file, owner.st_uid, owner.st_gid)
 
 
 def check_version(programs: PostgresPrograms, data_dir: Path) -> None:

@@ -62,7 +62,7 @@ def run(
 ) -> None:
     """Run a program to its end; ``hear`` gets each line of its progress.
 
-    :raises BackupError: it failed; the message is the program's own last line.
+    :raises BackupError: it failed; the message is the program's own.
     """
     last = ""
     with subprocess.Popen(  # noqa: S603 - a program of PostgreSQL, no shell
@@ -77,7 +77,8 @@ def run(
     ) as process:
         try:
             for line in _lines(process):
-                last = line
+                # what it says after its error is how it tidies up
+                last = last if "error: " in last else line
                 hear(line)
         except BaseException:
             process.terminate()
