@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Final
 
 import msgspec
 from fastapi import Header
 from fastapi.responses import Response
 
+from services.api.admission.spending import leave_place
 from services.api.auth import Principal
 from services.api.context import Context
 from services.api.http.problems import (
@@ -29,7 +30,7 @@ from services.core.store.operations import sent_readings
 from services.core.store.operations.sent_readings import OtherBodyError, SentBody, StoredAnswer
 
 #: Header of an answer that was given before.
-REPLAYED: Final = "Idempotent-Replayed"
+_REPLAYED: Final = "Idempotent-Replayed"
 
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}\Z")
 
@@ -53,7 +54,7 @@ IdempotencyKey = Annotated[
 ]
 
 
-def named(
+def _named(
     who: Principal, key: str | None, question: Head, body: Sequence[bytes]
 ) -> SentBody | None:
     """Return a body by the key that came with it; None: none did.
@@ -76,7 +77,7 @@ def named(
     return SentBody(sender=sender, key=key, digest=digest.digest())
 
 
-async def earlier(context: Context, who: Principal, body: SentBody) -> StoredAnswer | None:
+async def _earlier(context: Context, who: Principal, body: SentBody) -> StoredAnswer | None:
     """Note that a body came; return what was answered when it came before.
 
     :raises InvalidRequest: its key came with another one.
@@ -122,7 +123,41 @@ def problem(answer: Answer) -> Problem:
     return InvalidRequest(f"{detail} Nothing of this was stored.")
 
 
-def answer_of(stored: StoredAnswer, headers: dict[str, str] | None = None) -> Response:
+async def answered_once(
+    context: Context,
+    who: Principal,
+    key: str | None,
+    question: Head,
+    body: Sequence[bytes],
+    outcome: Callable[[Answer], StoredAnswer | None],
+) -> Response:
+    """Hand a body to ingest and answer; one that came with the same ``key`` before is not asked.
+
+    ``outcome``: what is stored and sent of ingest's answer; None: it has no outcome for each row.
+
+    :raises Problem: as :func:`_named`, :func:`_earlier`, :func:`ask` and :func:`problem` say.
+    """
+    body_name = _named(who, key, question, body)
+    if body_name is not None:
+        known = await _earlier(context, who, body_name)
+        if known is not None:
+            return _answer_of(known, {_REPLAYED: "true"})
+    # the database is not needed any more, and ingest has limits of its own
+    await leave_place()
+    with context.gate.sending(who.asker):
+        answer = await ask(context, question, body)
+    stored = outcome(answer)
+    if stored is None:
+        raise problem(answer)
+    if body_name is not None:
+        await context.database.write(
+            lambda connection: sent_readings.answered(connection, body_name, stored),
+            address=who.address,
+        )
+    return _answer_of(stored)
+
+
+def _answer_of(stored: StoredAnswer, headers: dict[str, str] | None = None) -> Response:
     """Return an answer as it is stored."""
     return Response(
         stored.answer,

@@ -14,7 +14,6 @@ from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import AfterValidator, Field
 
-from services.api.admission.spending import leave_place
 from services.api.auth import Engineer, Reader, retired_header, seen_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, rows_answer
@@ -31,19 +30,11 @@ from services.api.http.problems import (
 )
 from services.api.http.shapes import Shape
 from services.api.models.corrections import CorrectedReadings, CorrectionRow
-from services.api.routes.ask_ingest import (
-    REPLAYED,
-    IdempotencyKey,
-    answer_of,
-    ask,
-    earlier,
-    named,
-    problem,
-)
+from services.api.routes.ask_ingest import IdempotencyKey, answered_once
 from services.core.facility.in_force import in_force_at
+from services.core.runtime.reading_door import Answer
 from services.core.runtime.stated_readings import MAX_ROWS, StatedReading, StatedReadings
 from services.core.store.answers.corrections import Correction, Place, corrections
-from services.core.store.operations import sent_readings
 from services.core.store.operations.sent_readings import StoredAnswer
 from services.core.store.readings.chart import QUALITIES, ChannelRow, channels
 from services.core.timeline.instants import to_us
@@ -146,26 +137,16 @@ async def put_readings(
         address=who.address,
         reason=body.reason,
     )
-    body_name = named(who, idempotency_key, question, rows)
-    if body_name is not None:
-        known = await earlier(context, who, body_name)
-        if known is not None:
-            return answer_of(known, {REPLAYED: "true"})
-    await leave_place()
-    with context.gate.sending(who.asker):
-        answer = await ask(context, question, rows)
+    return await answered_once(context, who, idempotency_key, question, rows, _outcome)
+
+
+def _outcome(answer: Answer) -> StoredAnswer | None:
     if answer.corrected is None:
-        raise problem(answer)
-    stored = StoredAnswer(
+        return None
+    return StoredAnswer(
         status=207 if answer.corrected.refused else 200,
         answer=msgspec.json.encode(answer.corrected),
     )
-    if body_name is not None:
-        await context.database.write(
-            lambda connection: sent_readings.answered(connection, body_name, stored),
-            address=who.address,
-        )
-    return answer_of(stored)
 
 
 def _stated(row: StatedRow) -> StatedReading:

@@ -15,7 +15,6 @@ from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import Field
 
-from services.api.admission.spending import leave_place
 from services.api.auth import Principal, Sender, no_facility
 from services.api.context import Context, InContext
 from services.api.http.parameters import Query
@@ -28,15 +27,7 @@ from services.api.http.problems import (
     documented,
 )
 from services.api.models.sent_readings import SentReadings
-from services.api.routes.ask_ingest import (
-    REPLAYED,
-    IdempotencyKey,
-    answer_of,
-    ask,
-    earlier,
-    named,
-    problem,
-)
+from services.api.routes.ask_ingest import IdempotencyKey, answered_once
 from services.core.runtime.reading_door import (
     MEDIA_TYPES,
     Form,
@@ -44,7 +35,6 @@ from services.core.runtime.reading_door import (
     Question,
     Verdicts,
 )
-from services.core.store.operations import sent_readings
 from services.core.store.operations.sent_readings import StoredAnswer
 
 router = APIRouter(tags=["readings"])
@@ -172,24 +162,14 @@ async def post_readings(
         channel=query.channel,
         precision=query.precision,
     )
-    body_name = named(who, idempotency_key, question, body)
-    if body_name is not None:
-        known = await earlier(context, who, body_name)
-        if known is not None:
-            return answer_of(known, {REPLAYED: "true"})
-    # the database is not needed any more, and ingest has limits of its own
-    await leave_place()
-    with context.gate.sending(who.asker):
-        answer = await ask(context, question, body)
-    if answer.verdicts is None:
-        raise problem(answer)
-    stored = _stored(context, who, answer.verdicts)
-    if body_name is not None:
-        await context.database.write(
-            lambda connection: sent_readings.answered(connection, body_name, stored),
-            address=who.address,
-        )
-    return answer_of(stored)
+    return await answered_once(
+        context,
+        who,
+        idempotency_key,
+        question,
+        body,
+        lambda answer: _outcome(context, who, answer.verdicts),
+    )
 
 
 def _form(request: Request) -> tuple[Form, bool]:
@@ -217,7 +197,9 @@ def _form(request: Request) -> tuple[Form, bool]:
     return form, encoding in _GZIP
 
 
-def _stored(context: Context, who: Principal, verdicts: Verdicts) -> StoredAnswer:
+def _outcome(context: Context, who: Principal, verdicts: Verdicts | None) -> StoredAnswer | None:
+    if verdicts is None:
+        return None
     number = verdicts.new + verdicts.repeated + verdicts.replaced + verdicts.refused
     context.gate.brought(who.asker, number)
     return StoredAnswer(
