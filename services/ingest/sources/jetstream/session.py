@@ -21,7 +21,7 @@ from services.ingest.sources.jetstream.burst import Burst
 from services.ingest.sources.jetstream.delivery import DeliveryToken
 from services.ingest.sources.jetstream.durable import Durable
 from services.ingest.sources.jetstream.pull import Pull
-from services.ingest.sources.jetstream.retained import retained
+from services.ingest.sources.jetstream.retained import Retained
 from services.ingest.sources.jetstream.subjects import subjects
 from services.ingest.sources.jetstream.unstored import Unstored
 from services.ingest.sources.source import Message, SourceError
@@ -132,7 +132,7 @@ class JetstreamSession:
         await self._pull.start()
         self._unstored = Unstored(client, group=self._name, burst=self._burst, room=self._room)
         await self._unstored.listen_to(wanted)
-        self._read_retained(client, wanted)
+        await self._read_retained(client, wanted)
         self._filters = filters
 
     async def subscribe(
@@ -156,7 +156,7 @@ class JetstreamSession:
         await self._durable.listen_to(wanted)
         await self._unstored.listen_to(wanted)
         if new:
-            self._read_retained(self._client, new)
+            await self._read_retained(self._client, new)
         self._filters = filters
 
     async def run_once(self) -> None:
@@ -205,8 +205,11 @@ class JetstreamSession:
 
     # -- what is retained ---------------------------------------------------------------------
 
-    def _read_retained(self, client: Client, wanted: frozenset[str]) -> None:
-        task = asyncio.create_task(self._hand_over_retained(client, wanted))
+    async def _read_retained(self, client: Client, wanted: frozenset[str]) -> None:
+        present = await Retained.ask(client, wanted)
+        if present is None:
+            return
+        task = asyncio.create_task(self._hand_over_retained(client, present))
         self._reading.add(task)
         task.add_done_callback(self._reading.discard)
 
@@ -214,9 +217,9 @@ class JetstreamSession:
         for task in self._reading:
             task.cancel()
 
-    async def _hand_over_retained(self, client: Client, wanted: frozenset[str]) -> None:
+    async def _hand_over_retained(self, client: Client, present: Retained) -> None:
         try:
-            async for messages in retained(client, wanted):
+            async for messages in present.messages():
                 while not self._room():  # noqa: ASYNC110 - the pipeline's thread makes room
                     await asyncio.sleep(_LOOK_S)
                 self._deliver(messages)
