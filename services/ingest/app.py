@@ -20,6 +20,7 @@ from services.core.store.database.connect import DatabaseUrlError
 from services.core.store.database.progress import ProgressReporter
 from services.core.store.operations.broker_sessions import DEFAULT, BrokerSession, open_session
 from services.ingest import stated_bounds
+from services.ingest.by_station import UnusableStationsError
 from services.ingest.collecting import COLLECT_AFTER
 from services.ingest.connections import composition as connections
 from services.ingest.database import (
@@ -40,7 +41,7 @@ from services.ingest.sources.mqtt.source import MqttSource
 from services.ingest.sources.source import MessageSource, SourceError
 from services.ingest.sparkplug import composition as sparkplug
 from services.ingest.stated_bounds import UnusableSettingError
-from services.ingest.station_keys import UnusableKeysError, stated_keys
+from services.ingest.station_keys import stated_keys
 
 _log: Final = structlog.get_logger()
 
@@ -135,28 +136,36 @@ def _source(
 
 def _doors(settings: Settings, source: MessageSource, bounds: TimeBounds) -> list[Door]:
     doors: list[Door] = []
-    if settings.hj212_keys is not None:
-        # they are looked up frame by frame; what cannot be used is told now
-        try:
-            stated_keys(settings.hj212_keys.get_secret_value())
-        except UnusableKeysError as error:
-            raise UnusableSettingError(str(error)) from None
     by_http = _http_door(settings, source, bounds)
     if by_http is not None:
         doors.append(by_http)
+    by_station = _of_stations(settings)
     if settings.hj212_port is not None:
-        stated = settings.hj212_passwords
         doors.append(
             Hj212Door(
                 settings.hj212_host,
                 settings.hj212_port,
-                passwords=passwords(stated.get_secret_value()) if stated else Passwords({}),
+                passwords=by_station,
                 max_connections=settings.hj212_connections,
                 idle_s=settings.hj212_idle_s,
                 nudge=source.nudge,
             )
         )
     return doors
+
+
+def _of_stations(settings: Settings) -> Passwords:
+    """Return passwords of stations; what cannot be used of them or of their keys is told now.
+
+    Keys are looked up frame by frame, where nobody could be told.
+    """
+    stated, keys = settings.hj212_passwords, settings.hj212_keys
+    try:
+        if keys is not None:
+            stated_keys(keys.get_secret_value())
+        return Passwords({}) if stated is None else passwords(stated.get_secret_value())
+    except UnusableStationsError as error:
+        raise UnusableSettingError(str(error)) from None
 
 
 def _http_door(settings: Settings, source: MessageSource, bounds: TimeBounds) -> HttpDoor | None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from tests.faults.books import Books
 from tests.faults.door_world import DoorWorld
 from tests.faults.edge import SparkplugSender, UnknownSender
 from tests.faults.facility import edge_entries, entries
 from tests.faults.nemesis import FAULTS, Fault, strike
-from tests.faults.oracle import Findings, compare
-from tests.faults.rounds import wait_until_quiet
+from tests.faults.oracle import compare
+from tests.faults.rounds import Played, wait_until_quiet
 from tests.faults.senders import BackfillSender, HttpSender, ImportSender, Sender
 from tests.faults.world import World
 from tests.services import Server
@@ -44,28 +44,12 @@ DOOR_FAULTS: tuple[Fault, ...] = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Round:
-    """What a round did, and what it found."""
+class DoorRound(Played):
+    """A round of one way in."""
 
-    number: int
     way_in: str
-    faults: tuple[str, ...]
     #: acknowledged in it
     readings: int
-    #: from the end of the last fault until everything was stored and added up
-    recovery_s: float
-    findings: Findings
-    #: empty, or what never happened
-    stuck: str = ""
-
-    @property
-    def passed(self) -> bool:
-        """Whether the promise was kept."""
-        return self.findings.clean and not self.stuck
-
-    def record(self) -> dict[str, object]:
-        """As a line of the journal."""
-        return {**asdict(self), "passed": self.passed}
 
 
 def senders(world: DoorWorld, books: Books) -> tuple[Sender, ...]:
@@ -88,7 +72,7 @@ def planned(seed: int, number: int, sender: Sender) -> tuple[tuple[Fault, ...], 
 
 def play(
     world: DoorWorld, all_senders: Sequence[Sender], books: Books, seed: int, number: int
-) -> Round:
+) -> DoorRound:
     """Play one round; the world is healthy before and after."""
     sender = all_senders[number % len(all_senders)]
     faults, dice = planned(seed, number, sender)
@@ -109,7 +93,7 @@ def play(
     sender.close()
     with world.connect() as connection:
         findings = compare(connection, books)
-    return Round(
+    return DoorRound(
         number=number,
         way_in=sender.name,
         faults=tuple(fault.name for fault in faults),

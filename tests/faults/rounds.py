@@ -22,12 +22,11 @@ _MESSAGES_PER_S = 250.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Round:
-    """What a round did, and what it found."""
+class Played:
+    """What any round did, and what it found."""
 
     number: int
     faults: tuple[str, ...]
-    messages: int
     #: from the end of the last fault until everything was stored and added up
     recovery_s: float
     findings: Findings
@@ -42,6 +41,13 @@ class Round:
     def record(self) -> dict[str, object]:
         """As a line of the journal."""
         return {**asdict(self), "passed": self.passed}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round(Played):
+    """A round of a gateway."""
+
+    messages: int
 
 
 def planned(

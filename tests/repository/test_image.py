@@ -3,14 +3,13 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import tomllib
-from importlib.metadata import distribution, packages_distributions
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from deploy.debian.runtime_requirements import needed
 from tests.repository.files import DEPLOY, ROOT
 
 _LOCK = (ROOT / "requirements.lock").read_text()
@@ -19,22 +18,7 @@ _COPIED = re.compile(r"^COPY (?!--from)(.+) \S+$", re.MULTILINE)
 
 def _runtime() -> set[str]:
     """What ``pip install .`` brings along: the project's dependencies and theirs."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    waiting = [Requirement(text) for text in project["dependencies"]]
-    found: dict[str, set[str]] = {}
-    while waiting:
-        requirement = waiting.pop()
-        name = canonicalize_name(requirement.name)
-        if name in found and requirement.extras <= found[name]:
-            continue
-        extras = found.setdefault(name, set()) | requirement.extras
-        found[name] = extras
-        for text in distribution(name).requires or []:
-            needed = Requirement(text)
-            marker = needed.marker
-            if marker is None or any(marker.evaluate({"extra": e}) for e in {"", *extras}):
-                waiting.append(needed)
-    return set(found)
+    return needed(f"{sys.version_info.major}.{sys.version_info.minor}")
 
 
 def test_the_lock_names_no_index_and_hashes_every_file() -> None:

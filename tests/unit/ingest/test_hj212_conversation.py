@@ -8,11 +8,11 @@ import pytest
 
 from sensors_sim.hj212 import framed
 from services.core.accounting.hj212.frames import modbus_check_code, read
+from services.ingest.by_station import UnusableStationsError
 from services.ingest.quarantine.reasons import Reason
 from services.ingest.sources.hj212.conversation import Conversation, Reception
 from services.ingest.sources.hj212.passwords import Passwords, passwords
-from services.ingest.stated_bounds import UnusableSettingError
-from services.ingest.station_keys import UnusableKeysError, key_of, stated_keys
+from services.ingest.station_keys import key_of, stated_keys
 from tests.sealed_frames import KEY, sealed
 
 MN = "010000A8900016F000169DC0"
@@ -184,7 +184,7 @@ def test_a_key_is_looked_up_as_it_is_stated_now(monkeypatch: pytest.MonkeyPatch)
     "text", ["", "A", f"A:{'0' * 31}", f"A:{'0' * 32} A:{'1' * 32}", "A:s3cr3t"]
 )
 def test_keys_that_are_none_are_refused_without_being_shown(text: str) -> None:
-    with pytest.raises(UnusableKeysError, match=r"entry [12] is not MN:KEY") as caught:
+    with pytest.raises(UnusableStationsError, match=r"entry [12] is not MN:KEY") as caught:
         stated_keys(text)
     assert "s3cr3t" not in str(caught.value)
 
@@ -202,5 +202,5 @@ def test_passwords(text: str, station: str, password: str, accepted: bool) -> No
 
 @pytest.mark.parametrize("text", ["", "A", "A:1 A:2", "A:1;B:2", ":1", "A:"])
 def test_passwords_that_are_none_are_refused_without_being_shown(text: str) -> None:
-    with pytest.raises(UnusableSettingError, match=r"entry [12] is not MN:PW"):
+    with pytest.raises(UnusableStationsError, match=r"entry [12] is not MN:PW"):
         passwords(text)
