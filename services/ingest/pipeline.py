@@ -158,6 +158,8 @@ class Pipeline:
         for host in self._hosts:
             host.close()
         for _ in range(_LAST_BATCHES):
+            if self._source.inbox.is_empty:
+                return
             self.run_once()
 
     def run_once(self) -> None:

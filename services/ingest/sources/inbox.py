@@ -96,6 +96,11 @@ class Inbox:
         return len(self._waiting) < self._max_waiting and self._waiting_bytes < _INBOX_BYTES
 
     @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits to be taken."""
+        return not self._waiting
+
+    @property
     def room(self) -> int:
         """How many more messages may come."""
         return self._max_waiting - len(self._waiting) if self.has_room else 0
