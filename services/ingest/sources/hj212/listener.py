@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from typing import Final
 import structlog
 
 from services.core.runtime import metrics
+from services.ingest.sources.door_thread import DoorThread
 from services.ingest.sources.hj212.conversation import Conversation, Reception
 from services.ingest.sources.hj212.passwords import Passwords
 from services.ingest.sources.receipt import Receipt
@@ -32,9 +32,6 @@ _WAITING_BYTES: Final = 16 << 20
 _WAITING_MESSAGES: Final = 32
 
 _READ_BYTES: Final = 4096
-
-#: How long a process that cannot listen waits before it tries again.
-_LOOK_S: Final = 2.0
 
 #: How long a pause lasts before what waits is looked at again.
 _PAUSE_S: Final = 0.05
@@ -52,8 +49,11 @@ class StationToken:
     receipt: Receipt
 
 
-class Hj212Door:
+class Hj212Door(DoorThread):
     """Hears stations, and answers when what they said is durable."""
+
+    failed = "the door for HJ 212 has failed"
+    away = "stations cannot connect by HJ 212 yet"
 
     def __init__(
         self,
@@ -66,6 +66,7 @@ class Hj212Door:
         nudge: Callable[[], None],
     ) -> None:
         """``port``: 0 is any that is free; ``nudge``: wakes the pipeline."""
+        super().__init__("hj212")
         self._host = host
         #: the one that is listened at, once it is
         self.port = port
@@ -78,19 +79,8 @@ class Hj212Door:
         self._waiting_bytes = 0
         self._connections: set[_Connection] = set()
         self._is_full_logged = False
-        self._closing = False
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._ended = asyncio.Event()
-        # in a copy of this context, so that its log lines name the process too
-        self._thread = threading.Thread(
-            target=contextvars.copy_context().run, args=(self._run,), name="hj212", daemon=True
-        )
 
     # -- the pipeline's side ------------------------------------------------------------------
-
-    def start(self) -> None:
-        """Begin to listen; returns at once."""
-        self._thread.start()
 
     def take(self, limit: int) -> list[Message]:
         """Return messages that wait, ``limit`` at most, in order of arrival."""
@@ -113,28 +103,15 @@ class Hj212Door:
                         token.connection.settle, token.answer if is_durable else None
                     )
 
-    def close(self) -> None:
-        """Send what answers are left, and listen no more."""
-        self._closing = True
-        loop = self._loop
-        if loop is not None:
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(self._ended.set)
-        if self._thread.ident is not None:
-            self._thread.join()
-
     # -- the network thread -------------------------------------------------------------------
 
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        except Exception:  # noqa: BLE001 - a bug here must not end what comes by the broker
-            # stations hear no answer and keep what they have; what comes by the broker goes on
-            _log.exception("the door for HJ 212 has failed")
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        server = await self._server()
+    async def serve(self) -> None:
+        """Hear who connects, each on a task of its own."""
+        server = await self._listened(
+            lambda: asyncio.start_server(self._accepted, self._host, self.port),
+            host=self._host,
+            port=self.port,
+        )
         if server is None:
             return
         self.port = server.sockets[0].getsockname()[1]
@@ -148,25 +125,6 @@ class Hj212Door:
             tasks = [connection.task for connection in self._connections]
             if tasks:
                 await asyncio.wait(tasks, timeout=_LAST_ANSWERS_S)
-
-    async def _server(self) -> asyncio.Server | None:
-        """Listen, as soon as no other process does."""
-        is_logged = False
-        while not self._closing:
-            try:
-                return await asyncio.start_server(self._accepted, self._host, self.port)
-            except OSError as error:
-                if not is_logged:
-                    is_logged = True
-                    _log.warning(
-                        "stations cannot connect by HJ 212 yet",
-                        host=self._host,
-                        port=self.port,
-                        reason=error.strerror or str(error),
-                    )
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), _LOOK_S)
-        return None
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._connections) >= self._max_connections:

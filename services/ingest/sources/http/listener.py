@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import socket
 import threading
 import time
@@ -34,6 +33,7 @@ from services.core.runtime.reading_door import (
 )
 from services.ingest.bodies import body
 from services.ingest.bodies.records import TooLargeBodyError, UnusableBodyError
+from services.ingest.sources.door_thread import DoorThread
 from services.ingest.sources.http.request import DoorToken, Request, request
 from services.ingest.sources.source import Message
 
@@ -45,9 +45,6 @@ _BATCH_BYTES: Final = 2 << 20
 
 #: While nobody has asked for messages for so long, nothing can be stored.
 _SILENT_S: Final = 5.0
-
-#: How long a process that finds another one at the socket waits before it looks again.
-_LOOK_S: Final = 2.0
 
 #: How long a client may take to send the rest of what is not taken.
 _DISCARD_S: Final = 5.0
@@ -67,8 +64,11 @@ class DoorUnusableError(ValueError):
     """No socket can be made where the settings say."""
 
 
-class HttpDoor:
+class HttpDoor(DoorThread):
     """Takes bodies from the API, and answers when all that they hold is durable."""
+
+    failed = "the door for readings by HTTP has failed"
+    away = "readings cannot come by HTTP yet"
 
     def __init__(
         self, path: Path, *, max_bytes: int, nudge: Callable[[], None], errands: Errands
@@ -89,6 +89,7 @@ class HttpDoor:
                 f"TONNE_READINGS_SOCKET: there is no folder {path.parent}; make it, or choose"
                 " another path"
             )
+        super().__init__("http")
         self._path = path
         self._max_bytes = max_bytes
         self._nudge = nudge
@@ -99,21 +100,10 @@ class HttpDoor:
         #: of bodies on their way in
         self._reading_bytes = 0
         self._asked_at = time.monotonic()
-        self._closing = False
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._ended = asyncio.Event()
         #: one at a time
         self._errand = asyncio.Lock()
-        # in a copy of this context, so that its log lines name the process too
-        self._thread = threading.Thread(
-            target=contextvars.copy_context().run, args=(self._run,), name="http", daemon=True
-        )
 
     # -- the pipeline's side ------------------------------------------------------------------
-
-    def start(self) -> None:
-        """Begin to listen; returns at once."""
-        self._thread.start()
 
     def take(self, limit: int) -> list[Message]:
         """Return messages that wait, ``limit`` at most, in order of arrival."""
@@ -141,30 +131,11 @@ class HttpDoor:
             if isinstance(message.token, DoorToken):
                 message.token.request.durable()
 
-    def close(self) -> None:
-        """Send what answers are left, and listen no more."""
-        self._closing = True
-        loop = self._loop
-        if loop is not None:
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(self._ended.set)
-        if self._thread.ident is not None:
-            self._thread.join()
-
     # -- the network thread -------------------------------------------------------------------
 
-    def _run(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        except Exception:  # noqa: BLE001 - a bug here must not end what comes by the broker
-            # who sends readings by HTTP hears that nobody listens; the broker's go on
-            _log.exception("the door for readings by HTTP has failed")
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        if self._closing:
-            return
-        listener = await self._listener()
+    async def serve(self) -> None:
+        """Answer who connects, each on a task of its own."""
+        listener = await self._listened(self._listener, socket=str(self._path))
         if listener is None:
             return
         tasks: set[asyncio.Task[None]] = set()
@@ -194,23 +165,8 @@ class HttpDoor:
                     one.is_abandoned = True
                 await asyncio.wait(tasks, timeout=_LAST_ANSWERS_S)
 
-    async def _listener(self) -> socket.socket | None:
-        """Listen, as soon as no other process does."""
-        is_logged = False
-        while not self._closing:
-            try:
-                return _listening(self._path)
-            except OSError as error:
-                if not is_logged:
-                    is_logged = True
-                    _log.warning(
-                        "readings cannot come by HTTP yet",
-                        socket=str(self._path),
-                        reason=error.strerror or str(error),
-                    )
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), _LOOK_S)
-        return None
+    async def _listener(self) -> socket.socket:
+        return _listening(self._path)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one question; a client that goes away before has no answer."""
