@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -59,9 +58,8 @@ def backup(
         made = _take(connection, settings, target, with_ or [])
         removed = folder.prune(target, keep) if keep else []
         if removed:
-            about = folder.about(folder.backups(target)[0])
-            segment_bytes = backup_facts.facts(connection).segment_bytes
-            wal.prune(folder.wal_folder(target), about.first_segment, segment_bytes)
+            oldest = folder.about(folder.backups(target)[0])
+            wal.prune(folder.wal_folder(target), oldest.first_segment, oldest.segment_bytes)
         record(
             connection,
             "backup.take",
@@ -217,8 +215,8 @@ def _bytes_shown(label: str) -> Iterator[tuple[Callable[[int], None], Callable[[
 
 def _row(target: Path, backup: Path) -> tuple[object, ...]:
     about = folder.about(backup)
-    until: datetime | None = wal.recoverable_until(
-        folder.wal_folder(target), about.first_segment, about.segment_bytes
+    until = wal.written_at(
+        wal.since(folder.wal_folder(target), about.first_segment, about.segment_bytes)
     )
     return (
         backup.name,

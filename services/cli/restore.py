@@ -54,7 +54,12 @@ def restore(
     with clear_errors(BackupError):
         chosen = folder.chosen(source.absolute())
         say(f"{chosen.name}: comparing it with its digests", err=True)
-        if damaged := folder.damage(chosen):
+        parts = {
+            folder.DATABASE: cluster is not None,
+            folder.BROKER: broker,
+            folder.CONFIGURATION: configuration is not None,
+        }
+        if damaged := folder.damage(chosen, [part for part, asked in parts.items() if asked]):
             raise BackupError(
                 f"{chosen}: {'; '.join(damaged[:5])}; nothing was restored: take another backup"
             )
@@ -71,7 +76,8 @@ def _restore_database(chosen: Path, cluster: Path, until: datetime | None) -> No
     major = int(about.postgresql.partition(".")[0])
     base_backup.check_room(cluster)
     log = folder.wal_folder(chosen.parent)
-    reaches = wal.recoverable_until(log, about.first_segment, about.segment_bytes)
+    segments = wal.since(log, about.first_segment, about.segment_bytes)
+    reaches = wal.written_at(segments)
     if until is not None:
         if until < about.ended_at:
             raise BackupError(
@@ -85,7 +91,6 @@ def _restore_database(chosen: Path, cluster: Path, until: datetime | None) -> No
     with progress("restoring the database", None) as advance:
         base_backup.unpack(chosen / folder.DATABASE, cluster, major, advance)
     if reaches is not None:
-        segments = wal.since(log, about.first_segment, about.segment_bytes)
         base_backup.recover_on_start(cluster, segments, until)
     owner = cluster.stat().st_uid
     if owner == 0 and os.geteuid() == 0:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +33,8 @@ _UNFINISHED: Final = ".partial"
 DATABASE: Final = "database"
 BROKER: Final = "broker"
 CONFIGURATION: Final = "configuration"
+#: What a backup may have, each in a directory of its own.
+PARTS: Final = (DATABASE, BROKER, CONFIGURATION)
 WAL: Final = "wal"
 
 
@@ -139,23 +141,28 @@ def about(backup: Path) -> About:
         ) from None
 
 
-def digests(backup: Path) -> dict[str, tuple[str, int]]:
-    """Return SHA-256 and size of every file in a backup but its description."""
+def digests(backup: Path, parts: Collection[str] = PARTS) -> dict[str, tuple[str, int]]:
+    """Return SHA-256 and size of every file in parts of a backup."""
     listed = {}
-    for path in sorted(backup.rglob("*")):
-        if path.is_file() and path.name != _ABOUT:
+    for path in sorted(path for part in parts for path in (backup / part).rglob("*")):
+        if path.is_file():
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             listed[path.relative_to(backup).as_posix()] = (digest, path.stat().st_size)
     return listed
 
 
-def damage(backup: Path) -> list[str]:
-    """Compare a backup's files with their digests; return a sentence for each that differs.
+def damage(backup: Path, parts: Collection[str] = PARTS) -> list[str]:
+    """Compare files of a backup with their digests; return a sentence for each that differs.
 
     :raises BackupError: as :func:`about`.
     """
-    stated, present = about(backup).files, digests(backup)
+    present = digests(backup, parts)
+    stated = {
+        name: digest
+        for name, digest in about(backup).files.items()
+        if name.partition("/")[0] in parts
+    }
     sentences = [f"{name} is missing" for name in sorted(stated.keys() - present.keys())]
     sentences += [
         f"{name} does not belong to it" for name in sorted(present.keys() - stated.keys())

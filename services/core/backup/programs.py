@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -76,19 +76,13 @@ def run(
         errors="replace",
     ) as process:
         try:
-            for line in _lines(process):
-                # what it says after its error is how it tidies up
-                last = last if "error: " in last else line
-                hear(line)
+            for written in process.stderr or ():
+                if line := written.strip():
+                    # what it says after its error is how it tidies up
+                    last = last if "error: " in last else line
+                    hear(line)
         except BaseException:
             process.terminate()
             raise
     if process.returncode != 0:
         raise BackupError(without_credentials(f"{Path(command[0]).name} failed: {last}"))
-
-
-def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
-    assert process.stderr is not None  # noqa: S101 - it was asked for
-    for written in process.stderr:
-        if line := written.strip():
-            yield line

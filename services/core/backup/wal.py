@@ -66,24 +66,27 @@ def follow(url: str, major: int, target: Path) -> NoReturn:
     )
 
 
-def recoverable_until(wal: Path, first_segment: str, segment_bytes: int) -> datetime | None:
-    """Return when the last segment was written that follows ``first_segment`` without a gap.
-
-    None: the log that a backup needs was not followed.
-    """
-    segments = since(wal, first_segment, segment_bytes)
+def written_at(segments: Sequence[Path]) -> datetime | None:
+    """Return when the last of contiguous segments was written; None: there is none."""
     return datetime.fromtimestamp(segments[-1].stat().st_mtime, UTC) if segments else None
 
 
 def since(wal: Path, first_segment: str, segment_bytes: int) -> list[Path]:
-    """Return the segments that follow ``first_segment`` without a gap, itself the first."""
+    """Return the segments that follow ``first_segment`` without a gap, itself the first.
+
+    Where the database went on by another timeline, after a restore, what an older one has beyond
+    does not follow. Before them: how one timeline goes on from another.
+    """
     position = _position(first_segment, segment_bytes)
+    # of one position the newest timeline, whose segment begins with what the older one has
     written = {_position(path.name, segment_bytes): path for path in _segments(wal)}
-    contiguous = []
+    contiguous: list[Path] = []
     while position in written:
-        contiguous.append(written[position])
+        segment = written[position]
+        if contiguous and segment.name[:8] < contiguous[-1].name[:8]:
+            break
+        contiguous.append(segment)
         position += 1
-    # how one timeline goes on from another
     return contiguous and [*sorted(wal.glob("*.history")), *contiguous]
 
 

@@ -65,9 +65,10 @@ def test_every_changed_missing_and_foreign_file_is_named(tmp_path: Path) -> None
     backup = _made(tmp_path)
     assert folder.damage(backup) == []
     (backup / "database" / "base.tar.gz").write_bytes(b"Rows")
-    (backup / "more").touch()
+    (backup / "database" / "more").touch()
+    assert folder.damage(backup, [folder.BROKER]) == []
     assert folder.damage(backup) == [
-        "more does not belong to it",
+        "database/more does not belong to it",
         "database/base.tar.gz has changed since it was written",
     ]
     (backup / "database" / "base.tar.gz").unlink()
@@ -113,8 +114,18 @@ def test_the_log_is_followed_up_to_its_first_gap(tmp_path: Path) -> None:
         "00000002.history", "0000000100000000000000FF", "000000020000000100000000"
     ]  # fmt: skip
     assert wal.since(tmp_path, "0000000100000000000000FD", _SEGMENT) == []
-    assert wal.recoverable_until(tmp_path, "0000000100000000000000FD", _SEGMENT) is None
-    assert wal.recoverable_until(tmp_path / "none", "0000000100000000000000FD", _SEGMENT) is None
+    assert wal.since(tmp_path / "none", "0000000100000000000000FD", _SEGMENT) == []
+    assert wal.written_at([]) is None
+
+
+def test_what_a_timeline_that_was_left_has_beyond_does_not_follow(tmp_path: Path) -> None:
+    for name in ("000000010000000000000001", "000000010000000000000002",
+                 "000000020000000000000002.partial", "000000010000000000000003"):  # fmt: skip
+        (tmp_path / name).touch()
+    found = wal.since(tmp_path, "000000010000000000000001", _SEGMENT)
+    assert [path.name for path in found] == [
+        "000000010000000000000001", "000000020000000000000002.partial"
+    ]  # fmt: skip
 
 
 def test_what_no_backup_needs_of_the_log_goes(tmp_path: Path) -> None:
