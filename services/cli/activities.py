@@ -9,7 +9,7 @@ import typer
 
 from services.cli import process
 from services.cli.errors import clear_errors, failure
-from services.cli.files import read_file, read_path
+from services.cli.files import read_path, whole_file
 from services.cli.listing import AsJson, show, show_rest
 from services.cli.options import check_line
 from services.cli.progress import progress
@@ -88,14 +88,12 @@ def import_(
 
 def _table_of(path: Path, settings: Settings) -> ActivityTable:
     """Read a table file; an error ends the command."""
-    table = read_file(
+    return whole_file(
         path,
-        lambda text: parse_activity_table(text, max_bytes=settings.file_bytes),
-        max_bytes=settings.file_bytes,
+        parse_activity_table,
+        settings,
+        otherwise="nothing was imported; correct the lines above and import again",
     )
-    if table is None:
-        raise failure("nothing was imported; correct the lines above and import again")
-    return table
 
 
 @app.command()

@@ -11,7 +11,7 @@ import typer
 
 from services.cli import process
 from services.cli.errors import clear_errors, failure
-from services.cli.files import read_file
+from services.cli.files import whole_file
 from services.cli.listing import AsJson
 from services.cli.mapping import show_verdicts
 from services.cli.say import say
@@ -42,13 +42,12 @@ def poll(
     """
     with clear_errors(UnusableSettingError):
         settings = process.settings("ingest")
-        parsed = read_file(
+        parsed = whole_file(
             file,
-            lambda text: parse_devices(text, max_bytes=settings.file_bytes),
-            max_bytes=settings.file_bytes,
+            parse_devices,
+            settings,
+            otherwise="the file cannot be tried; correct the lines above",
         )
-        if parsed is None:
-            raise failure("the file cannot be tried; correct the lines above")
         devices = unapplied.devices(parsed)
         chosen = _chosen(devices, device)
         try:

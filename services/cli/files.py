@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from services.cli.errors import failure
 from services.cli.say import say
 from services.core.facility.errors import FacilityFileError
+from services.core.runtime.settings import Settings
 
 Read = TypeVar("Read")
 
@@ -26,6 +28,20 @@ def read_file(
     return read_path(
         path, lambda: read(path.read_text(encoding="utf-8")), max_bytes=max_bytes, setting=setting
     )
+
+
+def whole_file(
+    path: Path, parse: Callable[..., Read], settings: Settings, *, otherwise: str
+) -> Read:
+    """Read a file with a parser that bounds its size; with errors it ends the command.
+
+    ``otherwise``: what is said after the errors.
+    """
+    max_bytes = settings.file_bytes
+    read = read_file(path, lambda text: parse(text, max_bytes=max_bytes), max_bytes=max_bytes)
+    if read is None:
+        raise failure(otherwise)
+    return read
 
 
 def read_path(path: Path, read: Callable[[], Read], *, max_bytes: int, setting: str) -> Read | None:

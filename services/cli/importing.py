@@ -11,7 +11,7 @@ from typing import Any, Final
 import typer
 
 from services.cli.errors import clear_errors, failure
-from services.cli.files import read_file
+from services.cli.files import whole_file
 from services.cli.listing import show_json
 from services.cli.progress import progress
 from services.cli.say import amount, say
@@ -92,14 +92,12 @@ def _importer(
 
 def table_of(path: Path, settings: Settings) -> TableFile:
     """Read a table file; an error ends the command."""
-    table = read_file(
+    return whole_file(
         path,
-        lambda text: parse_table(text, max_bytes=settings.file_bytes),
-        max_bytes=settings.file_bytes,
+        parse_table,
+        settings,
+        otherwise="nothing was imported; correct the lines above and import again",
     )
-    if table is None:
-        raise failure("nothing was imported; correct the lines above and import again")
-    return table
 
 
 def _show(report: Report, *, took_s: float, dry_run: bool, as_json: bool = False) -> None:

@@ -12,7 +12,7 @@ import typer
 
 from services.cli import process, source_hours
 from services.cli.errors import clear_errors, failure
-from services.cli.files import read_file
+from services.cli.files import whole_file
 from services.cli.listing import AsJson, show, show_json
 from services.cli.say import say
 from services.core.facility.file import parse_devices
@@ -57,13 +57,12 @@ def try_mapping(
     """
     with clear_errors(UnusableSettingError):
         settings = process.settings("ingest")
-        parsed = read_file(
+        parsed = whole_file(
             file,
-            lambda text: parse_devices(text, max_bytes=settings.file_bytes),
-            max_bytes=settings.file_bytes,
+            parse_devices,
+            settings,
+            otherwise="the file cannot be tried; correct the lines above",
         )
-        if parsed is None:
-            raise failure("the file cannot be tried; correct the lines above")
         devices = unapplied.devices(parsed)
         arrived_at = source_hours.instant("--at", arrival) or datetime.now(UTC)
         by_topic = trial_rows.tried(

@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from typing import Final
 import msgspec
 
 from services.core.backup.problem import BackupError
+from services.core.runtime.to_disk import to_disk
 
 _ABOUT: Final = "backup.json"
 _NAME: Final = "%Y-%m-%dT%H-%M-%SZ"
@@ -91,9 +91,10 @@ def new_backup(folder: Path, began_at: datetime) -> Iterator[Path]:
         ) from None
     try:
         yield made
-        _sync(made)
+        for part in (*made.rglob("*"), made):
+            to_disk(part)
         made.rename(path)
-        _sync_directory(folder)
+        to_disk(folder)
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
         raise
@@ -188,21 +189,3 @@ def prune(folder: Path, keep: int) -> list[Path]:
 def now() -> datetime:
     """Return the time, to the second: the name of a backup."""
     return datetime.now(UTC).replace(microsecond=0)
-
-
-def _sync(directory: Path) -> None:
-    for path in directory.rglob("*"):
-        if path.is_dir():
-            _sync_directory(path)
-        else:
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-    _sync_directory(directory)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -32,6 +32,7 @@ from services.ingest.decode.observation import (
     Part,
     Problem,
     UndecodableError,
+    UnreadableValueError,
 )
 from services.ingest.decode.packed_number import packed_number
 from services.ingest.decode.text_number import Reader
@@ -78,15 +79,6 @@ class Poll(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _DECODER: Final = msgspec.json.Decoder(Poll)
-
-
-class _RefusedError(Exception):
-    """Registers hold no value."""
-
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,7 +138,7 @@ def _decode(values: Sequence[_Value], payload: bytes, _received_us: int) -> Deco
             if answer is not None:
                 number = _number(value, answer, poll.answers)
                 decoded.observations.append(Observation(value.channel, ts_us, number, None, GOOD))
-        except _RefusedError as error:
+        except UnreadableValueError as error:
             decoded.problems.append(
                 Problem(
                     reason=error.reason, detail=error.detail, channel=value.channel, ts_us=ts_us
@@ -166,12 +158,12 @@ def _number(value: _Value, registers: str, answers: Sequence[Answer]) -> float |
     if registers.lower() == value.absent:
         return None
     if power is None:
-        raise _RefusedError(Reason.BAD_VALUE, f"register {value.power_at} was not read")
+        raise UnreadableValueError(Reason.BAD_VALUE, f"register {value.power_at} was not read")
     (exponent,) = struct.unpack(">h", bytes.fromhex(power))
     if exponent == _NO_POWER:
         return None
     if exponent not in _POWERS:
-        raise _RefusedError(
+        raise UnreadableValueError(
             Reason.BAD_VALUE,
             f"register {value.power_at} holds {exponent}, which is no power of ten from -10 to 10",
         )
@@ -187,12 +179,14 @@ def _answer(answers: Sequence[Answer], function: Function, address: int, length:
         begin = 4 * (address - answer.address)
         if answer.registers is None:
             if address < answer.address + (answer.count or 0):
-                raise _RefusedError(Reason.BAD_VALUE, exception_text(address, answer.exception))
+                raise UnreadableValueError(
+                    Reason.BAD_VALUE, exception_text(address, answer.exception)
+                )
             continue
         digits = answer.registers[begin : begin + 4 * length]
         if len(digits) == 4 * length:
             if not _is_hex(digits):
-                raise _RefusedError(Reason.BAD_VALUE, "registers are not hexadecimal digits")
+                raise UnreadableValueError(Reason.BAD_VALUE, "registers are not hexadecimal digits")
             return digits
     return None
 

@@ -74,13 +74,21 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True):
     problems: list[Problem] = []
 
 
-class UndecodableError(Exception):
-    """Nothing of a payload can be used."""
+class RefusedError(Exception):
+    """Something of a message cannot be used."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+
+
+class UndecodableError(RefusedError):
+    """Nothing of a payload can be used."""
+
+
+class UnreadableValueError(RefusedError):
+    """One value cannot be read; the others of its message go on."""
 
 
 #: (payload, arrival in microseconds since the epoch) -> what it holds.

@@ -32,6 +32,7 @@ from services.ingest.decode.observation import (
     Part,
     Problem,
     UndecodableError,
+    UnreadableValueError,
 )
 from services.ingest.decode.shown import shown
 from services.ingest.quarantine.reasons import Reason
@@ -69,15 +70,6 @@ _OF_OTHERS_2_2: Final = 7
 _AMOUNTS: Final = frozenset({"interval", "event"})
 
 
-class _LineError(Exception):
-    """A line does not hold what its channel needs."""
-
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Line:
     """What one line says."""
@@ -99,14 +91,14 @@ class _LineParser:
         self._of_others = MBusParser(text, number)
         self._of_others_2_2 = MBusParser(*[text] * (_OF_OTHERS_2_2 - 1), number)
 
-    def parse(self, line: str) -> _Line | _LineError:
+    def parse(self, line: str) -> _Line | UnreadableValueError:
         """Read a line; an error is returned, for the library drops lines that raise one."""
         try:
             return self._read(line)
         except Exception:  # noqa: BLE001 - the library names no closed set of errors
             # no value in parentheses, several, or one that is no number
             detail = f"the line {shown(line.strip())} holds no single number"
-            return _LineError(Reason.BAD_VALUE, detail)
+            return UnreadableValueError(Reason.BAD_VALUE, detail)
 
     def _read(self, line: str) -> _Line:
         groups = line.count("(")
@@ -190,7 +182,7 @@ def _decode(reader: _Reader, payload: bytes, received_us: int) -> Decoded:
             decoded.observations.append(
                 _observation(reader.zone, channel, line, made_at_us, received_us)
             )
-        except _LineError as error:
+        except UnreadableValueError as error:
             problem = Problem(
                 reason=error.reason,
                 detail=error.detail,
@@ -267,25 +259,27 @@ def _made_at(reader: _Reader, telegram: Mapping[str, Any]) -> int | None:
         return None
     try:
         return _instant(text, reader.zone)
-    except _LineError as error:
+    except UnreadableValueError as error:
         raise UndecodableError(error.reason, error.detail) from None
 
 
 def _observation(
     zone: ZoneInfo,
     channel: Part,
-    line: _Line | _LineError,
+    line: _Line | UnreadableValueError,
     made_at_us: int | None,
     received_us: int,
 ) -> Observation:
-    if isinstance(line, _LineError):
+    if isinstance(line, UnreadableValueError):
         raise line
     ts_us = made_at_us if line.time is None else _instant(line.time, zone)
     if ts_us is None and channel.get("kind") in _AMOUNTS:
-        raise _LineError(Reason.BAD_TIME, "an amount needs a time, and the telegram has none")
+        raise UnreadableValueError(
+            Reason.BAD_TIME, "an amount needs a time, and the telegram has none"
+        )
     value = None if line.value is None else float(line.value)
     if value is not None and not math.isfinite(value):
-        raise _LineError(Reason.NOT_FINITE, f"{channel['from']} is not finite")
+        raise UnreadableValueError(Reason.NOT_FINITE, f"{channel['from']} is not finite")
     return Observation(
         channel["id"],
         received_us if ts_us is None else ts_us,
@@ -302,7 +296,7 @@ def _instant(text: str, zone: ZoneInfo) -> int:
     The letter alone says how far the clock is ahead, also in the hour that comes twice, and of a
     meter that is not set forward in summer.
     """
-    refusal = _LineError(
+    refusal = UnreadableValueError(
         Reason.BAD_TIME, f"{shown(text)} is no time of a P1 port, such as 261123180000W"
     )
     match = _TIME.match(text)

@@ -29,6 +29,7 @@ from services.ingest.decode.observation import (
     Part,
     Problem,
     UndecodableError,
+    UnreadableValueError,
 )
 from services.ingest.decode.shown import shown
 from services.ingest.decode.sparkplug_payload import (
@@ -197,7 +198,7 @@ def _take(
         value = _value(metric)
         known = dict(properties(metric))
         quality = _quality(known.get(_QUALITY_PROPERTY))
-    except _RefusedError as error:
+    except UnreadableValueError as error:
         decoded.problems.append(
             Problem(reason=error.reason, detail=error.detail, channel=channel, ts_us=ts_us)
         )
@@ -205,15 +206,6 @@ def _take(
     decoded.observations.append(
         Observation(channel, ts_us, value, _unit(known), quality, time_source)
     )
-
-
-class _RefusedError(Exception):
-    """A metric's value cannot become a reading."""
-
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
 
 
 def _time(
@@ -241,21 +233,21 @@ def _value(metric: Any) -> float | None:
         return None
     field, name = value_field(metric), shown(metric.name)
     if field is None:
-        raise _RefusedError(Reason.BAD_VALUE, f"{name} has neither a value nor is_null")
+        raise UnreadableValueError(Reason.BAD_VALUE, f"{name} has neither a value nor is_null")
     kind = _NO_NUMBERS.get(field)
     if kind is not None:
         reason = Reason.UNSUPPORTED_METRIC if field in _COMPOUND else Reason.BAD_VALUE
-        raise _RefusedError(reason, f"{name} is {kind}, not a number")
+        raise UnreadableValueError(reason, f"{name} is {kind}, not a number")
     value = getattr(metric, field)
     if field not in INTEGERS:
         if not math.isfinite(value):
-            raise _RefusedError(Reason.NOT_FINITE, f"{name} is not finite")
+            raise UnreadableValueError(Reason.NOT_FINITE, f"{name} is not finite")
         return float(value)
     if not metric.datatype:
         detail = f"{name} is a whole number whose type no birth explains beyond doubt"
-        raise _RefusedError(Reason.UNKNOWN_METRIC, detail)
+        raise UnreadableValueError(Reason.UNKNOWN_METRIC, detail)
     if metric.datatype == _DATE_TIME:
-        raise _RefusedError(Reason.BAD_VALUE, f"{name} is a date, not a number")
+        raise UnreadableValueError(Reason.BAD_VALUE, f"{name} is a date, not a number")
     bits = SIGNED_BITS.get(metric.datatype)
     return float(value if bits is None else signed(value, bits))
 
@@ -266,7 +258,7 @@ def _quality(code: float | str | None) -> int:
     quality = _QUALITIES.get(code) if isinstance(code, int) else None
     if quality is None:
         detail = f"the quality is {shown(code)}, which is none of 0 (bad), 192 (good), 500 (stale)"
-        raise _RefusedError(Reason.BAD_QUALITY, detail)
+        raise UnreadableValueError(Reason.BAD_QUALITY, detail)
     return quality
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
+from services.core.facility.discovery.arrivals import Arrivals
 from services.core.facility.discovery.families import FLEET
 from services.core.facility.discovery.home_assistant import Announced
 from services.core.facility.discovery.payloads import TimePlace
@@ -23,22 +24,18 @@ Key = tuple[str, str]
 
 
 @dataclass(kw_only=True, slots=True)
-class Series:
+class Series(Arrivals):
     """A number at one place, as it went on; times in seconds since the epoch."""
 
     topic: str
     #: JMESPath, or the name of a record or channel where the format has one
     path: str
-    #: messages that had it
-    count: int = 0
     first: float | None = None
     last: float | None = None
     rises: int = 0
     falls: int = 0
     #: of the falls, those to less than half: a register that begins again
     restarts: int = 0
-    first_s: float | None = None
-    last_s: float | None = None
     #: as the device announces it, or the payload says; empty: it does not
     name: str = ""
     unit: str | None = None
@@ -56,13 +53,6 @@ class Series:
             self.restarts += value < self.last / 2
         self.count += 1
         self.last, self.last_s = value, arrived_s
-
-    @property
-    def interval_s(self) -> float | None:
-        """How far apart its values came, in the mean; None: there are too few."""
-        if self.count < 2 or self.first_s is None or self.last_s is None:
-            return None
-        return (self.last_s - self.first_s) / (self.count - 1)
 
 
 @dataclass(kw_only=True, slots=True)

@@ -6,27 +6,19 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Self
 
+from services.core.facility.discovery.arrivals import Arrivals
+
 #: As a name: the id by which a gateway's messages name a device.
 KNOWN_AS: Final = "known_as"
 
 
 @dataclass(kw_only=True, slots=True)
-class ReadChannel:
+class ReadChannel(Arrivals):
     """A channel of a family's file that messages have; times in seconds since the epoch."""
 
     topic: str
-    count: int = 0
     #: in the channel's unit; None: no value was sent
     last: float | None = None
-    first_s: float | None = None
-    last_s: float | None = None
-
-    @property
-    def interval_s(self) -> float | None:
-        """How far apart its values came, in the mean; None: there are too few."""
-        if self.count < 2 or self.first_s is None or self.last_s is None:
-            return None
-        return (self.last_s - self.first_s) / (self.count - 1)
 
 
 @dataclass(kw_only=True, slots=True)

@@ -21,6 +21,8 @@ from typing import Any, Final
 
 from pyarrow import fs
 
+from services.core.runtime.to_disk import to_disk
+
 _PIECE: Final = 4 << 20
 
 #: Holds what may be half of a file: no reader looks there. Several databases may share a place, so
@@ -120,9 +122,9 @@ class Folder(Place):
         with clear_errors(self.name, path):
             target = self._folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            _to_disk(draft)
+            to_disk(draft)
             draft.replace(target)
-            _to_disk(target.parent)
+            to_disk(target.parent)
 
 
 class Bucket(Place):
@@ -217,14 +219,6 @@ def _delete(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink()
-
-
-def _to_disk(path: Path) -> None:
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 @contextmanager
