@@ -12,7 +12,7 @@ import base64
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -201,20 +201,48 @@ def for_nats(accounts: Iterable[Account], *, anybody: str | None = None) -> dict
 
     ``anybody``: password of the account for anonymous clients; for this machine only.
     """
-    lines = [f"    {_nats_user(account)}" for account in accounts]
+    lines = [_nats_user(account, account.user, digest(account.password)) for account in accounts]
     if anybody is not None:
-        lines.append(f"    {_nats_anybody(anybody)}")
-    text = "\n".join(["authorization {", "  users: [", *lines, "  ]", "}", ""])
+        lines.append(_nats_anybody(anybody))
+    return _nats_users(lines)
+
+
+def certified_for_nats(
+    accounts: Iterable[Account], certificates: Mapping[str, Sequence[str]], *, ingest: str
+) -> dict[str, str]:
+    """Write the same file for clients that show a certificate instead of a password.
+
+    ``certificates``: the names of those that each account may show; the server knows each as a user
+    of its own, so that one that is taken out ends its holder's connection as well. ``ingest``: the
+    digest of tonne's own password, for NATS' own protocol.
+    """
+    tonne = Account(user=INGEST, topics=None)
+    lines = [_nats_user(tonne, tonne.user, ingest)]
+    lines += [
+        _nats_user(account, name, None)
+        for account in accounts
+        for name in certificates.get(account.user, ())
+    ]
+    return _nats_users(lines)
+
+
+def digest(password: str) -> str:
+    """Hash a password as NATS takes it."""
+    # NATS only recognises hashes with this prefix
+    salt = bcrypt.gensalt(_BCRYPT_ROUNDS, prefix=b"2a")
+    return bcrypt.hashpw(password.encode(), salt).decode()
+
+
+def _nats_users(lines: Iterable[str]) -> dict[str, str]:
+    users = (f"    {line}" for line in lines)
+    text = "\n".join(["authorization {", "  users: [", *users, "  ]", "}", ""])
     return {"nats-users.conf": text}
 
 
-def _nats_user(account: Account) -> str:
-    # NATS only recognises hashes with this prefix
-    salt = bcrypt.gensalt(_BCRYPT_ROUNDS, prefix=b"2a")
-    parts = [
-        f"user: {_nats_text(account.user)}",
-        f"password: {_nats_text(bcrypt.hashpw(account.password.encode(), salt).decode())}",
-    ]
+def _nats_user(account: Account, user: str, password: str | None) -> str:
+    parts = [f"user: {_nats_text(user)}"]
+    if password is not None:
+        parts.append(f"password: {_nats_text(password)}")
     if account.topics is not None:
         allowed = ", ".join(_nats_text(subject) for subject in sorted(subjects(account.topics)))
         heard = ", ".join(_nats_text(subject) for subject in sorted(subjects(account.heard)))
@@ -249,10 +277,49 @@ def for_mosquitto(accounts: Iterable[Account], *, directory: Path) -> dict[str, 
 
     The client id equals the user name, so that no client takes over the session of another.
     """
-    passwords: list[str] = []
+    accounts = list(accounts)
+    passwords = (f"{account.user}:{_mosquitto_hash(account.password)}\n" for account in accounts)
+    settings = (
+        "allow_anonymous false\n"
+        "use_username_as_clientid true\n"
+        f"password_file {directory / 'mosquitto-passwords'}\n"
+        f"acl_file {directory / 'mosquitto-acl'}\n"
+    )
+    return {
+        "mosquitto-users.conf": settings,
+        "mosquitto-passwords": "".join(passwords),
+        "mosquitto-acl": _mosquitto_rights(accounts),
+    }
+
+
+def certified_for_mosquitto(
+    accounts: Iterable[Account],
+    certificates: Mapping[str, Sequence[str]],
+    *,
+    directory: Path,
+    authority: Path,
+    revoked: Path,
+) -> dict[str, str]:
+    """Write the settings of a listener whose clients show a certificate instead of a password.
+
+    ``certificates``: as of :func:`certified_for_nats`; an account without one has no rights.
+    """
+    settings = (
+        "allow_anonymous false\n"
+        "require_certificate true\n"
+        "use_identity_as_username true\n"
+        "use_username_as_clientid true\n"
+        f"cafile {authority}\n"
+        f"crlfile {revoked}\n"
+        f"acl_file {directory / 'mosquitto-acl'}\n"
+    )
+    shown = [account for account in accounts if certificates.get(account.user)]
+    return {"mosquitto-users.conf": settings, "mosquitto-acl": _mosquitto_rights(shown)}
+
+
+def _mosquitto_rights(accounts: Iterable[Account]) -> str:
     rights: list[str] = []
     for account in accounts:
-        passwords.append(f"{account.user}:{_mosquitto_hash(account.password)}\n")
         allowed = (
             ["read #", f"write {PROBE}"]
             if account.topics is None
@@ -263,17 +330,7 @@ def for_mosquitto(accounts: Iterable[Account], *, directory: Path) -> dict[str, 
         )
         rights.append(f"user {account.user}\n")
         rights += [f"topic {topic}\n" for topic in allowed]
-    settings = (
-        "allow_anonymous false\n"
-        "use_username_as_clientid true\n"
-        f"password_file {directory / 'mosquitto-passwords'}\n"
-        f"acl_file {directory / 'mosquitto-acl'}\n"
-    )
-    return {
-        "mosquitto-users.conf": settings,
-        "mosquitto-passwords": "".join(passwords),
-        "mosquitto-acl": "".join(rights),
-    }
+    return "".join(rights)
 
 
 def _mosquitto_hash(password: str) -> str:

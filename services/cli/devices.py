@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
@@ -10,23 +9,10 @@ from typing import Annotated, Final
 import typer
 
 from services.cli import process
-from services.cli.device_accounts import (
-    Account,
-    UnfitIdError,
-    discovery_account,
-    factors_account,
-    for_mosquitto,
-    for_nats,
-    heard_topics,
-    home_assistant_account,
-    own_accounts,
-    shared_factors_account,
-    sparkplug_account,
-    topics,
-    user_name,
-)
+from services.cli.chosen_accounts import chosen_accounts
+from services.cli.device_accounts import for_mosquitto, for_nats
+from services.cli.device_certificates import certificates, issue, revoke
 from services.cli.device_examples import examples
-from services.cli.device_names import chosen
 from services.cli.device_poll import poll
 from services.cli.discovered_devices import adopt, discover, dismiss
 from services.cli.errors import clear_errors, failure
@@ -35,8 +21,6 @@ from services.cli.process import database
 from services.cli.say import say
 from services.core.store.audit.record import record
 from services.core.store.readings.unregistered import Unregistered, select_unregistered
-from services.core.store.registry import grants, read
-from services.ingest.route import SHARED_SERIES
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -64,6 +48,8 @@ def _group() -> None:
 
 app.command()(examples)
 app.command()(poll)
+app.command()(certificates)
+app.command()(revoke)
 
 
 @app.command()
@@ -109,24 +95,39 @@ def credentials(
     ] = None,
     directory: Annotated[
         Path | None,
-        typer.Option("--into", help="write the settings to new files in this directory"),
+        typer.Option(
+            "--into",
+            help="write the settings to new files in this directory; with --tls the directory of"
+            " the authority",
+        ),
+    ] = None,
+    tls: Annotated[
+        bool,
+        typer.Option(
+            "--tls",
+            help="certificates instead of passwords: issue those that are missing or due to be"
+            " renewed, for named devices in any case",
+        ),
+    ] = False,
+    days: Annotated[
+        int, typer.Option(min=1, max=3650, help="with --tls: how long a certificate is valid")
+    ] = 365,
+    server: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="with --tls: name or address of the broker, for a certificate of its own;"
+            " repeatable"
+        ),
     ] = None,
 ) -> None:
-    """Create passwords, shown once and not stored, and the broker settings for them."""
-    with clear_errors(), database() as connection:
-        registered = read.devices(connection)
-    known = registered.by_name
+    """Create passwords, shown once and not stored, or certificates; and the broker settings."""
+    if tls:
+        issue(broker.value, device, facility, directory=directory, days=days, server=server or [])
+        return
+    if server:
+        raise failure("--server is for certificates; add --tls")
     some = bool(device or facility)
-    accounts = [] if some else _not_of_devices()
-    if not some and any(device.format == "sparkplug" for device in known.values()):
-        accounts.append(sparkplug_account())
-    if not device:
-        accounts += _of_factors(facility, registered)
-    for known_device in _chosen(device, facility, known):
-        account, left_out = _account(known_device)
-        accounts.append(account)
-        for topic in left_out:
-            say(f"warning: {account.user} gets no access to {topic}", err=True)
+    accounts = chosen_accounts(device, facility)
     texts = (
         for_nats(accounts)
         if broker is Broker.NATS
@@ -153,51 +154,6 @@ def credentials(
     say("# ---- passwords, shown this once")
     for account in accounts:
         say(f"{account.user} {account.password}")
-
-
-def _not_of_devices() -> list[Account]:
-    return [
-        *own_accounts(),
-        discovery_account(),
-        shared_factors_account(),
-        home_assistant_account(),
-    ]
-
-
-def _chosen(
-    typed: list[str] | None, facility: str | None, known: Mapping[tuple[str, str], read.Device]
-) -> list[read.Device]:
-    if typed:
-        # a device named twice has one account
-        return [known[name] for name in dict.fromkeys(chosen(t, facility, known) for t in typed)]
-    names = sorted(name for name in known if facility in (None, name[0]))
-    if facility is not None and not names:
-        raise failure(f"facility {facility} has no device; apply its facility file first")
-    return [known[name] for name in names]
-
-
-def _of_factors(facility: str | None, registered: read.Devices) -> list[Account]:
-    """Create accounts of facilities that state factors by the hour, or may publish shared ones."""
-    with clear_errors(), process.transaction() as connection:
-        granted = grants.list_grants(connection, "topic")
-    topics_of: dict[str, list[str]] = {owner: [] for owner, _ in registered.series if owner}
-    for grant in granted:
-        if grants.covers(SHARED_SERIES, grant.name):
-            topics_of.setdefault(grant.facility, []).append(grant.name)
-    owners = [owner for owner in sorted(topics_of) if facility in (None, owner)]
-    try:
-        return [factors_account(owner, topics_of[owner]) for owner in owners]
-    except UnfitIdError as error:
-        raise failure(str(error)) from None
-
-
-def _account(device: read.Device) -> tuple[Account, list[str]]:
-    """Create its account; also return the topics it gets no access to, each with why."""
-    allowed, left_out = topics(device)
-    try:
-        return Account(user=user_name(device), topics=allowed, heard=heard_topics(device)), left_out
-    except UnfitIdError as error:
-        raise failure(str(error)) from None
 
 
 def _write_new(path: Path, text: str) -> None:

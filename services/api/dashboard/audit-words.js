@@ -37,6 +37,7 @@ export const ACTIONS = {
   "archive.remove": t("removed archived readings"),
   "archive.restore": t("brought archived readings back"),
   "broker.credentials": t("wrote accounts of devices for the broker"),
+  "broker.revoke": t("revoked certificates of a device"),
   "user.create": t("created an account"),
   "user.role": t("changed roles"),
   "user.password": t("changed a password"),

@@ -6,6 +6,7 @@ import ssl
 from pathlib import Path
 
 from services.core.runtime.broker_url import BrokerUrl
+from services.core.runtime.renewed_tls import RenewedContext
 
 
 class BrokerTlsError(ValueError):
@@ -17,7 +18,8 @@ def context(
 ) -> ssl.SSLContext | None:
     """Return what a connection to ``url`` is made with; None without TLS.
 
-    The files are PEM; without ``ca`` the machine's own authorities are trusted.
+    The files are PEM, and read again when they were renewed; without ``ca`` the machine's own
+    authorities are trusted.
 
     :raises BrokerTlsError: a file cannot be used, only one of certificate and key is given, or
         files are given and the URL asks for no TLS.
@@ -33,16 +35,20 @@ def context(
         raise BrokerTlsError(
             "TONNE_MQTT_TLS_CERT and TONNE_MQTT_TLS_KEY belong together; set both or neither"
         )
-    if ca is None:
-        made = ssl.create_default_context()
-    else:
-        made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        _trust(made, "TONNE_MQTT_TLS_CA", ca)
-    if cert is not None and key is not None:
+    if cert is not None:
         # to see that it holds a certificate; what follows would not say which file is wrong
         _trust(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), "TONNE_MQTT_TLS_CERT", cert)
-        _show(made, cert, key)
-    return made
+
+    def load(tls: ssl.SSLContext) -> None:
+        if ca is None:
+            tls.load_default_certs(ssl.Purpose.SERVER_AUTH)
+        else:
+            _trust(tls, "TONNE_MQTT_TLS_CA", ca)
+        if cert is not None and key is not None:
+            _show(tls, cert, key)
+
+    files = [file for file in (ca, cert, key) if file is not None]
+    return RenewedContext.of_files(ssl.PROTOCOL_TLS_CLIENT, files, load)
 
 
 def _trust(tls: ssl.SSLContext, setting: str, file: Path) -> None:

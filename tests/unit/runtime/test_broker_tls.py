@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from pathlib import Path
 
@@ -78,3 +79,49 @@ def test_what_cannot_be_used_is_named(
 def test_files_are_refused_where_nothing_would_be_encrypted(files: dict[str, Path]) -> None:
     with pytest.raises(BrokerTlsError, match=r"asks for no TLS.*mqtts://"):
         context(broker_url.parse("mqtt://b"), ca=files["ca"], cert=None, key=None)
+
+
+def shown_to(context_of_client: ssl.SSLContext, authority: trustme.CA) -> str | None:
+    """The name in the certificate that a connection shows, without a network."""
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("b").configure_cert(server)
+    authority.configure_trust(server)
+    server.verify_mode = ssl.CERT_REQUIRED
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [
+        context_of_client.wrap_bio(to_client, to_server, server_hostname="b"),
+        server.wrap_bio(to_server, to_client, server_side=True),
+    ]
+    for _ in range(4):
+        for end in ends:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                end.do_handshake()
+    certificate = ends[1].getpeercert()
+    assert certificate is not None
+    return next((name for _, name in certificate["subjectAltName"]), None)
+
+
+def test_a_renewed_certificate_is_shown_at_the_next_connection(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca"))
+    cert, key = tmp_path / "cert", tmp_path / "key"
+
+    def renew(name: str, *, key_too: bool = True) -> None:
+        issued = authority.issue_cert(name)
+        cert.write_bytes(issued.cert_chain_pems[0].bytes())
+        if key_too:
+            key.write_bytes(issued.private_key_pem.bytes())
+
+    renew("first.example")
+    made = context(MQTTS, ca=tmp_path / "ca", cert=cert, key=key)
+    assert made is not None
+    assert shown_to(made, authority) == "first.example"
+    renew("second.example")
+    assert shown_to(made, authority) == "second.example"
+    # half of a renewal, or none of it, leaves what was
+    renew("third.example", key_too=False)
+    assert shown_to(made, authority) == "second.example"
+    cert.unlink()
+    assert shown_to(made, authority) == "second.example"
+    renew("fourth.example")
+    assert shown_to(made, authority) == "fourth.example"

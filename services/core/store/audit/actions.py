@@ -38,6 +38,7 @@ Action = Literal[
     "archive.remove",
     "archive.restore",
     "broker.credentials",
+    "broker.revoke",
     "user.create",
     "user.role",
     "user.password",
@@ -84,7 +85,9 @@ MEANINGS: Final[dict[Action, str]] = {
     "archive.write": "a month of readings was written to the archive; subject: its file",
     "archive.remove": "archived readings were taken out of the database; subject: the months",
     "archive.restore": "a month of readings was brought back from the archive; subject: the month",
-    "broker.credentials": "passwords of broker accounts were made; subject: the broker",
+    "broker.credentials": "passwords or certificates of broker accounts were made; subject: the"
+    " broker",
+    "broker.revoke": "certificates of a broker account were revoked; subject: the account",
     "user.create": "an account was made; subject: its name",
     "user.role": "an account's roles changed; subject: its name",
     "user.password": "a password was set or changed; subject: the account's name",
