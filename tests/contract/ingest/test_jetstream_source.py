@@ -14,6 +14,7 @@ from nats.js.errors import NotFoundError
 
 from services.core.runtime import broker_url
 from services.ingest.sources.jetstream.durable import STREAM
+from services.ingest.sources.jetstream.retained import Retained
 from services.ingest.sources.jetstream.source import JetstreamSource
 from services.ingest.sources.source import Message
 from tests.contract.ingest.brokers import ImpatientNats, WiredNats
@@ -112,6 +113,43 @@ def test_the_time_of_arrival_is_the_same_at_each_delivery(line: Line) -> None:
     assert again.arrived_at == before.arrived_at < before.received_at < again.received_at
 
 
+def test_what_waits_and_is_retained_comes_first_as_what_waits(line: Line) -> None:
+    line.opened().close()
+    line.publish(b"online", retain=True)
+    # nobody can tell that a message was there before by one that is yet to come
+    first = line.opened(**line.patient)
+    waiting = received(first, 1)
+    assert [(m.payload, m.retained) for m in waiting] == [(b"online", False)]
+    assert first.receive(limit=10, gather_s=0.0, timeout_s=0.5) == []
+    first.ack(waiting)
+    assert [(m.payload, m.retained) for m in received(first, 1)] == [(b"online", True)]
+
+
+def test_of_what_is_retained_only_that_is_read_which_was_there_when_it_was_asked_for(
+    line: Line,
+) -> None:
+    broker = line.broker
+    assert isinstance(broker, WiredNats)
+    line.publish(b"1", below="before", retain=True)
+    line.publish(b"1", below="replaced", retain=True)
+
+    async def read() -> list[Message]:
+        client = await nats.connect(broker.nats_url)
+        try:
+            present = await Retained.ask(client, frozenset({f"{line.name}.>"}))
+            assert present is not None
+            await asyncio.to_thread(line.publish, b"2", below="replaced", retain=True)
+            await asyncio.to_thread(line.publish, b"2", below="after", retain=True)
+            return [message async for some in present.messages() for message in some]
+        finally:
+            await client.close()
+
+    try:
+        assert [m.topic for m in asyncio.run(read())] == [f"{line.name}/before"]
+    finally:
+        line.opened()
+
+
 def test_what_one_source_asks_for_another_does_not_take_off(line: Line, cable: Cable) -> None:
     behind = line.source(port=cable.port)
     behind.start(frozenset({f"{line.name}/a"}))
@@ -174,6 +212,11 @@ def test_acks_for_an_earlier_stream_settle_nothing_in_the_new_one() -> None:
 class _Restricted(ImpatientNats):
     """Gives its user for NATS' protocol the rights that the documentation names and no others."""
 
+    @property
+    def nats_url(self) -> str:
+        """Of who administers it."""
+        return f"nats://admin:pw@127.0.0.1:{self.client_port}"
+
     def settings(self) -> str:
         (text,) = re.findall(r"restricted rights needs to (.+)", BROKERS.read_text())
         publishing, _, subscribing = text.partition("and to subscribe to")
@@ -184,7 +227,7 @@ class _Restricted(ImpatientNats):
         rights = f"publish: {publish_to}, subscribe: {[*subscribe_to, 'emissions', 'tele.*.*']}"
         users = (
             f"{{user: ingest, password: pw, permissions: {{{rights}}}}},"
-            ' {user: "anybody", password: d}'
+            ' {user: "anybody", password: d}, {user: admin, password: pw}'
         ).replace("'", '"')
         return (
             super()
@@ -226,5 +269,19 @@ def test_the_rights_that_the_readme_names_are_enough(restricted: _Restricted) ->
         source = JetstreamSource(url, durable="restricted", max_waiting=10)
         source.start(frozenset({"emissions/#"}))
         assert [(m.topic, m.retained) for m in received(source, 1)] == [(status, True)]
+        # what only trouble asks for: the consumer and the stream made anew
+        for method, names in (
+            ("delete_consumer", (STREAM, "restricted")),
+            ("delete_stream", (STREAM,)),
+        ):
+            administer(restricted, method, *names)
+            until(lambda: has_consumer(restricted, "restricted"), "the consumer is there again")
+            publish(restricted.port, [(status, method.encode())])
+            until(
+                lambda: method.encode() in payloads(received(source, 1)),  # noqa: B023 - at once
+                "it is heard by the new one",
+            )
     finally:
         source.close()
+    # a right that is missing and not waited for would show here alone
+    assert "Violation" not in restricted.log.read_text()

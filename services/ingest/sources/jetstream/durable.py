@@ -84,6 +84,22 @@ class Durable:
         self._config.filter_subjects = sorted(MESSAGES + subject for subject in subjects)
         await self._stream.add_consumer(STREAM, config=self._config)
 
+    async def newest(self) -> int:
+        """Return the sequence number of the newest message of the stream.
+
+        :raises nats.errors.Error: NATS does not answer, or refuses.
+        """
+        return (await self._stream.stream_info(STREAM)).state.last_seq
+
+    async def is_through(self, sequence: int) -> bool:
+        """Whether all up to a message was acknowledged, by whichever process had it.
+
+        :raises nats.errors.Error: NATS does not answer, or refuses.
+        """
+        info = await self._stream.consumer_info(STREAM, self._name)
+        floor = 0 if info.ack_floor is None else info.ack_floor.stream_seq
+        return floor >= sequence or not (info.num_pending or info.num_ack_pending)
+
     async def _ensure_stream(self) -> datetime | None:
         """NATS makes the stream when the first MQTT client connects: too late for a consumer.
 

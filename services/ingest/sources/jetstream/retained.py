@@ -10,8 +10,7 @@ from typing import Final, Self
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig
+from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy
 from nats.js.errors import NotFoundError
 
 from services.ingest.sources.jetstream.subjects import RETAINED, topic
@@ -26,11 +25,17 @@ class Retained:
     """What was retained at the moment of :meth:`ask`; what is published later is no part of it.
 
     A durable consumer brings that by itself, and whoever read it here too would have it twice.
+
+    The moment is a sequence number of the stream and not a time, which would compare the clocks of
+    two leaders in a cluster. A consumer of what is new begins after the newest there is, and NATS
+    says where that is when it makes one: asking the stream itself would take a right that users
+    were not told to give. In a cluster it is the newest that the server has which runs the
+    consumer; one that is behind the others by some milliseconds leaves these out.
     """
 
-    def __init__(self, reader: JetStreamContext.PullSubscription, pending: int, last: int) -> None:
-        self._reader = reader
-        self._pending = pending
+    def __init__(self, client: Client, subjects: frozenset[str], last: int) -> None:
+        self._client = client
+        self._subjects = subjects
         #: sequence of the newest at that moment
         self._last = last
 
@@ -40,48 +45,62 @@ class Retained:
 
         :raises nats.errors.Error: NATS does not answer, or refuses.
         """
-        stream = client.jetstream()
         try:
-            last = (await stream.stream_info(_STREAM)).state.last_seq
-            info = await stream.add_consumer(
-                _STREAM,
-                ConsumerConfig(
-                    ack_policy=AckPolicy.NONE,
-                    filter_subjects=sorted(RETAINED + subject for subject in subjects),
-                    inactive_threshold=_ANSWER_S * 2,
-                    mem_storage=True,
-                ),
-            )
+            newest = await _consumer(client, subjects, DeliverPolicy.NEW)
         except NotFoundError:
             # no MQTT client was ever there
             return None
-        reader = await stream.pull_subscribe_bind(info.name, _STREAM)
-        return cls(reader, info.num_pending or 0, last)
+        begin = newest.delivered
+        return cls(client, subjects, 0 if begin is None else begin.stream_seq)
 
     async def messages(self) -> AsyncIterator[list[Message]]:
         """Read them, the newest of each topic.
 
         :raises nats.errors.Error: NATS does not answer, or refuses.
         """
-        left = self._pending
+        try:
+            info = await _consumer(self._client, self._subjects, DeliverPolicy.ALL)
+        except NotFoundError:
+            return
+        left = info.num_pending or 0
+        reader = await self._client.jetstream().pull_subscribe_bind(info.name, _STREAM)
         try:
             while left > 0:
                 try:
-                    fetched = await self._reader.fetch(min(left, _AT_ONCE), timeout=_ANSWER_S)
+                    fetched = await reader.fetch(min(left, _AT_ONCE), timeout=_ANSWER_S)
                 except nats.errors.TimeoutError:
                     # replaced or taken back meanwhile
                     return
                 left -= len(fetched)
                 now = datetime.now(UTC)
+                sequences = [message.metadata.sequence.stream for message in fetched]
                 # without a payload: a retained message that was taken back
                 yield [
                     _message(message, now)
-                    for message in fetched
-                    if message.data and message.metadata.sequence.stream <= self._last
+                    for message, sequence in zip(fetched, sequences, strict=True)
+                    if message.data and sequence <= self._last
                 ]
+                if sequences[-1] >= self._last:
+                    return
         finally:
             with suppress(nats.errors.Error):
-                await self._reader.unsubscribe()
+                await reader.unsubscribe()
+
+
+async def _consumer(
+    client: Client, subjects: frozenset[str], policy: DeliverPolicy
+) -> ConsumerInfo:
+    """Make one that NATS forgets by itself."""
+    return await client.jetstream().add_consumer(
+        _STREAM,
+        ConsumerConfig(
+            ack_policy=AckPolicy.NONE,
+            deliver_policy=policy,
+            filter_subjects=sorted(RETAINED + subject for subject in subjects),
+            inactive_threshold=_ANSWER_S * 2,
+            mem_storage=True,
+        ),
+    )
 
 
 def _message(stored: Msg, now: datetime) -> Message:

@@ -31,7 +31,8 @@ _log: Final = structlog.get_logger()
 #: Of a cluster that is not complete yet.
 _NO_SUITABLE_PEERS: Final = 10005
 
-_LOOK_S: Final = 0.05
+#: While something has to happen elsewhere before what is retained is handed over.
+_LOOK_S: Final = 0.1
 
 
 class JetstreamSession:
@@ -132,7 +133,7 @@ class JetstreamSession:
         await self._pull.start()
         self._unstored = Unstored(client, group=self._name, burst=self._burst, room=self._room)
         await self._unstored.listen_to(wanted)
-        await self._read_retained(client, wanted)
+        await self._read_retained(client, self._durable, wanted)
         self._filters = filters
 
     async def subscribe(
@@ -156,7 +157,7 @@ class JetstreamSession:
         await self._durable.listen_to(wanted)
         await self._unstored.listen_to(wanted)
         if new:
-            await self._read_retained(self._client, new)
+            await self._read_retained(self._client, self._durable, new)
         self._filters = filters
 
     async def run_once(self) -> None:
@@ -205,11 +206,14 @@ class JetstreamSession:
 
     # -- what is retained ---------------------------------------------------------------------
 
-    async def _read_retained(self, client: Client, wanted: frozenset[str]) -> None:
+    async def _read_retained(
+        self, client: Client, durable: Durable, wanted: frozenset[str]
+    ) -> None:
         present = await Retained.ask(client, wanted)
         if present is None:
             return
-        task = asyncio.create_task(self._hand_over_retained(client, present))
+        newest = await durable.newest()
+        task = asyncio.create_task(self._hand_over_retained(client, durable, present, newest))
         self._reading.add(task)
         task.add_done_callback(self._reading.discard)
 
@@ -217,8 +221,16 @@ class JetstreamSession:
         for task in self._reading:
             task.cancel()
 
-    async def _hand_over_retained(self, client: Client, present: Retained) -> None:
+    async def _hand_over_retained(
+        self, client: Client, durable: Durable, present: Retained, newest: int
+    ) -> None:
+        """Hand over what was retained once what waits in the stream up to ``newest`` is durable.
+
+        It may be the same: whoever has that in the database already sees that it says nothing new.
+        """
         try:
+            while not await durable.is_through(newest):  # noqa: ASYNC110 - NATS is to be asked
+                await asyncio.sleep(_LOOK_S)
             async for messages in present.messages():
                 while not self._room():  # noqa: ASYNC110 - the pipeline's thread makes room
                     await asyncio.sleep(_LOOK_S)
