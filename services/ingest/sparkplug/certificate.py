@@ -65,7 +65,8 @@ def death(session: Session, now_ms: int) -> Certificate:
 def answer(session: Session, topic: str, payload: bytes) -> Certificate | None:
     """Return what is to be published when a message arrives at STATE; None: nothing.
 
-    Somebody says that this host is offline, or what a broker retained says so, while it is online.
+    Somebody says that this host is offline while it is online: the will of an earlier connection of
+    its own that breaks only now, or another client.
     """
     if not session.is_born or topic != state_topic(session.host_id):
         return None

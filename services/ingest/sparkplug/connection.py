@@ -218,14 +218,16 @@ class Connection:
         except UnicodeDecodeError:
             return
         session = self._session
-        if session is None:
+        if session is None or packet.retain:
+            # tck-id-payloads-nbirth-retain and others: what a broker retained is none of now. It
+            # comes for a subscription, so of the own state it is from before the birth, which
+            # takes its place; to answer it would be to publish that birth twice
             return
         if topic == state_topic(self._host_id):
             again = certificate.answer(session, topic, bytes(packet.payload))
             if again is not None:
                 self._publish(again)
-        elif not packet.retain:
-            # tck-id-payloads-nbirth-retain and others: what a broker retained is none of now
+        else:
             self._heard(topic, bytes(packet.payload))
 
     def _lost(self) -> None:

@@ -78,6 +78,19 @@ def forget_durable(url: str, name: str, *, tls: ssl.SSLContext | None = None) ->
     asyncio.run(forget())
 
 
+def has_consumers(url: str) -> bool:
+    """Whether NATS keeps messages for any session."""
+
+    async def look() -> bool:
+        client = await nats.connect(url)
+        try:
+            return bool(await client.jetstream().consumers_info(STREAM))
+        finally:
+            await client.close()
+
+    return asyncio.run(look())
+
+
 class ImpatientNats(Nats):
     """With the shipped settings, but that what is not acknowledged comes again after a second."""
 

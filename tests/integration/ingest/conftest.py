@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.ingest.brokers import ImpatientNats, forget_durable, make_durable
+from tests.contract.ingest.brokers import (
+    ImpatientNats,
+    forget_durable,
+    has_consumers,
+    make_durable,
+)
 from tests.contract.ingest.traffic import forget_session
 from tests.integration.ingest.plant import Plant
+from tests.patience import until
 from tests.services import Nats, server_directory
 
 
@@ -40,10 +46,14 @@ def plant(
     yield made
     made.kill()
     impatient_nats.start()
-    if shared:
-        forget_durable(made.url, made.client_id)
-    else:
-        forget_session(impatient_nats.port, made.client_id)
+    for session in made.sessions:
+        if shared:
+            forget_durable(made.url, session)
+        else:
+            forget_session(impatient_nats.port, session)
+    # NATS keeps a message while any session wants it, and a new durable gets all that is kept: what
+    # a test leaves here comes to those after it
+    until(lambda: not has_consumers(impatient_nats.nats_url), "the broker holds nothing for it")
 
 
 @pytest.fixture

@@ -47,7 +47,12 @@ class Plant:
     log: Path
     client_id: str = field(default_factory=lambda: f"ingest-{uuid.uuid4().hex[:8]}")
     process: Forked | None = None
+    #: what the broker may hold for this one and those that were made of it
+    sessions: set[str] = field(default_factory=set)
     _connection: psycopg.Connection[dict[str, Any]] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.sessions.add(self.client_id)
 
     @property
     def state(self) -> dict[str, Any]:
