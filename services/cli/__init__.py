@@ -58,6 +58,11 @@ PARTS: Final = {
         "Run the notifier: send alerts to the recipients in facility files.",
     ),
     "api": Part("services.cli.processes", "api", "Run the HTTP API and the dashboard."),
+    "alive": Part(
+        "services.cli.alive",
+        "alive",
+        "Say whether the process in this container makes progress, for container engines.",
+    ),
     "verify": Part(
         "services.cli.verify",
         "verify",

@@ -1,33 +1,21 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import psycopg
 import pytest
 
 from services.core.store.database.progress import ProgressReporter
-from tests.repository.files import ROOT, services
+from tests.command import tonne
+from tests.repository.files import services
 from tests.services import as_login
 
 
 @pytest.mark.database
 def test_a_process_is_healthy_while_its_main_loop_turns(database_url: str) -> None:
-    check = services()["ingest"]["healthcheck"]["test"]
-    assert check[:3] == ["CMD", "python", "-c"]
+    for name in ("ingest", "aggregator", "notifier"):
+        assert services()[name]["healthcheck"]["test"] == ["CMD", "tonne", "alive"]
 
     def healthy() -> bool:
-        done = subprocess.run(
-            [sys.executable, "-c", check[3]],
-            env={**os.environ, "TONNE_DATABASE_URL": as_login(database_url, "tonne_ingest")},
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.stderr == ""
-        return done.returncode == 0
+        return tonne(as_login(database_url, "tonne_ingest"), "alive").code == 0
 
     assert not healthy()
     with psycopg.connect(database_url, autocommit=True) as connection:
@@ -35,3 +23,11 @@ def test_a_process_is_healthy_while_its_main_loop_turns(database_url: str) -> No
         assert healthy()
         connection.execute("UPDATE process_progress SET progressed_at = now() - interval '1 min'")
     assert not healthy()
+
+
+def test_nobody_is_started_again_because_the_database_is_away() -> None:
+    ended = tonne("postgresql://tonne_ingest@127.0.0.1:1/tonne", "alive")
+    assert (ended.code, ended.stdout) == (
+        0,
+        "the database does not answer; whether there is progress is not known\n",
+    )
