@@ -46,6 +46,8 @@ _TRUSTED = {
     "cp",
     "install",
     "journalctl",
+    "kubectl",
+    "deploy/kubernetes/secrets.sh",
     "pip",
     "systemctl",
     "systemd-sysusers",
