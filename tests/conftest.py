@@ -1,4 +1,8 @@
-"""Fixtures that every test may ask for. Nothing starts unless a test asks for it."""
+"""Fixtures that every test may ask for. Nothing starts unless a test asks for it.
+
+Nor is anything loaded: each worker reads this file, also those of ``make unit``, which needs no
+server and is to be done in seconds. So a fixture imports what it is made of.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,14 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import structlog
-import trustme
 from hypothesis import settings
 
-from services.core.store.schema import migrate
-from services.core.store.schema.ddl import LOGINS
-from tests.services import Mosquitto, Nats, Postgres, server_directory
+if TYPE_CHECKING:
+    from tests.services import Mosquitto, Nats, Postgres
 
 _TEMPLATE = "tonne_template"
 
@@ -71,6 +74,11 @@ def _trust_one_authority(config: pytest.Config) -> None:
 
     A client reads the whole list when it is made, also for plain HTTP: 60 ms for the public one.
     """
+    if hasattr(config, "workerinput"):
+        # the process that started this one has made it
+        return
+    import trustme
+
     directory = tempfile.TemporaryDirectory()
     config.add_cleanup(directory.cleanup)
     authority = Path(directory.name) / "authority.pem"
@@ -88,6 +96,8 @@ def _logging_of_its_own() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def postgres_cluster() -> Iterator[Postgres]:
     """A running PostgreSQL with TimescaleDB, without tonne's schema."""
+    from tests.services import Postgres, server_directory
+
     with server_directory(for_postgres=True, in_memory=True) as directory:
         server = Postgres(directory)
         server.start()
@@ -98,6 +108,9 @@ def postgres_cluster() -> Iterator[Postgres]:
 @pytest.fixture(scope="session")
 def migrated_template(postgres_cluster: Postgres) -> str:
     """Name of a database that all migrations have run on."""
+    from services.core.store.schema import migrate
+    from services.core.store.schema.ddl import LOGINS
+
     postgres_cluster.execute(f'CREATE DATABASE "{_TEMPLATE}"')
     migrate.upgrade(postgres_cluster.url_of(_TEMPLATE))
     for login in LOGINS:
@@ -124,6 +137,8 @@ def empty_database_url(postgres_cluster: Postgres) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def nats() -> Iterator[Nats]:
     """A running NATS server; a test that stops it must start it again."""
+    from tests.services import Nats, server_directory
+
     with server_directory() as directory:
         server = Nats(directory)
         server.start()
@@ -134,6 +149,8 @@ def nats() -> Iterator[Nats]:
 @pytest.fixture(scope="session")
 def mosquitto() -> Iterator[Mosquitto]:
     """A running mosquitto; a test that stops it must start it again."""
+    from tests.services import Mosquitto, server_directory
+
     with server_directory() as directory:
         server = Mosquitto(directory)
         server.start()

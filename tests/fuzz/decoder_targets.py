@@ -1,8 +1,7 @@
 """Payloads and bodies: every decoder, whatever the bytes.
 
 The only thing that a decoder may raise is UndecodableError; anything else is a find. A mapping's
-expression may be refused when it is read, or else decodes. PUBLISH packets must be read as paho
-reads them.
+expression may be refused when it is read, or else decodes.
 """
 
 from __future__ import annotations
@@ -11,11 +10,8 @@ import gzip
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final
-
-from paho.mqtt import _packet
-from paho.mqtt.enums import MQTTProtocolVersion
-from paho.mqtt.exception import MalformedPacket
 
 from services.core.accounting.hj212.frames import check_code
 from services.core.accounting.hj212.packets import FrameCutter
@@ -30,7 +26,6 @@ from services.ingest.decode import decoder_for, line_protocol, sparkplug, sparkp
 from services.ingest.decode.observation import Decoder, UndecodableError
 from services.ingest.sources.hj212.conversation import Conversation
 from services.ingest.sources.hj212.passwords import Passwords
-from services.ingest.sources.mqtt.publish_packets import take_publishes
 from services.ingest.sparkplug import session
 from services.ingest.sparkplug.effects import Arrival, Forward
 from services.ingest.sparkplug.proposals import proposals
@@ -118,9 +113,12 @@ def _decoders(text: str) -> list[Decoder]:
     return made
 
 
-_FAMILIES: Final = [
-    decoder for family in families() if family.name != "senml" for decoder in _decoders(family.text)
-]
+@cache
+def _families() -> list[Decoder]:
+    """Made once they are asked for: it takes most of a second, and every worker loads this file."""
+    names = (family for family in families() if family.name != "senml")
+    return [decoder for family in names for decoder in _decoders(family.text)]
+
 
 _FOREIGN: Final = _decoders(_DEMANDING)
 
@@ -170,7 +168,7 @@ def json(payload: bytes) -> set[str]:
 
 def family_messages(payload: bytes) -> set[str]:
     """The same, by the files of all device families."""
-    return _read(_FAMILIES, payload, "json")
+    return _read(_families(), payload, "json")
 
 
 def binary(payload: bytes) -> set[str]:
@@ -281,51 +279,6 @@ def expressions(data: bytes) -> set[str]:
         for payload in _DOCUMENTS:
             holds(decoder, payload)
     return set()
-
-
-def packets(data: bytes) -> set[str]:
-    """What a broker sends: whatever is taken in bulk, paho takes for the same."""
-    return _read_as_paho(data, MQTTProtocolVersion.MQTTv311)
-
-
-def packets_5(data: bytes) -> set[str]:
-    """The same by MQTT 5, with its properties."""
-    return _read_as_paho(data, MQTTProtocolVersion.MQTTv5)
-
-
-def _read_as_paho(data: bytes, version: MQTTProtocolVersion) -> set[str]:
-    found, end = take_publishes(
-        data, 0, limit=1000, properties=version == MQTTProtocolVersion.MQTTv5
-    )
-    at = 0
-    for each in found:
-        head, at = data[at], at + 1
-        length = shift = 0
-        while data[at] & 0x80:
-            length |= (data[at] & 0x7F) << shift
-            shift, at = shift + 7, at + 1
-        length, at = length | data[at] << shift, at + 1
-        assert shift <= 21
-        body, at = data[at : at + length], at + length
-        assert len(body) == length
-        assert head >> 4 == 3
-        try:
-            read = _packet.decode_publish(head, body, version)
-        except MalformedPacket:
-            # texts of properties that are not UTF-8: nobody reads them, so the message counts
-            assert version == MQTTProtocolVersion.MQTTv5
-            continue
-        assert read.qos < 2
-        assert each == (
-            read.topic,
-            read.payload,
-            read.mid if read.qos else None,
-            read.dup,
-            read.retain,
-            getattr(read.properties, "TopicAlias", None),
-        )
-    assert at == end
-    return {f"mqtt {version}"} if found else set()
 
 
 def bodies(data: bytes) -> set[str]:

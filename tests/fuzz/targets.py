@@ -12,7 +12,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.fuzz import connection_targets, decoder_targets, door_targets, file_targets
+from tests.fuzz import (
+    connection_targets,
+    decoder_targets,
+    door_targets,
+    file_targets,
+    packet_targets,
+)
 
 _CORPUS: Final = Path(__file__).parent / "corpus"
 
@@ -26,8 +32,8 @@ TARGETS: Final[Mapping[str, Callable[[bytes], set[str]]]] = {
     "packed": decoder_targets.packed,
     "bodies": decoder_targets.bodies,
     "plain_lines": decoder_targets.plain_lines,
-    "packets": decoder_targets.packets,
-    "packets_5": decoder_targets.packets_5,
+    "packets": packet_targets.packets,
+    "packets_5": packet_targets.packets_5,
     "expressions": decoder_targets.expressions,
     "sparkplug": decoder_targets.sparkplug_b,
     "hj212": decoder_targets.hj212,

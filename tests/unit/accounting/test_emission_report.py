@@ -154,6 +154,7 @@ def test_the_same_record_gives_the_same_bytes() -> None:
         assert write(report(2), Words()) == write(report(2), Words())
 
 
+@pytest.mark.thorough
 def test_a_pdf_of_many_sources_with_long_names_leaves_nothing_out() -> None:
     data = document(report(200), Words())
     reader = PdfReader(io.BytesIO(data))

@@ -5,82 +5,23 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import random
 from collections.abc import Callable
-from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any
 
 import cbor2
 import nanoarrow as na
 import numpy as np
-import polars as pl
-import pyarrow as pa
 import pytest
 from nanoarrow import ipc
 
-from services.core.runtime.reading_door import Form, Question
+from services.core.runtime.reading_door import Form
 from services.ingest.bodies import records as records_module
-from services.ingest.bodies.body import read
 from services.ingest.bodies.records import (
-    Records,
     TooLargeBodyError,
     UnusableBodyError,
 )
-from services.ingest.decode import native
 from services.ingest.quarantine.reasons import Reason
-
-AT = "2026-11-23T18:00:00Z"
-AT_S = 1795456800
-AT_US = AT_S * 1_000_000
-
-
-def taken(body: bytes | str | Any, form: Form = "json", **stated: Any) -> Records:
-    if not isinstance(body, bytes):
-        body = (body if isinstance(body, str) else json.dumps(body)).encode()
-    max_bytes = stated.pop("max_bytes", 1 << 20)
-    return read(Question(form=form, body_bytes=len(body), **stated), body, max_bytes=max_bytes)
-
-
-def readings(records: Records) -> list[tuple[Any, ...]]:
-    """Facility, device, channel, microseconds, value, unit, quality and index of each reading."""
-    found = []
-    for part in records.parts():
-        document = json.loads(part.payload)
-        number = len(document) if isinstance(document, list) else 1
-        assert number == len(part.indices)
-        for one, index in zip(
-            document if isinstance(document, list) else [document], part.indices, strict=True
-        ):
-            decoded = native.decode(json.dumps(one).encode(), 0)
-            assert not decoded.problems
-            found += [
-                (part.facility, part.device, o.channel, o.ts_us, o.value, o.unit, o.quality, index)
-                for o in decoded.observations
-            ]
-    return found
-
-
-def one(value: float = 1.5, unit: str | None = None, quality: int = 0) -> list[tuple[Any, ...]]:
-    return [("linz", "m", "p", AT_US, value, unit, quality, 0)]
-
-
-def arrow(table: pa.Table, **options: Any) -> bytes:
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
-        writer.write_table(table)
-    return sink.getvalue()
-
-
-TABLE = pa.table(
-    {
-        "time": [datetime(2026, 11, 23, 18, tzinfo=UTC)],
-        "facility": ["linz"],
-        "device": ["m"],
-        "channel": ["p"],
-        "value": [1.5],
-    }
-)
+from tests.record_bodies import AT, AT_S, one, readings, taken
 
 
 @pytest.mark.parametrize(
@@ -96,12 +37,6 @@ TABLE = pa.table(
         ("csv", f"time;facility;m.p\n{AT};linz;1.5\n"),
         ("line-protocol", f"any,facility=linz,device=m p=1.5 {AT_S}000000000\n"),
         ("line-protocol", f"m,facility=linz p=1.5 {AT_S}000000000"),
-        ("arrow", arrow(TABLE)),
-        ("arrow", arrow(TABLE.set_column(3, "channel", TABLE["channel"].dictionary_encode()))),
-        (
-            "arrow",
-            arrow(TABLE.select(["time", "facility"]).append_column("m.p", pa.array([1.5]))),
-        ),
     ],
 )
 def test_every_form_says_the_same_reading(form: Form, body: Any) -> None:
@@ -119,11 +54,10 @@ def test_every_form_says_the_same_reading(form: Form, body: Any) -> None:
         ("senml", [{"n": "p", "t": AT_S, "v": 1.5}]),
         ("csv", f"time,value\n{AT},1.5\n"),
         ("line-protocol", f"any p=1.5 {AT_S}000000000"),
-        ("arrow", arrow(TABLE.select(["time", "value"]))),
     ],
 )
 def test_what_a_record_leaves_out_the_address_says(form: Form, body: Any) -> None:
-    channel = {"channel": "p"} if form in {"csv", "arrow"} or "value" in str(body)[:45] else {}
+    channel = {"channel": "p"} if form == "csv" or "value" in str(body)[:45] else {}
     assert readings(taken(body, form, facility="linz", device="m", **channel)) == one()
 
 
@@ -134,8 +68,6 @@ def test_units_and_qualities_go_with_the_reading() -> None:
     assert readings(taken([{**row, "quality": "above-range"}])) == one(1.5, None, 2)
     csv = f"time,facility,device,channel,value,unit,quality\n{AT},linz,m,p,1.5,MW,bad\n"
     assert readings(taken(csv, "csv")) == one(1.5, "MW", 2)
-    table = TABLE.append_column("unit", pa.array(["MW"]))
-    assert readings(taken(arrow(table), "arrow")) == one(1.5, "MW")
 
 
 def test_the_bytes_of_a_record_are_kept() -> None:
@@ -256,78 +188,11 @@ def test_a_key_that_is_limited_hears_the_same_of_others_and_of_none() -> None:
         ("csv", b"time,facility,device,channel,value\n\xff,1,1,1,1\n", "not UTF-8"),
         ("line-protocol", "m,facility=linz p=1 1\nm p\n", "line 2"),
         ("arrow", b"no stream", "no Arrow stream"),
-        ("arrow", arrow(TABLE)[:-200], "no Arrow stream"),
-        ("arrow", arrow(TABLE, compression="zstd"), "compressed"),
-        ("arrow", arrow(TABLE, compression="lz4"), "compressed"),
-        (
-            "arrow",
-            arrow(TABLE.set_column(0, "time", pa.array([datetime(2026, 1, 1)]))),  # noqa: DTZ001
-            "no time zone",
-        ),
-        ("arrow", arrow(TABLE.set_column(4, "value", pa.array(["1"]))), "float64"),
     ],
 )
 def test_a_body_that_is_not_of_its_form_is_refused_whole(form: Form, body: Any, words: str) -> None:
     with pytest.raises(UnusableBodyError, match=words.replace("?", r"\?")):
         list(taken(body, form).parts())
-
-
-def test_arrow_tells_times_in_every_unit_and_gaps() -> None:
-    at = datetime(2026, 11, 23, 18, tzinfo=UTC)
-    for unit in ("s", "ms", "us", "ns"):
-        times = pa.array([at, None, at], pa.timestamp(unit, "UTC"))
-        table = pa.table({"time": times, "value": pa.array([1.5, 2.0, None])})
-        records = taken(arrow(table), "arrow", facility="linz", device="m", channel="p")
-        documents = [json.loads(part.payload) for part in records.parts()]
-        (told,) = documents
-        assert [(row["ts"], row["values"]["p"]) for row in told] == [
-            (AT, 1.5),
-            (None, 2.0),
-            (AT, None),
-        ]
-
-
-def test_arrow_of_polars_has_texts_of_its_own_kind() -> None:
-    long = "a-channel-with-a-name-of-more-than-twelve-letters"
-    frame = pl.DataFrame(
-        {
-            "time": [datetime(2026, 11, 23, 18, tzinfo=UTC)] * 3,
-            "channel": ["p", long, "p"],
-            "value": [1, 2, None],
-            "unit": ["kW", None, None],
-        }
-    )
-    sink = io.BytesIO()
-    frame.write_ipc_stream(sink)
-    records = taken(sink.getvalue(), "arrow", facility="linz", device="m")
-    assert [row[2:7] for row in readings(records)] == [
-        ("p", AT_US, 1.0, "kW", 0),
-        (long, AT_US, 2.0, None, 0),
-        ("p", AT_US, None, None, 0),
-    ]
-
-
-def test_an_arrow_stream_that_was_changed_anywhere_is_read_or_refused() -> None:
-    number = 30
-    table = pa.table(
-        {
-            "time": pa.array([datetime(2026, 11, 23, 18, tzinfo=UTC)] * number),
-            "device": pa.array([f"m{i % 3}" for i in range(number)]),
-            "channel": pa.array(["p", "q"] * (number // 2)).dictionary_encode(),
-            "value": pa.array([1.5, None] * (number // 2)),
-            "derived": pa.array([False, None] * (number // 2)),
-        }
-    )
-    sound = arrow(table)
-    assert len(readings(taken(sound, "arrow", facility="linz"))) == number
-    chance = random.Random(7)
-    for position in range(len(sound)):
-        changed = bytearray(sound)
-        changed[position] = chance.randrange(256)
-        with suppress(UnusableBodyError, TooLargeBodyError):
-            list(taken(bytes(changed), "arrow", facility="linz").parts())
-        with suppress(UnusableBodyError, TooLargeBodyError):
-            list(taken(sound[:position], "arrow", facility="linz").parts())
 
 
 def test_gzip_is_unpacked_within_its_bound() -> None:

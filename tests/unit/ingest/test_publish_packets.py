@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.sources.mqtt.publish_packets import Publish, pubacks, take_publishes
-from tests.fuzz.targets import TARGETS
+from tests.fuzz import packet_targets
 
 QOS_1 = b"\x32\x09\x00\x01t\x01\x02body"
 QOS_0 = b"\x30\x05\x00\x01tab"
@@ -131,7 +131,7 @@ _PIECES = st.one_of(
 
 @given(pieces=st.lists(_PIECES, max_size=6))
 def test_any_bytes_are_read_as_paho_reads_them(pieces: list[bytes]) -> None:
-    TARGETS["packets"](b"".join(pieces))
+    packet_targets.packets(b"".join(pieces))
 
 
 _PROPERTIES = st.one_of(
@@ -147,4 +147,4 @@ _PROPERTIES = st.one_of(
 def test_any_properties_are_read_as_paho_reads_them(
     properties: bytes, topic: bytes, rest: bytes
 ) -> None:
-    TARGETS["packets_5"](with_properties(properties, topic=topic) + rest)
+    packet_targets.packets_5(with_properties(properties, topic=topic) + rest)
