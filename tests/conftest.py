@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,6 +67,9 @@ def pytest_configure(config: pytest.Config) -> None:
     _trust_one_authority(config)
     for name in [name for name in os.environ if name.startswith("TONNE_")]:
         del os.environ[name]
+    if find_spec("sniffio") is None:
+        # httpcore asks for it several times a request, which looks through all of sys.path
+        sys.modules["sniffio"] = None  # type: ignore[assignment]
     # the default draws the locals of every frame: seconds of a processor for one logged error
     structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
 

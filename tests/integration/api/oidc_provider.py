@@ -158,6 +158,6 @@ async def providing() -> AsyncIterator[TestProvider]:
         try:
             yield provider
         finally:
-            server.should_exit = True
+            server.stop()
             async with asyncio.timeout(PATIENCE_S):
                 await task

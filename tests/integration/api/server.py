@@ -15,11 +15,47 @@ from tests.patience import PATIENCE_S
 
 
 class Unsignalled(uvicorn.Server):
-    """Leaves the signals to pytest."""
+    """Leaves the signals to pytest, and stops as soon as it is asked to.
+
+    uvicorn looks ten times a second whether it should, and gives connections a tenth of a second;
+    a thousand tests start a server each.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._asked_to_stop = asyncio.Event()
+
+    def stop(self) -> None:
+        """Ask it to stop."""
+        self.should_exit = True
+        self._asked_to_stop.set()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def main_loop(self) -> None:
+        ticking = asyncio.create_task(super().main_loop())
+        asked = asyncio.create_task(self._asked_to_stop.wait())
+        await asyncio.wait((ticking, asked), return_when=asyncio.FIRST_COMPLETED)
+        ticking.cancel()
+        asked.cancel()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for accepting in (*self.servers, *(sockets or ())):
+            accepting.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        # an idle connection is gone within a round or two of the loop
+        for _ in range(3):
+            await asyncio.sleep(0)
+        try:
+            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+                await self._wait_tasks_to_complete()
+        except TimeoutError:
+            for task in self.server_state.tasks:
+                task.cancel()
+        await self.lifespan.shutdown()
 
 
 @asynccontextmanager
@@ -36,7 +72,7 @@ async def serving(app: FastAPI) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         app.state.context.feed.close()
-        server.should_exit = True
+        server.stop()
         async with asyncio.timeout(PATIENCE_S):
             await task
         listener.close()
