@@ -46,7 +46,7 @@ screens:  ## pictures of every page, for people to look at, into .tonne/screens
 
 unit:  ## the fast tests: no server
 	@$(BOOTSTRAP) lint
-	@$(PYTHON) -m pytest tests/unit -n 2 -m "not thorough" --hypothesis-profile=quick $(ARGS)
+	@deploy/local/unit.sh $(ARGS)
 
 fuzz:  ## look for input that breaks a decoder, FUZZ_SECONDS (30) for each of TARGETS (all)
 	@$(BOOTSTRAP) lint

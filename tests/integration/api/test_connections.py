@@ -126,7 +126,8 @@ async def test_an_answer_that_nobody_reads_is_cut() -> None:
                 b"GET /v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n"
                 b"Accept-Encoding: identity\r\n\r\n" * 20,
             )
-            async with httpx.AsyncClient(base_url=f"http://{place[0]}:{place[1]}") as client:
+            address = f"http://{place[0]}:{place[1]}"
+            async with httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as client:
                 text = ""
                 while "tonne_api_connections 1.0" not in text:
                     text = (await client.get("/metrics")).text
