@@ -16,6 +16,8 @@ SEED ?= 1
 SOURCE ?= mqtt
 RELEASE ?= 12
 DRILLS ?= 4
+# Files of tests that run at a time: more than there are cores, because many of them wait.
+WORKERS ?= 6
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -38,7 +40,7 @@ status:  ## what runs, and whether it is ready
 
 test:  ## every test, against real servers
 	@$(BOOTSTRAP) test
-	@$(PYTHON) -m pytest --ignore=tests/bench -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(PYTHON) -m pytest --ignore=tests/bench -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 screens:  ## pictures of every page, for people to look at, into .tonne/screens
 	@$(BOOTSTRAP) test

@@ -4,6 +4,8 @@ Nor is anything loaded: each worker reads this file, also those of ``make unit``
 server and is to be done in seconds. So a fixture imports what it is made of.
 """
 
+# ruff: noqa: PLC0415 - as said above
+
 from __future__ import annotations
 
 import gc
@@ -36,9 +38,15 @@ settings.load_profile("whole")
 _LONGEST = (
     "integration/test_full_disk.py",
     "integration/test_local_stack.py",
+    "integration/api/test_as_of_recorded.py",
     "integration/api/test_specified_answers.py",
-    "e2e/test_kills.py",
+    "e2e/test_server.py",
     "faults/test_faults.py",
+    "e2e/test_examples.py",
+    "integration/aggregator/test_pieces.py",
+    "integration/aggregator/test_closing.py",
+    "integration/aggregator/test_clock_jumps.py",
+    "e2e/test_kills.py",
     "integration/deploy/test_logins.py",
 )
 
