@@ -15,6 +15,8 @@ from services.cli.errors import clear_errors, failure
 from services.cli.files import whole_file
 from services.cli.listing import AsJson, show, show_json
 from services.cli.say import say
+from services.core.facility.beside import Properties
+from services.core.facility.beside import stated as checked_properties
 from services.core.facility.file import parse_devices
 from services.core.store.registry import read, unapplied
 from services.ingest import stated_bounds, trial, trial_rows
@@ -45,6 +47,13 @@ def try_mapping(
         str | None,
         typer.Option(help="topic of the message; default: each topic of the file is tried"),
     ] = None,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=VALUE that MQTT 5 has beside the payload, such as property.unit=kWh or"
+            " content_type=text/csv; may be repeated"
+        ),
+    ] = None,
     arrival: Annotated[
         str | None, typer.Option("--at", help="when the message arrives; default: now")
     ] = None,
@@ -72,6 +81,7 @@ def try_mapping(
             arrived_at,
             stated_bounds.bounds(settings),
             max_steps=settings.mapping_steps,
+            properties=_properties(beside or []),
         )
     show_verdicts(devices, by_topic, as_json=as_json)
 
@@ -102,6 +112,24 @@ def _payload(path: Path) -> bytes:
             return opened.read(TOO_LARGE_BYTES)
     except OSError as error:
         raise failure(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def _properties(pairs: Sequence[str]) -> Properties:
+    """Read what stands beside the payload; a user property may be named again."""
+    stated: dict[str, str | list[str]] = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign:
+            raise failure(f"--beside {pair}: write NAME=VALUE, such as property.unit=kWh")
+        before = stated.get(name)
+        if before is None:
+            stated[name] = value
+        else:
+            stated[name] = [*(before if isinstance(before, list) else [before]), value]
+    try:
+        return checked_properties(stated)
+    except ValueError as error:
+        raise failure(f"--beside: {error}") from None
 
 
 def _topics(devices: read.Devices, stated: str | None) -> Sequence[str]:

@@ -108,6 +108,7 @@ def _flat(item: QuarantineItem) -> dict[str, Any]:
         for name in (
             "id", "received_at", "state", "settled_at", "reason", "detail", "topic", "facility",
             "device", "unknown_ids", "channel", "ts", "value", "stored_value", "payload_bytes",
+            "properties",
         )
     }  # fmt: skip
 
@@ -143,6 +144,10 @@ def show(
             _reading(item.stored_value, item.stored_quality, known=item.stored_quality is not None),
         ),
         ("size", f"{item.payload_bytes} bytes"),
+        (
+            "beside it",
+            cell(", ".join(f"{name}: {value}" for name, value in (item.properties or {}).items())),
+        ),
         ("message", _payload(item)),
     ):
         table.add_row(name, value)

@@ -94,7 +94,13 @@ class Errands:
                 return Answer(outcome="unusable", detail=detail)
             topics = (question.topic,)
         by_topic = trial_rows.tried(
-            devices, payload, topics, datetime.now(UTC), self._bounds, max_steps=self._max_steps
+            devices,
+            payload,
+            topics,
+            datetime.now(UTC),
+            self._bounds,
+            max_steps=self._max_steps,
+            properties=question.properties,
         )
         rows = [
             trial_rows.flat(devices, topic, verdict)

@@ -254,6 +254,8 @@ class Preparation:
     def _time(self, message: Message, publisher: Publisher) -> Sequence[Problem]:
         """Learn the time of values that come after a message; return what is wrong with it."""
         self._arrive(message.arrived_at, message.received_at)
+        if publisher.beside is not None:
+            publisher.beside.take(message.topic, message.properties)
         try:
             decoded = publisher.decode(message.payload, self._arrived_us)
         except Exception as error:  # noqa: BLE001 - whatever it is, it would come again and again
@@ -270,7 +272,7 @@ class Preparation:
         meant = self._facility
         self._arrive(message.arrived_at, message.received_at)
         try:
-            parts, unknown = shared.decode(message.payload, self._arrived_us, only=self._ids)
+            parts, unknown = shared.decode(message, self._arrived_us, only=self._ids)
         except Exception as error:  # noqa: BLE001 - whatever it is, it would come again and again
             problem = refusals.undecodable(
                 error, facility=", ".join(shared.facilities), device=None
@@ -287,7 +289,7 @@ class Preparation:
             for problem in self._take_decoded(message, publisher, decoded, shared=True)
         ]
         problems += [
-            (owner, refusals.unknown_ids(ids, message.topic))
+            (owner, refusals.unknown_ids(ids, message.topic, shared.without_id(ids)))
             for owner, ids in shared.refusals(unknown)
             if meant in {None, owner.facility}
         ]
@@ -344,6 +346,8 @@ class Preparation:
         arrived_at, received_at = message.arrived_at, message.received_at
         if arrived_at is not self._arrived_at or received_at is not self._received_at:
             self._arrive(arrived_at, received_at)
+        if publisher.beside is not None:
+            publisher.beside.take(message.topic, message.properties)
         try:
             decoded = publisher.decode(message.payload, self._arrived_us)
         except Exception as error:  # noqa: BLE001 - whatever it is, it would come again and again

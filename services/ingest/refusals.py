@@ -61,6 +61,7 @@ def _entry(
         ts=_datetime(only.ts_us) if only else None,
         value=only.value if only else None,
         unknown_ids=ids or None,
+        properties=message.properties,
         repeated=message.redelivered or message.retained,
         whole_message=message.retained,
         hear=None
@@ -80,11 +81,11 @@ def _refusal(refused: Problem) -> Refusal:
     )
 
 
-def unknown_ids(ids: tuple[str, ...], topic: str) -> Problem:
-    """Say that a message names devices that nobody registered."""
+def unknown_ids(ids: tuple[str, ...], topic: str, why: str = "") -> Problem:
+    """Say that a message names devices that nobody registered; ``why``: it names none at all."""
     return Problem(
         reason=Reason.UNKNOWN_DEVICE,
-        detail=shared_topics.detail(ids, topic),
+        detail=shared_topics.detail(ids, topic) + (f": {why}" if why else ""),
         unknown_ids=ids,
     )
 

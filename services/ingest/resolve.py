@@ -10,6 +10,7 @@ import psycopg
 import structlog
 
 from services.core.facility import fleets
+from services.core.facility.beside import Beside
 from services.core.facility.mapping_expression import MAX_STEPS
 from services.core.facility.model import own_topic
 from services.core.facility.time_messages import WITHIN_S, time_topic
@@ -43,6 +44,9 @@ class Publisher:
     device: str
     decode: Decoder
     targets: Mapping[str, Target]
+    #: what ``decode`` reads that stands beside a payload, to be taken of each message before; None:
+    #: it reads nothing of it
+    beside: Beside | None = None
     #: channels that are no concern of this device: another one at the topic has them
     others: frozenset[str] = frozenset()
     #: its messages at this topic are the time of values after them
@@ -106,7 +110,7 @@ class Directory:
                     claims.setdefault(topic, []).append(refusing)
             # the device's format belongs to its own topics; beside them it speaks tonne's
             self._publishers[name] = (
-                replace(next(iter(by_topic.values())), decode=native.decode)
+                replace(next(iter(by_topic.values())), decode=native.decode, beside=None)
                 if by_topic
                 else publishers[None]
             )
@@ -303,29 +307,35 @@ def _publishers(device: read.Device, max_steps: int) -> dict[str | None, Publish
     told_at = time_topic(device.topic, device.spec.get("timestamp"))
     timestamp = device.spec.get("timestamp") or {}
     within_us = round(1e6 * (timestamp.get("within") or WITHIN_S)) if told_at is not None else 0
-    publishers: dict[str | None, Publisher] = {
-        topic: Publisher(
+    publishers: dict[str | None, Publisher] = {}
+    for topic, channels in (sharing or {stated: []}).items():
+        beside = Beside()
+        # whose records are whose, all who share the topic tell together
+        is_told_together = topic is not None and fleets.tells_in_payload(
+            device.spec.get("device_from")
+        )
+        publishers[topic] = Publisher(
             device_id=device.id,
             facility=device.facility,
             device=device.slug,
             decode=(
-                # whose records are whose, all who share the topic tell together
-                native.decode
-                if topic is not None and fleets.tells_in_payload(device.spec.get("device_from"))
-                else _decoder(device, channels, max_steps)
+                native.decode if is_told_together else _decoder(device, channels, max_steps, beside)
             ),
             targets=targets,
+            beside=beside if beside.is_read else None,
             told_within_us=within_us,
         )
-        for topic, channels in (sharing or {stated: []}).items()
-    }
     if told_at is not None:
+        beside = Beside()
         publishers[told_at] = Publisher(
             device_id=device.id,
             facility=device.facility,
             device=device.slug,
-            decode=time_message.decoder(device.format, device.spec, max_steps=max_steps),
+            decode=time_message.decoder(
+                device.format, device.spec, max_steps=max_steps, beside=beside
+            ),
             targets=targets,
+            beside=beside if beside.is_read else None,
             tells_time=True,
         )
     return publishers
@@ -372,7 +382,9 @@ def _sharing(publishers: list[Publisher]) -> tuple[Publisher, ...]:
     )
 
 
-def _decoder(device: read.Device, channels: Iterable[read.Channel], max_steps: int) -> Decoder:
+def _decoder(
+    device: read.Device, channels: Iterable[read.Channel], max_steps: int, beside: Beside
+) -> Decoder:
     spec = device.spec
     if time_topic(device.topic, spec.get("timestamp")) is not None:
         # what the messages say of values does not say their time
@@ -383,6 +395,7 @@ def _decoder(device: read.Device, channels: Iterable[read.Channel], max_steps: i
             spec,
             [channel.spec for channel in channels],
             max_steps=max_steps,
+            beside=beside,
         )
     except UnusableFormatError as error:
         return _refusing(str(error))

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 from services.core.facility import fleets
+from services.core.facility.beside import is_of_mqtt_5
 from services.core.facility.mapping_expression import MAX_STEPS
 from services.core.facility.topics import ANY
 from services.core.store.registry import read
 from services.ingest.decode import fleet
 from services.ingest.decode.observation import Decoded
+from services.ingest.sources.source import Message
 
 Owner = TypeVar("Owner")
 
@@ -47,7 +49,7 @@ class Fleets(Generic[Owner]):
     known: frozenset[str]
 
     def decode(
-        self, payload: bytes, received_us: int, *, only: frozenset[str] | None
+        self, message: Message, received_us: int, *, only: frozenset[str] | None
     ) -> tuple[list[tuple[Owner, Decoded]], set[str]]:
         """Return what each device says, and the ids that nobody is known by.
 
@@ -58,10 +60,25 @@ class Fleets(Generic[Owner]):
         decoded: list[tuple[Owner, Decoded]] = []
         unknown: set[str] = set()
         for part in self.parts:
-            devices, ids = part.decode(payload, received_us, only=only)
+            devices, ids = part.decode(
+                message.payload,
+                received_us,
+                only=only,
+                topic=message.topic,
+                properties=message.properties,
+            )
             decoded += devices
             unknown |= ids
         return decoded, unknown - self.known
+
+    def without_id(self, unknown: Iterable[str]) -> str:
+        """Say why a message has no id where only MQTT 5 could tell one; else empty."""
+        if fleet.NO_ID not in unknown:
+            return ""
+        names = [part.device_from for part in self.parts if is_of_mqtt_5(part.device_from)]
+        if not names:
+            return ""
+        return f"the message came without {', '.join(names)}, which only MQTT 5 carries"
 
     def refusals(self, unknown: Iterable[str]) -> list[tuple[Unregistered, tuple[str, ...]]]:
         """Return for each facility of the topic the unknown ids that it does not ignore."""

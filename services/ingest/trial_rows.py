@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from services.core.facility.beside import Properties
 from services.core.store.registry import read
 from services.ingest.prepare import TimeBounds
 from services.ingest.resolve import Directory
@@ -21,13 +22,23 @@ def tried(
     bounds: TimeBounds,
     *,
     max_steps: int,
+    properties: Properties | None = None,
 ) -> dict[str, list[Verdict]]:
-    """Try a message at each topic; where it is of use at one, the others are left out."""
+    """Try a message at each topic; where it is of use at one, the others are left out.
+
+    ``properties``: what MQTT 5 says beside the payload.
+    """
     directory = Directory(devices, max_steps=max_steps)
     by_topic = {
         topic: verdicts(
             devices,
-            Message(topic=topic, payload=payload, received_at=arrived_at, token=None),
+            Message(
+                topic=topic,
+                payload=payload,
+                received_at=arrived_at,
+                token=None,
+                properties=properties,
+            ),
             bounds,
             directory=directory,
         )

@@ -149,7 +149,12 @@ def ways(
             case "email":
                 return MailChannel(address, server=server, sender=settings.smtp_from, tls=tls)
             case _:
-                return MqttChannel(broker, tls=broker_secured, announcer=announcer)
+                return MqttChannel(
+                    broker,
+                    tls=broker_secured,
+                    version=settings.mqtt_version,
+                    announcer=announcer,
+                )
 
     return channel_to
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import paho.mqtt.client as paho
+from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from services.core.runtime.broker_url import BrokerUrl
@@ -16,7 +17,14 @@ from services.core.runtime.mqtt_client import MqttClient
 from services.notify.channel import DeliveryError
 
 _CONNECT_S = 5.0
+#: As paho says it of either version.
+_NOT_SPOKEN = "Unsupported protocol version"
+_NOT_ALLOWED = "Not authorized"
 _PUBACK_S = 10.0
+
+
+class VersionRefusedError(DeliveryError):
+    """The broker does not speak the version of MQTT that it was asked for."""
 
 
 class BrokerConnection:
@@ -28,12 +36,13 @@ class BrokerConnection:
         tls: ssl.SSLContext | None,
         *,
         max_at_once: int,
+        version: MQTTProtocolVersion,
         on_message: Callable[[paho.MQTTMessage], None] | None = None,
     ) -> None:
         """Create it.
 
-        ``max_at_once``: publications in flight; ``on_message``: called in the event loop with what
-        comes of subscriptions.
+        ``max_at_once``: publications in flight; ``version``: of MQTT; ``on_message``: called in the
+        event loop with what comes of subscriptions.
         """
         self._loop = asyncio.get_running_loop()
         self._broker = broker
@@ -44,7 +53,10 @@ class BrokerConnection:
         self.alive = False
         self._closed = False
         self._client = client = MqttClient.for_broker(
-            broker, client_id=f"tonne-notify-{uuid.uuid4().hex[:12]}", tls=tls
+            broker,
+            client_id=f"tonne-notify-{uuid.uuid4().hex[:12]}",
+            tls=tls,
+            version=version,
         )
         client.max_inflight_messages_set(max_at_once)
         client.on_connect = self._on_connect
@@ -58,7 +70,8 @@ class BrokerConnection:
     async def open(self) -> None:
         """Connect.
 
-        :raises DeliveryError: the broker is away, or refuses.
+        :raises VersionRefusedError: the broker speaks another version of MQTT.
+        :raises DeliveryError: it is away, or refuses.
         """
         try:
             async with asyncio.timeout(2 * _CONNECT_S):
@@ -135,13 +148,12 @@ class BrokerConnection:
     def _on_disconnect(
         self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any
     ) -> None:
-        self._soon(self._fail, f"the broker at {self._broker.address} closed: {reason}")
+        self._soon(self._ended, f"the broker at {self._broker.address} closed: {reason}")
 
     def _on_publish(
-        self, _client: paho.Client, _data: Any, mid: int, reason: ReasonCode, _properties: Any
+        self, _client: paho.Client, _data: Any, mid: int, reason: ReasonCode, properties: Any
     ) -> None:
-        problem = f"the broker refused it: {reason}" if reason.is_failure else None
-        self._soon(self._acknowledged, mid, problem)
+        self._soon(self._acknowledged, mid, _refusal(reason, properties))
 
     def _on_subscribe(
         self, _client: paho.Client, _data: Any, mid: int, reasons: Any, _properties: Any
@@ -163,7 +175,9 @@ class BrokerConnection:
 
     def _connected(self, reason: ReasonCode) -> None:
         if reason.is_failure:
-            self._fail(f"the broker at {self._broker.address} refused the connection: {reason}")
+            problem = f"the broker at {self._broker.address} refused the connection: {reason}"
+            kind = VersionRefusedError if reason.getName() == _NOT_SPOKEN else DeliveryError
+            self._fail(problem, kind)
             return
         self.alive = True
         if not self._opened.done():
@@ -179,10 +193,33 @@ class BrokerConnection:
             else:
                 ack.set_exception(DeliveryError(problem))
 
-    def _fail(self, reason: str) -> None:
+    def _ended(self, reason: str) -> None:
+        """Note that the broker has closed the connection.
+
+        Some close it without a word when they are asked for a version that they do not know.
+        """
+        self._fail(reason, DeliveryError if self._opened.done() else VersionRefusedError)
+
+    def _fail(self, reason: str, kind: type[DeliveryError] = DeliveryError) -> None:
         self.alive = False
         for waiting in (self._opened, *self._acks.values()):
             if not waiting.done():
-                waiting.set_exception(DeliveryError(reason))
+                waiting.set_exception(kind(reason))
                 # mark it as retrieved: nobody may be waiting for it
                 waiting.exception()
+
+
+def _refusal(reason: ReasonCode, properties: Any) -> str | None:
+    """Say why the broker did not take a message, in its own words too; None: it did.
+
+    MQTT 3.1.1 cannot say it: there what is refused is acknowledged, and gone.
+    """
+    if not reason.is_failure:
+        return None
+    words = getattr(properties, "ReasonString", "")
+    advice = (
+        "; give the user of TONNE_MQTT_URL the right to publish at emissions/#"
+        if reason.getName() == _NOT_ALLOWED
+        else ""
+    )
+    return f"the broker refused it: {reason}{f': {words}' if words else ''}{advice}"

@@ -5,15 +5,26 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Sequence
+from typing import Final
+
+from paho.mqtt.enums import MQTTProtocolVersion
 
 from services.core.runtime.broker_url import BrokerUrl
-from services.notify.broker_connection import BrokerConnection
+from services.core.runtime.settings import MqttVersion
+from services.notify.broker_connection import BrokerConnection, VersionRefusedError
 from services.notify.channel import DeliveryError
 from services.notify.homeassistant.announcer import Announcer
 from services.notify.message import HEARTBEAT, TEST, Message
 
 #: At topics of their own, which no threshold can have: ids hold no underscore.
 _SPECIAL_TOPICS = {TEST: "_test", HEARTBEAT: "_heartbeat"}
+
+
+_VERSIONS: Final = {
+    "auto": (MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311),
+    "5": (MQTTProtocolVersion.MQTTv5,),
+    "3.1.1": (MQTTProtocolVersion.MQTTv311,),
+}
 
 
 def topic_of(message: Message) -> str:
@@ -33,9 +44,20 @@ class MqttChannel:
     repeat_every_s = None
 
     def __init__(
-        self, broker: BrokerUrl, *, tls: ssl.SSLContext | None, announcer: Announcer | None = None
+        self,
+        broker: BrokerUrl,
+        *,
+        tls: ssl.SSLContext | None,
+        version: MqttVersion = "auto",
+        announcer: Announcer | None = None,
     ) -> None:
-        """Create it; ``announcer``: publishes totals by the same connection until it is closed."""
+        """Create it.
+
+        ``version``: of MQTT; ``auto``: 5 where the broker speaks it, which says of a message that
+        it was refused. ``announcer``: publishes totals by the same connection until it is closed.
+        """
+        #: what to ask for, that which the broker spoke last first
+        self._versions = _VERSIONS[version]
         self._broker = broker
         self._tls = tls
         self._announcer = announcer
@@ -69,15 +91,29 @@ class MqttChannel:
                 if self._connection is not None:
                     await self._connection.close()
                 self._connection = None
-                connection = BrokerConnection(
-                    self._broker,
-                    self._tls,
-                    max_at_once=self.max_at_once,
-                    on_message=None if self._announcer is None else self._announcer.take_note,
-                )
-                await connection.open()
-                self._connection = connection
+                self._connection = await self._opened()
             return self._connection
+
+    async def _opened(self) -> BrokerConnection:
+        """Open a connection by the first version of MQTT that the broker speaks."""
+        refused: VersionRefusedError | None = None
+        for version in self._versions:
+            connection = BrokerConnection(
+                self._broker,
+                self._tls,
+                max_at_once=self.max_at_once,
+                version=version,
+                on_message=None if self._announcer is None else self._announcer.take_note,
+            )
+            try:
+                await connection.open()
+            except VersionRefusedError as error:
+                refused = refused or error
+                continue
+            self._versions = (version, *(other for other in self._versions if other != version))
+            return connection
+        assert refused is not None  # noqa: S101 - there is a version to ask for
+        raise refused
 
     async def repeat(self, messages: Sequence[Message]) -> None:
         """Do nothing: the broker retains messages."""

@@ -6,7 +6,8 @@ from paho.mqtt import _packet
 from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.exception import MalformedPacket
 
-from services.ingest.sources.mqtt.publish_packets import take_publishes
+from services.ingest.sources.mqtt.publish_packets import read_properties, take_publishes
+from services.ingest.sources.mqtt.session import properties_of
 
 
 def packets(data: bytes) -> set[str]:
@@ -42,7 +43,7 @@ def _read_as_paho(data: bytes, version: MQTTProtocolVersion) -> set[str]:
             assert version == MQTTProtocolVersion.MQTTv5
             continue
         assert read.qos < 2
-        assert each == (
+        assert each[:6] == (
             read.topic,
             read.payload,
             read.mid if read.qos else None,
@@ -50,5 +51,6 @@ def _read_as_paho(data: bytes, version: MQTTProtocolVersion) -> set[str]:
             read.retain,
             getattr(read.properties, "TopicAlias", None),
         )
+        assert (read_properties(each.properties) or None) == properties_of(read.properties)
     assert at == end
     return {f"mqtt {version}"} if found else set()

@@ -51,10 +51,13 @@ export function quarantineTable(rows, replay) {
   }));
 }
 
-function message({ payload, payload_base64: base64, payload_bytes: bytes }) {
+function message({ payload, payload_base64: base64, payload_bytes: bytes, properties }) {
   const text = payload ?? base64;
   if (text === null) return "–";
   const size = plural("{n} byte", "{n} bytes", bytes);
   const summary = payload === null ? t("{size}, base64", { size }) : size;
-  return node("details", {}, node("summary", { textContent: summary }), node("pre", { tabIndex: 0, textContent: text }));
+  const beside = Object.entries(properties ?? {}).map(([name, value]) => `${name}: ${value}`).join("\n");
+  return node("details", {}, node("summary", { textContent: summary }), node("pre", { tabIndex: 0, textContent: text }), ...(beside ? [
+    node("p", { className: "quiet", textContent: t("Beside the payload (MQTT 5)") }), node("pre", { tabIndex: 0, textContent: beside }),
+  ] : []));
 }

@@ -71,11 +71,21 @@ function whyWords(error) {
 class NotHexadecimal extends Error {}
 
 /** What was pasted, as the API takes it. */
-function message({ topic, payload, encoding }) {
-  const stated = topic.value.trim() === "" ? {} : { topic: topic.value.trim() };
+function message({ topic, payload, encoding, beside }) {
+  const stated = { properties: properties(beside.value), ...(topic.value.trim() === "" ? {} : { topic: topic.value.trim() }) };
   if (encoding.value === "text") return { ...stated, payload: payload.value };
   const packed = payload.value.replace(/\s/g, "");
   return { ...stated, encoding: "base64", payload: encoding.value === "hex" ? base64Of(packed) : packed };
+}
+
+/** What MQTT 5 has beside a payload, a line each; a name that comes again has several values. */
+function properties(lines) {
+  const stated = {};
+  for (const line of lines.split("\n").filter((text) => text.trim() !== "")) {
+    const [, name, value] = /^([^=]*)=?(.*)$/.exec(line.trim());
+    stated[name] = name in stated ? [stated[name], value].flat() : value;
+  }
+  return stated;
 }
 
 function base64Of(hex) {

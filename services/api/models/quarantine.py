@@ -30,6 +30,11 @@ class QuarantineRow(Answer):
         description="ids by which a message at a topic of many devices names some that nobody"
         " registered; `null`: it is none of these",
     )
+    properties: dict[str, str | int | list[str]] | None = Field(
+        examples=[{"property.unit": "kWh"}],
+        description="what MQTT 5 said of the message beside its payload, by the names that mappings"
+        " have for it; `null`: nothing",
+    )
     channel: str | None = Field(examples=["co3"])
     ts: datetime | None = Field(
         examples=["2026-11-23T18:00:00Z"], description="time of the reading, if it could be read"

@@ -25,6 +25,7 @@ from services.api.http.problems import (
 from services.api.languages.reader import translate
 from services.api.models.mapping_trials import MappingTrialRow
 from services.api.routes.ask_ingest import ask, problem
+from services.core.facility import beside
 from services.core.facility.file import parse_devices
 from services.core.runtime.reading_door import MappingTrial
 
@@ -48,6 +49,14 @@ class TryBody(Query):
         description="of the message; default: each topic of the file is tried",
         examples=["tele/pow1/SENSOR"],
     )
+    properties: dict[str, str | list[str]] = Field(
+        {},
+        max_length=100,
+        description="what MQTT 5 says beside the payload, by the names that mappings have for it:"
+        " `content_type`, `response_topic`, `message_expiry`, and `property.NAME` for each user"
+        " property",
+        examples=[{"property.unit": "kWh", "content_type": "text/plain"}],
+    )
 
 
 @router.post(
@@ -65,12 +74,19 @@ async def post_try(context: InContext, who: Engineer, facility: str, body: TryBo
     if not who.sees(facility):
         raise no_facility(facility)
     payload = _payload(body)
+    try:
+        properties = beside.stated(body.properties)
+    except ValueError as error:
+        raise InvalidRequest(f"properties: {error}") from None
     max_bytes = context.settings.file_bytes
     # what is wrong with the file is told as it is where one is applied
     await run_in_threadpool(lambda: parse_devices(body.text, max_bytes=max_bytes))
     text = body.text.encode()
     question = MappingTrial(
-        body_bytes=len(text) + len(payload), file_bytes=len(text), topic=body.topic
+        body_bytes=len(text) + len(payload),
+        file_bytes=len(text),
+        topic=body.topic,
+        properties=dict(properties),
     )
     await leave_place()
     answer = await ask(context, question, [text, payload])

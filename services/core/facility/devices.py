@@ -116,7 +116,8 @@ class Device(Part):
         description=(
             "With known_as: where the id stands. topic.1: in the second level of the topic, which"
             " is +. deviceInfo.devEui: JMESPath to it in each record (json). keys(@): records stand"
-            " under the ids, as values of an object. Default: the level of the topic that is +."
+            " under the ids, as values of an object. property.serial: in a user property of MQTT 5."
+            " Default: the level of the topic that is +."
         ),
     )
     format: Literal[

@@ -1,8 +1,8 @@
 """Topics that many devices share: where in a message the id stands that says whose it is.
 
 ``device_from`` is ``topic.N``, a level of the topic counted from 0, or JMESPath to the id in each
-record; without it the id is the one level of the topic that is ``+``. ``keys(@)`` says that records
-stand under the ids as keys of an object.
+record, or what MQTT 5 says beside them (:mod:`.beside`); without it the id is the one level of the
+topic that is ``+``. ``keys(@)`` says that records stand under the ids as keys of an object.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from services.core.facility import mapping_expression
+from services.core.facility.beside import level_of
 from services.core.facility.devices import Device, IgnoredIds
 from services.core.facility.mapping_model import MAPPED
 from services.core.facility.topics import ANY, READINGS_ROOT
@@ -21,8 +22,6 @@ Finding = tuple[Path, str]
 
 #: As ``device_from``: the records stand under the ids, as values of an object.
 BY_KEY: Final = "keys(@)"
-
-_LEVEL: Final = re.compile(r"topic\.(\d{1,3})\Z")
 
 #: What an id that is a level of a topic cannot hold.
 _NOT_IN_LEVELS: Final = re.compile(r"[/+#]")
@@ -41,14 +40,13 @@ def id_level(device_from: str | None, topic: str) -> int | None:
     levels = topic.split("/")
     if device_from is None:
         return levels.index(ANY) if ANY in levels else None
-    stated = _LEVEL.match(device_from)
-    level = None if stated is None else int(stated[1])
+    level = level_of(device_from)
     return level if level is not None and level < len(levels) and levels[level] == ANY else None
 
 
 def tells_in_payload(device_from: str | None) -> bool:
     """Whether the id of a device stands in the payload."""
-    return device_from is not None and _LEVEL.match(device_from) is None
+    return device_from is not None and level_of(device_from) is None
 
 
 def exact(topic: str, level: int, known_as: str) -> str:
@@ -99,7 +97,7 @@ def problems(path: Path, device: Device, topics: dict[str, Path]) -> Iterator[Fi
 def _pattern(device: Device, topic: str, place: Path) -> Iterator[Finding]:
     levels = topic.split("/")
     number = levels.count(ANY)
-    stated = None if device.device_from is None else _LEVEL.match(device.device_from)
+    stated = None if device.device_from is None else level_of(device.device_from)
     if stated is not None and id_level(device.device_from, topic) is None:
         listed = ", ".join(f"topic.{i} is {level}" for i, level in enumerate(levels[:10]))
         mistake = f"{device.device_from} is no level + of {topic[:60]} ({listed[:200]})"

@@ -16,6 +16,7 @@ from jmespath.exceptions import JMESPathError, JMESPathTypeError
 from jmespath.functions import Functions
 from jmespath.visitor import TreeInterpreter, Visitor, _Expression
 
+from services.core.facility.beside import Beside, named
 from services.core.facility.mapping_choice import drops_others
 
 #: Steps that one message may cost by default: some 0.3 s, where an honest one takes a few thousand.
@@ -62,9 +63,13 @@ class ExpressionError(ValueError):
 
 
 class Budget:
-    """Steps that are left to one message, shared by all expressions that it goes through."""
+    """Steps that are left to one message, shared by all expressions that it goes through.
 
-    def __init__(self, limit: int = MAX_STEPS) -> None:
+    ``beside``: what stands beside the payload of that message, for who names it.
+    """
+
+    def __init__(self, limit: int = MAX_STEPS, beside: Beside | None = None) -> None:
+        self.beside = beside or Beside()
         self._limit = limit
         self._given = limit
         self.left = limit
@@ -111,11 +116,13 @@ class Expression:
 
 
 def check(text: str) -> None:
-    """Try an expression at an empty message.
+    """Try an expression at an empty message; what stands beside a payload is none.
 
     :raises ExpressionError: it is no JMESPath, with the reason.
     :raises OverBudgetError: it is too large, or costs too much.
     """
+    if named(text) is not None:
+        return
     expression = Expression(text, Budget(_STEPS_OF_A_TRIAL))
     try:
         expression({})

@@ -17,6 +17,7 @@ from services.core.facility import (
     sparkplug_checks,
     time_messages,
 )
+from services.core.facility.beside import level_of, named
 from services.core.facility.channels import A_KIND
 from services.core.facility.connections import CONNECTED
 from services.core.facility.mapping_model import MAPPED, Quality, Timestamp, UnitFrom
@@ -187,17 +188,21 @@ def _native(path: Path, device: model.Device) -> Iterator[Finding]:
 
 
 def _json(path: Path, device: model.Device) -> Iterator[Finding]:
+    levels = _levels(device)
     if device.delimiter is not None and not any(part.cell for part in _with_cells(device)):
         yield (*path, "delimiter"), "delimiter parts the cells of a text, and no cell is named"
     if device.records is not None:
-        yield from _expression((*path, "records"), device.records)
-    yield from _columns((*path, "columns"), device)
-    yield from _expressions(path, device)
+        yield from _expression((*path, "records"), device.records, levels)
+        if named(device.records) is not None:
+            mistake = f"{device.records[:60]} stands beside the payload, and records are in it"
+            yield (*path, "records"), f'{mistake}; a key of the payload is written in quotes: "a".b'
+    yield from _columns((*path, "columns"), device, levels)
+    yield from _expressions(path, device, levels)
     sharing = Counter(model.own_topic(device.topic, channel.topic) for channel in device.measured)
     for j, channel in device.numbered:
         place = (*path, "channels", j)
         if channel.from_ is not None:
-            yield from _expression((*place, "from"), channel.from_)
+            yield from _expression((*place, "from"), channel.from_, levels)
         elif (
             device.format != "hj212"
             and sharing[model.own_topic(device.topic, channel.topic)] > 1
@@ -206,7 +211,7 @@ def _json(path: Path, device: model.Device) -> Iterator[Finding]:
         ):
             need = f"{channel.id} needs from: where its value stands in the payload, such as"
             yield place, f"{need} ENERGY.Total, or a topic for itself"
-        yield from _expressions(place, channel)
+        yield from _expressions(place, channel, levels)
         yield from _ways_of_reading(place, channel)
         if (
             channel.kind in {"interval", "event"}
@@ -218,6 +223,12 @@ def _json(path: Path, device: model.Device) -> Iterator[Finding]:
             kind = A_KIND[channel.kind]
             need = f"{channel.id} needs timestamp: {{from: ...}}: timed by arrival, {kind}"
             yield place, f"{need} that the broker delivers twice would count twice"
+
+
+def _levels(device: model.Device) -> int:
+    """Return how many levels each of a device's topics has at least."""
+    topics = (model.own_topic(device.topic, channel.topic) for channel in device.measured)
+    return min((topic.count("/") + 1 for topic in topics if topic is not None), default=4)
 
 
 def _senml(path: Path, device: model.Device) -> Iterator[Finding]:
@@ -268,16 +279,16 @@ def _ways_of_reading(path: Path, channel: model.Channel) -> Iterator[Finding]:
         yield (*path, "cell"), f"{mistake}: remove one of the two"
 
 
-def _expressions(path: Path, part: model.Device | model.Channel) -> Iterator[Finding]:
+def _expressions(path: Path, part: model.Device | model.Channel, levels: int) -> Iterator[Finding]:
     for text in part.where or ():
-        yield from _expression((*path, "where"), text)
+        yield from _expression((*path, "where"), text, levels)
     if part.timestamp is not None:
-        yield from _expression((*path, "timestamp", "from"), part.timestamp.from_)
+        yield from _expression((*path, "timestamp", "from"), part.timestamp.from_, levels)
     if part.quality is not None:
-        yield from _expression((*path, "quality", "from"), part.quality.from_)
+        yield from _expression((*path, "quality", "from"), part.quality.from_, levels)
     if isinstance(part, model.Channel) and part.unit_from is not None:
         if part.unit_from.from_ is not None:
-            yield from _expression((*path, "unit", "from"), part.unit_from.from_)
+            yield from _expression((*path, "unit", "from"), part.unit_from.from_, levels)
         for unit in (part.unit_from.map or {}).values():
             try:
                 conversion(unit, part.unit)
@@ -285,17 +296,22 @@ def _expressions(path: Path, part: model.Device | model.Channel) -> Iterator[Fin
                 yield (*path, "unit", "map"), str(error)
 
 
-def _columns(path: Path, device: model.Device) -> Iterator[Finding]:
+def _columns(path: Path, device: model.Device, levels: int) -> Iterator[Finding]:
     if isinstance(device.columns, str):
-        yield from _expression(path, device.columns)
+        yield from _expression(path, device.columns, levels)
         if device.records is None:
             yield path, "columns names the places of records: say records: where the rows stand"
     else:
         for text in (device.columns or {}).values():
-            yield from _expression(path, text)
+            yield from _expression(path, text, levels)
 
 
-def _expression(place: Path, text: str) -> Iterator[Finding]:
+def _expression(place: Path, text: str, levels: int) -> Iterator[Finding]:
+    """Find what is wrong with an expression at topics of so many ``levels`` at least."""
+    level = level_of(text)
+    if level is not None and level >= levels:
+        mistake = f"{text} is no level of the topic, which has {levels}"
+        yield place, f"{mistake}: they are counted from 0"
     try:
         mapping_expression.check(text)
     except mapping_expression.ExpressionError as error:

@@ -29,14 +29,16 @@ class MqttClient(Client):
         tls: ssl.SSLContext | None,
         clean_session: bool = True,
         manual_ack: bool = False,
+        # NATS speaks no other
+        version: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv311,
     ) -> Self:
         """Make a client of the broker at ``url``, with its account; it never reconnects itself."""
         client = cls(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
-            clean_session=clean_session,
-            # NATS speaks no other
-            protocol=MQTTProtocolVersion.MQTTv311,
+            # by MQTT 5 each connection says it
+            clean_session=None if version == MQTTProtocolVersion.MQTTv5 else clean_session,
+            protocol=version,
             transport=url.transport,
             reconnect_on_failure=False,
             manual_ack=manual_ack,

@@ -70,6 +70,8 @@ class MappingTrial(msgspec.Struct, frozen=True, kw_only=True, tag_field="ask", t
     file_bytes: int
     #: None: each topic of the file is tried
     topic: str | None = None
+    #: what MQTT 5 says beside the payload, by the names that mappings have for it
+    properties: dict[str, str | int | list[str]] | None = None
 
 
 #: What may stand before a body.

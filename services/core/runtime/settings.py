@@ -86,7 +86,8 @@ class Settings(BaseSettings):
     )
     mqtt_version: MqttVersion = Field(
         "auto",
-        description="MQTT that ingest speaks: `5`, `3.1.1`, or `auto`: 5 where the broker does too",
+        description="MQTT that ingest and the notifier speak: `5`, `3.1.1`, or `auto`: 5 where the"
+        " broker does too",
     )
     mqtt_overlap_s: float = Field(
         60,

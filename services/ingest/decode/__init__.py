@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
+from services.core.facility.beside import Beside
 from services.core.facility.mapping_expression import MAX_STEPS
 from services.ingest.decode import (
     compression,
@@ -54,19 +55,27 @@ class UnusableFormatError(ValueError):
 
 
 def decoder_for(
-    wire_format: str, device: Part, channels: Sequence[Part], *, max_steps: int = MAX_STEPS
+    wire_format: str,
+    device: Part,
+    channels: Sequence[Part],
+    *,
+    max_steps: int = MAX_STEPS,
+    beside: Beside | None = None,
 ) -> Decoder:
     """Return the decoder of a device's messages at one topic.
 
     ``device`` and ``channels`` are the parts of the facility file; of the channels those whose
     values come at that topic. ``max_steps``: what the expressions of a mapping may cost for one
-    message.
+    message. ``beside``: what a mapping reads that stands beside the payload, to be taken of a
+    message before it is decoded; None: nothing does.
 
     :raises UnusableFormatError: no module decodes this format, or the parts do not fit it.
     """
     factory = _PLAIN.get(wire_format)
     if wire_format in MAPPED:
-        factory = partial(json_mapping.decoder, max_steps=max_steps, read=MAPPED[wire_format])
+        factory = partial(
+            json_mapping.decoder, max_steps=max_steps, read=MAPPED[wire_format], beside=beside
+        )
     if factory is None:
         raise UnusableFormatError(
             f"format {wire_format!r} is not one of {', '.join(sorted({*_PLAIN, *MAPPED}))}"

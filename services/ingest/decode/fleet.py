@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
 
+from services.core.facility.beside import Properties
 from services.core.facility.fleets import BY_KEY
 from services.core.facility.mapping_expression import Budget
 from services.core.facility.mapping_model import word
@@ -61,6 +62,7 @@ class Fleet(Generic[Owner]):
         self._source: RecordSource | None = record_source(device, self._budget)
         self._is_split = "records" in device or "columns" in device
         stated = device["device_from"]
+        self.device_from: str = stated
         self._select = None if stated == BY_KEY else selection(stated, self._budget, lists=False)
         #: by id the places of those who are known by it
         self._known: dict[str, list[int]] = {}
@@ -90,12 +92,18 @@ class Fleet(Generic[Owner]):
         self._members.append((owner, mapped))
 
     def decode(
-        self, payload: bytes, received_us: int, *, only: frozenset[str] | None = None
+        self,
+        payload: bytes,
+        received_us: int,
+        *,
+        only: frozenset[str] | None = None,
+        topic: str = "",
+        properties: Properties | None = None,
     ) -> tuple[list[tuple[Owner, Decoded]], set[str]]:
         """Return what each device says that the message names, and the ids that nobody is known by.
 
         ``only``: ids that are meant, the rest of the message is left alone; None: all.
-        ``NO_ID`` stands for records without one.
+        ``NO_ID`` stands for records without one. ``topic``, ``properties``: of the message.
 
         :raises UndecodableError: nothing of the message can be used.
         """
@@ -104,6 +112,7 @@ class Fleet(Generic[Owner]):
         document = self._read(payload)
         json_mapping.refuse_scalar(document)
         self._budget.renew(len(payload))
+        self._budget.beside.take(topic, properties)
         try:
             by_id = self._by_id(document)
             if only is not None:

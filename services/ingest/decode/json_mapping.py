@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from services.core.facility.beside import Beside
 from services.core.facility.mapping_expression import MAX_STEPS, Budget
 from services.ingest.decode import json_document
 from services.ingest.decode.cells import COMMA, selected
@@ -21,6 +22,7 @@ from services.ingest.decode.record_source import RecordSource, Where, chosen, re
 from services.ingest.decode.selection import (
     Selection,
     SelectionCostError,
+    is_beside,
     is_path,
 )
 from services.ingest.decode.shown import shown
@@ -65,13 +67,15 @@ def decoder(
     *,
     max_steps: int = MAX_STEPS,
     read: Read | None = None,
+    beside: Beside | None = None,
 ) -> Decoder:
     """Build the decoder of a device at one topic; see :data:`.observation.DecoderFactory`.
 
     ``max_steps``: what one message may cost, in steps of ``facility.mapping_expression``. ``read``:
-    how its bytes are read; None: as JSON, or as a number in text.
+    how its bytes are read; None: as JSON, or as a number in text. ``beside``: what stands beside
+    the payload of the message that is decoded next.
     """
-    budget = Budget(max_steps)
+    budget = Budget(max_steps, beside)
     whole = [channel.get("from", "@") == "@" for channel in channels]
     records = record_source(device, budget)
     taken = mapped(device, channels, budget)
@@ -80,7 +84,7 @@ def decoder(
     mapping = _Mapping(
         records=records,
         channels=taken,
-        takes_scalars=any(whole),
+        takes_scalars=any(whole) or any(is_beside(channel.select) for channel in taken),
         read=read or (read_text if is_text else read_json),
         budget=budget,
         costs=(records is not None and records.costs) or costs(taken),

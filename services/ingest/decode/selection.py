@@ -5,6 +5,8 @@ leaves out the rest. An explicit null says that there is no value, which is a ga
 as ``ENERGY.Power[0]``, are therefore walked; all else is JMESPath's matter, and its null is taken
 as missing. So is what a function makes of a null, as of the sum of phases that are not there.
 
+What stands beside a payload is selected by its name: see :mod:`services.core.facility.beside`.
+
 An expression that selects several things, such as ``[?macid=='x'].kwh | [0]``, gives all of them:
 see :mod:`services.core.facility.mapping_choice`.
 """
@@ -17,6 +19,7 @@ from typing import Any, Final
 
 from jmespath.exceptions import JMESPathError, JMESPathTypeError
 
+from services.core.facility.beside import Beside, Named, named
 from services.core.facility.mapping_choice import Choice, taken_apart
 from services.core.facility.mapping_expression import (
     Budget,
@@ -70,6 +73,9 @@ def selection(
     """
     if expression is None:
         return _whole
+    beside = named(expression)
+    if beside is not None:
+        return _Named(beside, (budget or Budget()).beside)
     compiled = Expression(expression, budget or Budget())
     steps = _steps(compiled.tree)
     if steps is not None:
@@ -81,7 +87,12 @@ def selection(
 
 def is_path(select: Selection) -> bool:
     """Whether a selection is a plain path, which costs next to nothing."""
-    return select is _whole or select is nothing or isinstance(select, _Walk)
+    return select is _whole or select is nothing or isinstance(select, _Walk | _Named)
+
+
+def is_beside(select: Selection) -> bool:
+    """Whether what is selected stands beside the payload."""
+    return isinstance(select, _Named)
 
 
 def nothing(_document: Any) -> Any:
@@ -107,6 +118,17 @@ class _Walk:
                 return MISSING
             node = node[step]
         return node
+
+
+class _Named:
+    def __init__(self, name: Named, beside: Beside) -> None:
+        self._name = name
+        self._beside = beside
+        beside.is_read = True
+
+    def __call__(self, _document: Any) -> Any:
+        selected = self._name(self._beside)
+        return MISSING if selected is None else selected
 
 
 class _Search:

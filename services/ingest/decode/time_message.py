@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.core.facility.beside import Beside
 from services.core.facility.mapping_expression import Budget
 from services.ingest.decode import json_mapping
 from services.ingest.decode.cells import COMMA
@@ -20,14 +21,17 @@ from services.ingest.decode.timestamp import time_rule
 from services.ingest.quarantine.reasons import Reason
 
 
-def decoder(wire_format: str, device: Part, *, max_steps: int) -> Decoder:
+def decoder(
+    wire_format: str, device: Part, *, max_steps: int, beside: Beside | None = None
+) -> Decoder:
     """Return what reads a device's time messages: one observation without a value, or none.
 
-    None says that the device knows no time. ``max_steps``: what a message may cost.
+    None says that the device knows no time. ``max_steps``: what a message may cost. ``beside``: as
+    of :func:`.decoder_for`.
 
     :raises ValueError, KeyError, TypeError: the part cannot be used.
     """
-    budget = Budget(max_steps)
+    budget = Budget(max_steps, beside)
     part = device["timestamp"]
     rule = time_rule(part, budget, device.get("delimiter", COMMA))
     read = MAPPED[wire_format] or (

@@ -73,7 +73,7 @@ class Allowance:
         for entry in entries:
             device = _device(entry)
             its_number, its_size = by_device.get(device) or self._by_device.get(device, (0, 0))
-            more = len(entry.payload)
+            more = entry.stored_bytes
             if (
                 its_number < self._limits.device_entries
                 and its_size + more <= self._limits.device_bytes
@@ -88,7 +88,7 @@ class Allowance:
     def count(self, entries: Iterable[QuarantineEntry]) -> None:
         """Remember entries that were stored."""
         for entry in entries:
-            self._count(_device(entry), 1, len(entry.payload))
+            self._count(_device(entry), 1, entry.stored_bytes)
 
     def _count(self, device: _Device, entries: int, payload_bytes: int) -> None:
         number, size = self._by_device.get(device, (0, 0))

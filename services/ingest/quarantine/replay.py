@@ -275,6 +275,7 @@ def _tried(
         received_at=entry.received_at,
         token=None,
         redelivered=True,
+        properties=entry.properties,
     )
     # of a topic that several facilities share, the entry is the matter of one
     ids = None if entry.unknown_ids is None else frozenset(entry.unknown_ids)

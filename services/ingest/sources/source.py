@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from services.ingest.resolve import Directory
     from services.ingest.sources.inbox import Inbox
 
+from services.core.facility.beside import Properties
 from services.ingest.sources.receipt import Receipt
 
 #: What a source needs to acknowledge a message; nobody else looks inside.
@@ -66,6 +67,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     #: who sent it, by an id that a door knows: where nobody takes it, it waits in quarantine for
     #: whoever registers that; None: it is not known, and such a message is ignored
     sender: str | None = None
+    #: what MQTT 5 says of it; None: nothing, or it came otherwise
+    properties: Properties | None = None
 
     @property
     def arrived_at(self) -> datetime:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from services.core.runtime import broker_url
@@ -20,7 +19,7 @@ from services.ingest.sources.mqtt.source import MqttSource
 from services.ingest.sources.source import SourceError
 from tests.contract.ingest.brokers import WiredNats
 from tests.contract.ingest.conftest import Line, Way, payloads, received
-from tests.contract.ingest.traffic import Cable
+from tests.contract.ingest.traffic import Cable, publishing
 from tests.patience import PATIENCE_S, until
 from tests.services import Mosquitto, server_directory
 
@@ -54,13 +53,15 @@ class Device:
         self._client.release()
 
 
-def publishing(**values: object) -> Properties:
-    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-    for name, value in values.items():
-        setattr(properties, name, value)
-    return properties
+#: By TCP packets are read in bulk, by WebSocket paho reads them.
+BOTH_WAYS = pytest.mark.parametrize(
+    "way",
+    [Way("wired_mosquitto", "mqtt", "5"), Way("wired_mosquitto", "ws", "5")],
+    ids=["tcp", "websocket"],
+)
 
 
+@BOTH_WAYS
 def test_what_devices_say_beside_the_payload_changes_neither_topic_nor_payload(line: Line) -> None:
     source = line.opened()
     topic = f"{line.name}/a"
@@ -83,6 +84,26 @@ def test_what_devices_say_beside_the_payload_changes_neither_topic_nor_payload(l
         sender.publish("", b"second", publishing(TopicAlias=1))
     messages = received(source, 2)
     assert [(m.topic, m.payload) for m in messages] == [(topic, b"first"), (topic, b"second")]
+    first, second = messages
+    assert first.properties is not None
+    # mosquitto counts down while a message waits with it
+    assert 3590 <= int(first.properties["message_expiry"]) <= 3600  # type: ignore[arg-type]
+    assert {k: v for k, v in first.properties.items() if k != "message_expiry"} == {
+        "content_type": "application/json",
+        "response_topic": "answers",
+        "property.serial": ["17", "18"],
+        "property.empty": "",
+    }
+    assert second.properties is None
+
+
+def test_by_3_1_1_nothing_stands_beside_a_payload(line: Line) -> None:
+    source = line.opened(version="3.1.1")
+    sender = Device(line.broker.port)
+    with contextlib.closing(sender):
+        sender.publish(f"{line.name}/a", b"first", publishing(ContentType="text/csv"))
+    (message,) = received(source, 1)
+    assert (message.payload, message.properties) == (b"first", None)
 
 
 def test_what_expires_while_ingest_is_away_is_the_senders_to_lose(line: Line) -> None:

@@ -8,7 +8,9 @@ import ssl
 import threading
 from collections.abc import Iterable
 
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from services.core.runtime.mqtt_client import MqttClient
 from tests.patience import PATIENCE_S, until
@@ -21,21 +23,36 @@ def publish(
     qos: int = 1,
     retain: bool = False,
     tls: ssl.SSLContext | None = None,
+    properties: Properties | None = None,
 ) -> None:
-    """Publish in order and return when the broker has acknowledged everything."""
-    client = MqttClient(CallbackAPIVersion.VERSION2)
+    """Publish in order and return when the broker has acknowledged everything.
+
+    ``properties``: of each message, by MQTT 5.
+    """
+    version = MQTTProtocolVersion.MQTTv311 if properties is None else MQTTProtocolVersion.MQTTv5
+    client = MqttClient(CallbackAPIVersion.VERSION2, protocol=version)
     if tls is not None:
         client.tls_set_context(tls)
     client.connect("127.0.0.1", port)
     client.loop_start()
     try:
-        for sent in [client.publish(t, p, qos=qos, retain=retain) for t, p in messages]:
+        for sent in [
+            client.publish(t, p, qos=qos, retain=retain, properties=properties) for t, p in messages
+        ]:
             sent.wait_for_publish(PATIENCE_S)
             assert sent.is_published()
     finally:
         client.disconnect()
         client.loop_stop()
         client.release()
+
+
+def publishing(**values: object) -> Properties:
+    """Return what MQTT 5 may say of a message, by the names that paho has for it."""
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    for name, value in values.items():
+        setattr(properties, name, value)
+    return properties
 
 
 def forget_session(port: int, client_id: str, *, tls: ssl.SSLContext | None = None) -> None:

@@ -157,6 +157,13 @@ devices:
     assert "its topics are tele/pow1/SENSOR" in (await tried(422, topic="hall/x"))["detail"]
     assert (await tried(422, text="facility: {id: linz}"))["errors"]
     await tried(422, payload="%", encoding="base64")
+    # what MQTT 5 says beside the payload
+    site = text.replace("json\n", "json\n    where: {property.site: north}\n", 1)
+    assert site != text
+    beside = {"property.site": "north", "message_expiry": "60"}
+    assert await tried(text=site, properties=beside) == await tried()
+    assert {row["verdict"] for row in await tried(text=site)} == {"absent"}
+    assert "site does not stand" in (await tried(422, properties={"site": "a"}))["detail"]
     assert plant.count("reading") == 0
 
 

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from services.core.runtime.mqtt_client import MqttClient
 from services.core.store.database.progress import ProgressReporter
 from tests.integration.notify.harness import Make, notifier, until
-from tests.services import Nats, server_directory
+from tests.services import Mosquitto, Nats, server_directory
 
 pytestmark = [pytest.mark.database, pytest.mark.broker]
 
@@ -97,3 +97,47 @@ async def test_a_heartbeat_beats_while_alerts_can_arise(
         await until(lambda: "_heartbeat" in listener.heard, "it beats")
     _, beat = listener.heard["_heartbeat"][0]
     assert (beat["kind"], beat["facility"], beat["every_s"]) == ("heartbeat", "works", 10)
+
+
+class _ReadOnly(Mosquitto):
+    """Lets everybody read everything, and publish nothing of facility works."""
+
+    def listeners(self) -> str:
+        rights = self.directory / "rights.acl"
+        rights.write_text("topic read #\ntopic deny emissions/works/#\n")
+        return f"acl_file {rights}\n"
+
+
+@pytest.fixture
+def read_only() -> Iterator[Mosquitto]:
+    with server_directory() as directory:
+        server = _ReadOnly(directory)
+        server.start()
+        yield server
+        server.kill()
+
+
+async def test_what_the_broker_refuses_to_publish_is_not_taken_for_told(
+    make: Make, read_only: Mosquitto
+) -> None:
+    works = make("[]")
+    works.tell("firing")
+    async with notifier(works.url, mqtt_url=SecretStr(read_only.url)):
+        ((_, _, why),) = await until(
+            lambda: [row for row in works.outbox() if row[1]], "it was tried"
+        )
+        assert "the broker refused it: Not authorized" in why
+        assert "give the user of TONNE_MQTT_URL the right to publish" in why
+        assert works.waiting() == 1
+
+
+async def test_a_fixed_version_that_the_broker_does_not_speak_is_named(
+    make: Make, broker: Nats
+) -> None:
+    works = make("[]")
+    works.tell("firing")
+    async with notifier(works.url, mqtt_url=SecretStr(broker.url), mqtt_version="5"):
+        ((_, _, why),) = await until(
+            lambda: [row for row in works.outbox() if row[1]], "it was tried"
+        )
+        assert "Unsupported protocol version" in why

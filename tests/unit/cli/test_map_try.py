@@ -154,3 +154,29 @@ devices:
         1.5,
         "timestamp",
     )
+
+
+def test_what_stands_beside_a_payload_is_stated_by_the_names_that_mappings_have(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "hall.yaml"
+    path.write_text(
+        "facility: {id: hall, name: Hall, timezone: UTC}\n"
+        "devices:\n"
+        "  - {id: meter, topic: hall/meter, format: json, where: {property.site: north},\n"
+        "     timestamp: {from: property.at}, channels: [{id: energy, from: e, quantity: energy,\n"
+        "     unit: {from: property.unit, default: kWh}, kind: counter}]}\n"
+    )
+    beside = ["property.site=north", f"property.at={_TIME}", "property.unit=MWh"]
+    words = [word for pair in beside for word in ("--beside", pair)]
+    code, (energy,) = verdicts(path, {"e": 3}, *words)
+    assert (code, energy["value"], energy["time"]) == (0, 3000, _TIME)
+    assert energy["timed_by"] == "property.at"
+    for wrong, why in (
+        ("site=north", "'site' does not stand beside a payload"),
+        ("property.site", "write NAME=VALUE"),
+        ("message_expiry=soon", "message_expiry is a number of seconds"),
+    ):
+        ended = tried(path, {"e": 3}, "--beside", wrong)
+        assert ended.code != 0
+        assert why in ended.said

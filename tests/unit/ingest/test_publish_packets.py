@@ -5,7 +5,12 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.sources.mqtt.publish_packets import Publish, pubacks, take_publishes
+from services.ingest.sources.mqtt.publish_packets import (
+    Publish,
+    pubacks,
+    read_properties,
+    take_publishes,
+)
 from tests.fuzz import packet_targets
 
 QOS_1 = b"\x32\x09\x00\x01t\x01\x02body"
@@ -83,9 +88,42 @@ EVERY_PROPERTY = (
 
 def test_properties_are_no_part_of_the_payload() -> None:
     whole = Publish(b"t", b"body", 0x0102, False, False)
-    for properties, alias in ((b"", None), (EVERY_PROPERTY[2:7], None), (EVERY_PROPERTY, 7)):
+    for properties, alias, read in (
+        (b"", None, b""),
+        # nothing of it can be named by a mapping
+        (EVERY_PROPERTY[:2], None, b""),
+        (EVERY_PROPERTY[2:7], None, EVERY_PROPERTY[2:7]),
+        (EVERY_PROPERTY, 7, EVERY_PROPERTY),
+    ):
         data = with_properties(properties)
-        assert taken(data, properties=True) == ([whole._replace(alias=alias)], len(data))
+        one = whole._replace(alias=alias, properties=read)
+        assert taken(data, properties=True) == ([one], len(data))
+
+
+def test_what_a_mapping_may_name_is_read_of_properties() -> None:
+    assert read_properties(EVERY_PROPERTY) == {
+        "message_expiry": 5,
+        "response_topic": "r",
+        "content_type": "aa",
+        "property.a": ["b", ""],
+    }
+    # what the database cannot hold, and what is no text
+    assert read_properties(b"\x26\x00\x01\xff\x00\x02a\x00\x03\x00\x00") == {
+        "property.\N{REPLACEMENT CHARACTER}": "a",
+        "content_type": "",
+    }
+
+
+def test_properties_longer_than_any_device_needs_are_stepped_over() -> None:
+    def packed(size: int) -> Publish:
+        user = b"\x26\x00\x01a" + (size - 6).to_bytes(2, "big") + bytes([0x61]) * (size - 6)
+        length = bytes([size & 0x7F | 0x80, size >> 7 & 0x7F | 0x80, size >> 14])
+        data = packet(0x30, b"\x00\x01t" + length + user + b"body")
+        (found,), _ = taken(data, properties=True)
+        return found
+
+    assert len(packed(16 * 1024).properties) == 16 * 1024
+    assert packed(16 * 1024 + 1)._replace(topic=b"") == Publish(b"", b"body", None, False, False)
 
 
 def test_a_topic_may_be_left_to_its_alias() -> None:

@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 import psycopg
+from psycopg.types.json import Jsonb
 from sqlalchemy import ColumnElement, Select, Text, cast, func, select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from services.core.facility.beside import Properties
 from services.core.store.schema.tables import quarantine
 
 #: Texts come from outside: longer ones are cut, the raw bytes are kept whole.
@@ -41,12 +43,19 @@ class QuarantineEntry:
     stored_quality: int | None = None
     #: by which a message at a topic of many devices names some that nobody registered
     unknown_ids: tuple[str, ...] | None = None
+    #: what MQTT 5 said of the message beside its payload
+    properties: Properties | None = None
     #: the message was delivered before, so that the same entry may exist
     repeated: bool = False
     #: of what may be the same entry, the reason and the message tell; not when it is read as sent
     whole_message: bool = False
     #: of whom waits to hear whether it was kept; not stored
     hear: Callable[[bool], None] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def stored_bytes(self) -> int:
+        """How much of what came from outside is kept with it."""
+        return len(self.payload) + (0 if not self.properties else len(str(self.properties)))
 
 
 #: The columns of an entry, as the record names them.
@@ -69,6 +78,7 @@ WHERE NOT EXISTS (
     WHERE md5(payload) = md5(%(payload)s::bytea) AND reason = %(reason)s
       AND state IN ('open', 'discarded') AND topic = %(topic)s AND payload = %(payload)s
       AND (facility, device) IS NOT DISTINCT FROM (%(facility)s::text, %(device)s::text)
+      AND properties IS NOT DISTINCT FROM %(properties)s::jsonb
       AND (%(whole_message)s OR (channel, ts, value, quality) IS NOT DISTINCT FROM
           (%(channel)s::text, %(ts)s::timestamptz, %(value)s::double precision,
            %(quality)s::smallint))
@@ -157,7 +167,8 @@ class Usage:
 def usages(connection: psycopg.Connection[Any]) -> list[Usage]:
     """Read how much is open, by facility and device as the topics named them."""
     rows = connection.execute(
-        "SELECT facility, coalesce(device, unknown_ids[1]), count(*), sum(octet_length(payload))"
+        "SELECT facility, coalesce(device, unknown_ids[1]), count(*), sum(octet_length(payload)"
+        " + coalesce(octet_length(properties::text), 0))"
         " FROM quarantine WHERE state = 'open' GROUP BY 1, 2"
     )
     return [
@@ -171,6 +182,8 @@ def _storable(entry: QuarantineEntry) -> dict[str, Any]:
     columns = {name: getattr(entry, name) for name in _COLUMNS}
     columns["reason"] = str(entry.reason)
     ids = entry.unknown_ids
+    stated = entry.properties
+    columns["properties"] = None if stated is None else Jsonb(stated)
     columns["unknown_ids"] = None if ids is None else [_text("device", name) for name in ids]
     for column in _LONGEST:
         columns[column] = _text(column, columns[column])
@@ -208,6 +221,8 @@ class QuarantineItem:
     settled_at: datetime | None
     #: of a message at a topic of many devices
     unknown_ids: Sequence[str] | None = None
+    #: what MQTT 5 said of the message beside its payload
+    properties: Properties | None = None
     #: when it was written, by the database's clock; None: not known, or not asked for
     kept_at: datetime | None = None
 

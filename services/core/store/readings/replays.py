@@ -213,7 +213,7 @@ _ENTRIES: Final = """
 SELECT q.id, q.received_at, q.reason, q.detail, q.topic, q.payload,
        octet_length(q.payload) AS payload_bytes, q.facility, q.device, q.channel, q.ts, q.value,
        q.stored_value, q.quality, q.stored_quality, q.unknown_ids, q.state, q.settled_at,
-       q.kept_at
+       q.kept_at, q.properties
 FROM (
     SELECT id, sum(octet_length(payload)) OVER (ORDER BY received_at, id)
                - octet_length(payload) AS before

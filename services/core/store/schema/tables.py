@@ -438,6 +438,11 @@ quarantine = Table(
         comment="ids by which a message at a topic of many devices names some that nobody"
         " registered",
     ),
+    Column(
+        "properties",
+        JSONB,
+        comment="what MQTT 5 said of the message beside its payload; null: nothing",
+    ),
     Column("state", Text, nullable=False, server_default="open"),
     Column("settled_at", _instant),
     Column(

@@ -9,12 +9,25 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from services.core.facility.beside import (
+    CONTENT_TYPE,
+    MESSAGE_EXPIRY,
+    PROPERTY,
+    RESPONSE_TOPIC,
+    Properties,
+    add_user_property,
+)
+from services.core.runtime.storable import storable
+
 _PUBLISH: Final = 0x30
 _TYPE: Final = 0xF0
 _DUP: Final = 0x08
 _QOS: Final = 0x06
 _QOS_1: Final = 0x02
 _RETAIN: Final = 0x01
+
+#: Longer properties are stepped over: no device tells so much beside its payload.
+_MOST_BYTES: Final = 16 * 1024
 
 _PUBACK: Final = b"\x40\x02"
 
@@ -25,9 +38,13 @@ _LENGTH_BYTES: Final = 4
 _FIXED: Final = {0x01: 1, 0x02: 4, 0x23: 2}
 #: Content type, response topic, correlation data: two bytes of length, then so many.
 _COUNTED: Final = frozenset({0x03, 0x08, 0x09})
+_EXPIRY: Final = 0x02
 _SUBSCRIPTION: Final = 0x0B
 _ALIAS: Final = 0x23
 _USER: Final = 0x26
+_TEXTS: Final = {0x03: CONTENT_TYPE, 0x08: RESPONSE_TOPIC}
+#: What a mapping may name.
+_READ: Final = frozenset({_EXPIRY, _USER, *_TEXTS})
 #: All others stand there once at most.
 _REPEATED: Final = frozenset({_SUBSCRIPTION, _USER})
 
@@ -44,6 +61,8 @@ class Publish(NamedTuple):
     retain: bool
     #: the number that stands for the topic from here on; None: none
     alias: int | None = None
+    #: as they were sent, without their length; empty where none of them is one that is read
+    properties: bytes = b""
 
 
 def take_publishes(
@@ -69,13 +88,13 @@ def take_publishes(
         topic_end = topic_at + (data[body] << 8 | data[body + 1])
         # the two bytes of a packet id
         payload_at = topic_end + 2 if qos else topic_end
-        alias = None
+        alias, block = None, b""
         if properties:
             # one byte of them at least: their length
             if payload_at >= end:
                 break
             if data[payload_at]:
-                alias, payload_at = _alias(data, payload_at, end)
+                alias, payload_at, block = _properties(data, payload_at, end)
             else:
                 payload_at += 1
         if (topic_end == topic_at and alias is None) or payload_at > end:
@@ -88,36 +107,64 @@ def take_publishes(
                 head & _DUP != 0,
                 head & _RETAIN != 0,
                 alias,
+                block,
             )
         )
         position = end
     return packets, position
 
 
-def _alias(data: bytes, start: int, end: int) -> tuple[int | None, int]:
+def read_properties(block: bytes) -> Properties:
+    """Read what a mapping may name of properties that :func:`take_publishes` gave.
+
+    Texts are made such that the database holds them: what is not UTF-8 is replaced.
+    """
+    properties: dict[str, str | int | list[str]] = {}
+    offset, end = 0, len(block)
+    while offset < end:
+        name, value_at = block[offset], offset + 1
+        offset = _property_end(block, name, value_at, end)
+        if name == _USER:
+            split = _counted(block, value_at, end)
+            key = PROPERTY + _text(block[value_at + 2 : split])
+            add_user_property(properties, key, _text(block[split + 2 : offset]))
+        elif name == _EXPIRY:
+            properties[MESSAGE_EXPIRY] = int.from_bytes(block[value_at:offset], "big")
+        elif name in _TEXTS:
+            properties[_TEXTS[name]] = _text(block[value_at + 2 : offset])
+    return properties
+
+
+def _text(data: bytes) -> str:
+    return storable(data.decode("utf-8", "replace"))
+
+
+def _properties(data: bytes, start: int, end: int) -> tuple[int | None, int, bytes]:
     """Read the topic's alias among the properties at ``start``, and where the payload begins.
 
-    Beyond ``end`` where they are not as they should be.
+    Beyond ``end`` where they are not as they should be. Beside them their bytes, if any is read.
     """
     beyond = end + 1
     length, offset = _length(data[:end], start)
     payload_at = offset + length
     if payload_at > end or not length:
-        return None, beyond
-    alias = None
+        return None, beyond, b""
+    alias, begin, is_read = None, offset, False
     once: set[int] = set()
     while offset < payload_at:
         name, value_at = data[offset], offset + 1
         offset = _property_end(data, name, value_at, payload_at)
         if name in once or offset > payload_at:
-            return None, beyond
+            return None, beyond, b""
+        is_read = is_read or name in _READ
         if name not in _REPEATED:
             once.add(name)
         if name == _ALIAS:
             alias = data[value_at] << 8 | data[value_at + 1]
             if not alias:
-                return None, beyond
-    return alias, payload_at
+                return None, beyond, b""
+    is_read = is_read and length <= _MOST_BYTES
+    return alias, payload_at, data[begin:payload_at] if is_read else b""
 
 
 def _property_end(data: bytes, name: int, offset: int, end: int) -> int:

@@ -20,14 +20,20 @@ from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from services.core.facility import beside
 from services.core.runtime import metrics
 from services.core.runtime.broker_url import BrokerUrl
 from services.core.runtime.settings import MqttVersion
+from services.core.runtime.storable import storable
 from services.ingest.sources.mqtt.backlog import Backlog
 from services.ingest.sources.mqtt.buffered_client import BufferedClient
 from services.ingest.sources.mqtt.buffered_socket import BufferedSocket
 from services.ingest.sources.mqtt.packet_token import PacketToken
-from services.ingest.sources.mqtt.publish_packets import pubacks, take_publishes
+from services.ingest.sources.mqtt.publish_packets import (
+    pubacks,
+    read_properties,
+    take_publishes,
+)
 from services.ingest.sources.mqtt.session_watch import SessionWatch
 from services.ingest.sources.mqtt.spoken_version import SpokenVersion
 from services.ingest.sources.mqtt.subscriptions import MqttSubscriptions
@@ -47,6 +53,12 @@ _LITTLE: Final = 500
 
 #: Brokers should refuse such a topic; the message is still somebody's and gets its entry.
 _NOT_UTF_8: Final = "emissions/(not UTF-8)"
+
+#: As paho calls them.
+_TEXTS: Final = (
+    (beside.CONTENT_TYPE, "ContentType"),
+    (beside.RESPONSE_TOPIC, "ResponseTopic"),
+)
 
 #: Refusals of CONNECT that waiting does not cure.
 _NEVER: Final = frozenset(
@@ -216,8 +228,9 @@ class MqttSession:
                 token=None if packet_id is None else PacketToken(generation, packet_id),
                 redelivered=dup,
                 retained=retain,
+                properties=read_properties(block) if block else None,
             )
-            for topic, payload, packet_id, dup, retain, alias in packets
+            for topic, payload, packet_id, dup, retain, alias, block in packets
         ]
 
     def _write(self, buffered: BufferedSocket | None) -> None:
@@ -330,6 +343,7 @@ class MqttSession:
                 token=PacketToken(self._generation, packet.mid) if packet.qos else None,
                 redelivered=packet.dup,
                 retained=packet.retain,
+                properties=properties_of(packet.properties),
             )
         )
 
@@ -365,6 +379,21 @@ def _text(topic: bytes) -> str:
         return topic.decode()
     except UnicodeDecodeError:
         return _NOT_UTF_8
+
+
+def properties_of(parsed: Properties | None) -> beside.Properties | None:
+    """Return what paho has read beside a payload."""
+    properties: dict[str, str | int | list[str]] = {
+        name: storable(stated)
+        for name, attribute in _TEXTS
+        if (stated := getattr(parsed, attribute, None)) is not None
+    }
+    expiry = getattr(parsed, "MessageExpiryInterval", None)
+    if expiry is not None:
+        properties[beside.MESSAGE_EXPIRY] = expiry
+    for name, value in getattr(parsed, "UserProperty", ()):
+        beside.add_user_property(properties, beside.PROPERTY + storable(name), storable(value))
+    return properties or None
 
 
 def _reason(code: ReasonCode, properties: Properties | None) -> str:

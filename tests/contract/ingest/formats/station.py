@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.core.facility import model
+from services.core.facility.beside import Properties
 from services.core.facility.families.catalogue import family_called
 from services.core.facility.file import parse
 from services.core.store.readings.quarantine import QuarantineEntry
@@ -56,6 +57,7 @@ class Station:
         *,
         at: datetime = ARRIVAL,
         retained: bool = False,
+        properties: Properties | None = None,
     ) -> list[Reading]:
         """Take one message; return its readings."""
         if isinstance(payload, str):
@@ -63,7 +65,12 @@ class Station:
         elif not isinstance(payload, bytes):
             payload = json.dumps(payload).encode()
         message = Message(
-            topic=topic, payload=payload, received_at=at, token=None, retained=retained
+            topic=topic,
+            payload=payload,
+            received_at=at,
+            token=None,
+            retained=retained,
+            properties=properties,
         )
         prepared = prepare([message], self.directory, BOUNDS)
         found = [

@@ -12,6 +12,8 @@ from tests.examples import ROOT, Example, examples_of
 
 _PAGE = ROOT / "deploy" / "docs" / "howto" / "devices" / "recipes.md"
 _MESSAGE = "a message at "
+#: What MQTT 5 has beside the payload, NAME=VALUE, comma separated.
+_BESIDE = " with "
 _RESULT = "what becomes of it"
 #: When the messages of the page arrive.
 _ARRIVAL = "2026-06-02T00:00:00Z"
@@ -49,9 +51,10 @@ def recipes() -> list[Recipe]:
 def test_what_becomes_of_a_message(recipe: Recipe, tmp_path: Path) -> None:
     path = tmp_path / "facility.yaml"
     path.write_text(recipe.file.text)
-    topic = recipe.message.mark.removeprefix(_MESSAGE)
+    topic, _, listed = recipe.message.mark.removeprefix(_MESSAGE).partition(_BESIDE)
+    beside = [word for pair in filter(None, listed.split(", ")) for word in ("--beside", pair)]
     tried = tonne(
-        _NOWHERE, "map", "try", path, "-", "--topic", topic, "--at", _ARRIVAL,
+        _NOWHERE, "map", "try", path, "-", "--topic", topic, "--at", _ARRIVAL, *beside,
         asked=recipe.message.text,
     )  # fmt: skip
     lines = [line.rstrip() for line in tried.said.splitlines()]
