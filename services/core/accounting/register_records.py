@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,12 +28,21 @@ class Epoch:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Resets:
+    """When a register begins again at zero, by the clock of a time zone."""
+
+    every: Literal["day", "month", "year"]
+    zone: ZoneInfo
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RegisterConfig:
     """What is known about a register, in the unit of its values; `max_rate_per_h` in unit/hour.
 
     `resolution` is the weight of its last digit; None takes it from the digits of the readings
     (at most 1 unit). `epochs` in any order. `later_rates` take the place of `max_rate_per_h` from
-    their instants on (microseconds, ascending), where what an index is worth changes.
+    their instants on (microseconds, ascending), where what an index is worth changes. `resets`:
+    when it is known to begin again at zero.
     """
 
     modulus: float | None = None
@@ -40,6 +50,7 @@ class RegisterConfig:
     later_rates: tuple[tuple[int, float], ...] = ()
     epochs: tuple[Epoch, ...] = ()
     resolution: float | None = None
+    resets: Resets | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

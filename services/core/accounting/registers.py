@@ -21,6 +21,8 @@ physically do, `max_rate`, and by the readings next to it:
                nothing is counted and the time stays uncovered. An `Epoch` with `start` says it.
 *jump*         a leap nothing explains: not counted, the time stays uncovered, the register goes on
                from the new index. Declaring an epoch, or a truer `max_rate`, counts it.
+*begun again*  the beginning of a day, month or year at which the register is known to be set to
+               zero: see :mod:`.register_resets`. It is no incident.
 *replacement*  the first reading of a declared epoch: `value - start` from the epoch's `from_us` on,
                nothing when `start` is not known.
 
@@ -46,7 +48,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from services.core.accounting import register_jitter
+from services.core.accounting import register_jitter, register_resets
 from services.core.accounting.register_plausibility import (
     CLOCK_ALLOWANCE_S,
     Bools,
@@ -64,6 +66,7 @@ from services.core.accounting.register_records import (
     IncidentKind,
     RegisterConfig,
     RegisterSteps,
+    Resets,
     UnconfirmedStep,
 )
 from services.core.timeline.instants import HOUR_US
@@ -75,6 +78,7 @@ __all__ = [
     "IncidentKind",
     "RegisterConfig",
     "RegisterSteps",
+    "Resets",
     "UnconfirmedStep",
     "plain_steps",
     "steps",
@@ -104,7 +108,7 @@ def plain_steps(
     judges them. Where every rise is plain no reading is stepped across, so that these are the same
     steps, to the bit, as there.
     """
-    if config.epochs:
+    if config.epochs or config.resets is not None:
         nothing = np.zeros(0, dtype=np.int64)
         return nothing, nothing, np.zeros(0), nothing, np.zeros(owners, dtype=np.bool_)
     readings = prepare(ts_us, value, config)
@@ -129,7 +133,7 @@ def steps(ts_us: Ints, value: Floats, config: RegisterConfig) -> RegisterSteps:
     if readings.ts.size == 0:
         return _result(_Outcome(), readings, *(np.zeros(0, dtype=np.int64),) * 2, np.zeros(0))
     epochs = tuple(sorted(config.epochs, key=lambda epoch: epoch.from_us))
-    skipped = _stepped_across(readings)
+    skipped = _stepped_across(readings, config.resets)
     endpoints = np.flatnonzero(~skipped)
     a, b = endpoints[:-1], endpoints[1:]
     same = readings.epoch[a] == readings.epoch[b]
@@ -138,7 +142,12 @@ def steps(ts_us: Ints, value: Floats, config: RegisterConfig) -> RegisterSteps:
     outcome = _Outcome()
     taken_back: list[int] = []
     _begin_with_first(readings, int(endpoints[0]), epochs, outcome)
-    for i in np.flatnonzero(~counted):
+    others = ~counted
+    if config.resets is not None:
+        begun_again = _begin_periods(readings, config.resets, a, b, same, outcome)
+        counted &= ~begun_again
+        others &= ~begun_again
+    for i in np.flatnonzero(others):
         before, after = int(a[i]), int(b[i])
         if not same[i]:
             _begin_epoch(readings, before, after, epochs, outcome)
@@ -155,7 +164,7 @@ def steps(ts_us: Ints, value: Floats, config: RegisterConfig) -> RegisterSteps:
     )
 
 
-def _stepped_across(r: Readings) -> Bools:
+def _stepped_across(r: Readings, resets: Resets | None) -> Bools:
     """Which readings the steps run across: transients, and those whose time is off."""
     n = r.ts.size
     skipped = np.zeros(n, dtype=np.bool_)
@@ -178,6 +187,8 @@ def _stepped_across(r: Readings) -> Bools:
         goes_on = np.zeros(b.size, dtype=np.bool_)
         goes_on[:-1] = out_plain[1:] & one_epoch[1:]
         late = into_plain & (out >= 0) & ~out_plain & across_plain & goes_on
+    if resets is not None:
+        dip &= ~register_resets.between(r, resets, a, b).is_reset
     # Of two neighbours only one can be stepped across: a dip before a spike before a late one,
     # then the earlier.
     rank = np.where(dip, 3, np.where(spike, 2, np.where(late, 1, 0)))
@@ -193,6 +204,29 @@ def _begin_with_first(
     """Take the first reading of all: a declared start still tells what was counted before it."""
     if r.epoch[first] >= 0 and epochs[r.epoch[first]].start is not None:
         _begin_epoch(r, None, first, epochs, outcome)
+
+
+def _begin_periods(
+    r: Readings,
+    resets: Resets,
+    a: Ints,
+    b: Ints,
+    same: Bools,
+    outcome: _Outcome,
+) -> Bools:
+    """Count what was shown since each beginning at zero; return which steps that was."""
+    if a.size == 0:
+        return np.zeros(0, dtype=np.bool_)
+    periods = register_resets.between(r, resets, a, b)
+    begun_again = periods.is_reset & same
+    for i in np.flatnonzero(begun_again):
+        t0, t1 = int(r.ts[a[i]]), int(r.ts[b[i]])
+        ends, begins = int(periods.ends_us[i]), int(periods.begins_us[i])
+        if ends > t0:
+            outcome.rows.append((t0, ends, 0.0))
+        if t1 > begins:
+            outcome.rows.append((begins, t1, float(r.v[b[i]])))
+    return begun_again
 
 
 def _begin_epoch(

@@ -72,6 +72,7 @@ def channel_rule(channel: model.Channel) -> ChannelRule:
                 )
                 for epoch in channel.epochs
             ),
+            resets=None if channel.resets is None else channel.resets.rule,
         )
     least, greatest = _shown_limits(first)
     return ChannelRule(

@@ -46,6 +46,7 @@ from services.core.facility.mapping_model import (
     UnitFrom,
 )
 from services.core.facility.monitors import Audit, Calibration
+from services.core.facility.register_resets import ResetsOf
 
 
 class Epoch(Part):
@@ -272,6 +273,17 @@ class Channel(Part):
             "counter: when the register was replaced or set, and from which index it counts."
         ),
     )
+    resets: ResetsOf | None = Field(
+        None,
+        examples=["daily"],
+        description=(
+            "counter: daily, monthly or yearly: the register begins again at zero at midnight, on"
+            " the first of the month or of January, as those of inverters that show what today came"
+            " to; also {every: day, timezone: Etc/GMT-1} where the device's clock is not the"
+            " facility's. Needs max_rate. Prefer a register that only rises, if the device has one."
+            " Default: it only rises."
+        ),
+    )
     estimated_after: DurationS | None = Field(
         None,
         description=(
@@ -428,6 +440,7 @@ class Channel(Part):
             ("modulus", "counter"),
             ("max_rate", "counter"),
             ("epochs", "counter"),
+            ("resets", "counter"),
             ("estimated_after", "counter"),
             ("max_gap", "gauge"),
             ("every", "gauge"),
@@ -506,6 +519,13 @@ class Channel(Part):
             )
 
     def _has_what_its_kind_needs(self) -> None:
+        if self.resets is not None and self.max_rate is None:
+            raise ValueError(
+                "resets needs max_rate, the fastest that the register can rise in an hour: by it a"
+                " late value of yesterday is told from one of today"
+            )
+        if self.resets is not None and self.modulus is not None:
+            raise ValueError("a register that resets does not roll over: remove modulus")
         if self.kind == "interval" and self.length is None:
             raise ValueError("an interval channel needs its length, such as length: 15m")
         if self.kind == "interval" and self.stamp is None:

@@ -37,6 +37,7 @@ from services.core.facility.fields import (
 )
 from services.core.facility.pathway import ScopePath
 from services.core.facility.products import Product
+from services.core.facility.register_resets import with_zone
 from services.core.facility.removals import Credit, StatedRemoval
 from services.core.facility.sources import (
     LOAD,
@@ -296,6 +297,12 @@ class FacilityFile(Part):
     def local_times(self) -> tuple[str, ...]:
         """Return what is told of times that were written without an offset."""
         return self._local_times
+
+    @model_validator(mode="before")
+    @classmethod
+    def _registers_keep_the_zone_they_begin_by(cls, data: Any) -> Any:
+        """Write it out: what a channel's readings come to follows from the channel alone."""
+        return with_zone(data)
 
     @model_validator(mode="before")
     @classmethod

@@ -163,7 +163,7 @@ devices:
     beside = {"property.site": "north", "message_expiry": "60"}
     assert await tried(text=site, properties=beside) == await tried()
     assert {row["verdict"] for row in await tried(text=site)} == {"absent"}
-    assert "site does not stand" in (await tried(422, properties={"site": "a"}))["detail"]
+    assert "'site' does not stand" in (await tried(422, properties={"site": "a"}))["detail"]
     assert plant.count("reading") == 0
 
 

@@ -1,0 +1,102 @@
+"""Registers that begin again at zero when a day, a month or a year begins by the device's clock.
+
+Inverters and wallboxes show what today came to. Such a register is set back when it is expected to
+be, and what it shows then is what flowed since: nothing has to be judged by its pace. A reset is
+
+*seen*     as a fall, with the beginning of a period between its two readings or `CLOCK_OFF_US`
+           beside them: clocks of devices are off, and the last value of a day may come late.
+*not seen* where a period began between two readings, the register shows no less than before, and
+           what it shows can have flowed since: the day before came to 1.2 kWh by 14:00, and the
+           next reading is that of 1.5 kWh at 16:00 of this day. Within `CLOCK_OFF_US` after the
+           beginning it may be still to come, and the rise is taken for one.
+
+What it shows must be possible at `max_rate`, or the fall is judged as that of any register. From
+the beginning of the period on it is counted whole. Up to the end of the period before, nothing is:
+the last value of a period is what the device says that it came to. Of whole periods without a
+reading nothing is known.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from services.core.accounting.register_plausibility import (
+    CLOCK_ALLOWANCE_S,
+    Bools,
+    Ints,
+    Readings,
+    rise_between,
+)
+from services.core.accounting.register_records import Resets
+from services.core.timeline.instants import DAY_US, HOUR_US, from_us, to_us
+
+CLOCK_OFF_US: Final = 15 * 60 * 1_000_000
+"""So far beside the beginning of a period a fall is its reset."""
+
+
+class Between(NamedTuple):
+    """What two readings tell of a reset between them; arrays of one shape."""
+
+    is_reset: Bools
+    #: the end of the earlier reading's period, the beginning of the later one's: in microseconds,
+    #: not outside the two readings
+    ends_us: Ints
+    begins_us: Ints
+
+
+def between(r: Readings, resets: Resets, a: Ints, b: Ints) -> Between:
+    """Return between which of the readings ``a`` and ``b`` the register began again."""
+    t0, t1 = r.ts[a], r.ts[b]
+    starts = _starts(resets, int(r.ts[0]), int(r.ts[-1]))
+    last = np.searchsorted(starts, t1, side="right") - 1
+    inside = starts[last] > t0
+    late = ~inside & (starts[last] >= t0 - CLOCK_OFF_US)
+    early = ~inside & ~late & (starts[last + 1] <= t1 + CLOCK_OFF_US)
+    since = np.where(early, starts[last + 1], starts[last])
+    rise, _ = rise_between(r, a, b)
+    shown = r.v[b]
+    possible = shown >= 0
+    elapsed_us = np.maximum(t1 - since, 0) + round(CLOCK_ALLOWANCE_S * 1e6)
+    if r.max_rate is not None:
+        rate = r.max_rate if isinstance(r.max_rate, float | int) else r.max_rate[b]
+        limit = rate * elapsed_us / HOUR_US + r.digit[b]
+        falls = possible & (shown <= limit + rate * CLOCK_OFF_US / HOUR_US)
+        rises = possible & (shown <= limit)
+    else:
+        falls = rises = possible
+    # before that the reset may be still to come, as a fall
+    is_past = inside & (t1 - starts[last] >= CLOCK_OFF_US)
+    is_reset = ((rise < 0) & (inside | late | early) & falls) | ((rise >= 0) & is_past & rises)
+    first = np.searchsorted(starts, t0, side="right")
+    return Between(
+        is_reset,
+        np.where(inside, starts[first], t0),
+        np.where(inside, starts[last], t0),
+    )
+
+
+def _starts(resets: Resets, first_us: int, last_us: int) -> Ints:
+    """Return the beginnings of periods around a span, one before it and one behind it at least."""
+    years = range(from_us(first_us).year - 1, from_us(last_us).year + 2)
+    starts = np.concatenate([_of_year(resets.every, resets.zone, year) for year in years])
+    first = np.searchsorted(starts, first_us - DAY_US, side="right") - 1
+    last = np.searchsorted(starts, last_us + DAY_US, side="left") + 1
+    return np.append(starts[max(first, 0) : last], np.iinfo(np.int64).max)
+
+
+@lru_cache(maxsize=256)
+def _of_year(every: str, zone: ZoneInfo, year: int) -> Ints:
+    """Return the beginnings of the periods of a year, by the clock of a zone."""
+    days = [date(year, 1, 1)]
+    if every != "year":
+        days = [date(year, month, 1) for month in range(1, 13)]
+    if every == "day":
+        january, after = date(year, 1, 1).toordinal(), date(year + 1, 1, 1).toordinal()
+        days = [date.fromordinal(day) for day in range(january, after)]
+    midnights = [datetime(day.year, day.month, day.day, tzinfo=zone) for day in days]
+    return np.array([to_us(midnight.astimezone(UTC)) for midnight in midnights], dtype=np.int64)
