@@ -92,3 +92,17 @@ def examples_of(page: Path) -> list[Example]:
 def all_examples(language: str) -> list[Example]:
     """Every example in a language."""
     return [each for page in PAGES for each in examples_of(page) if each.language == language]
+
+
+_MESSAGE = "a message at "
+
+
+def message_of(mark: str) -> tuple[str, dict[str, str]] | None:
+    """Return the topic of a message, and what MQTT 5 has beside its payload; None: it is none.
+
+    ``a message at TOPIC with NAME=VALUE, NAME=VALUE``.
+    """
+    if not mark.startswith(_MESSAGE):
+        return None
+    topic, _, listed = mark.removeprefix(_MESSAGE).partition(" with ")
+    return topic, dict(pair.split("=", 1) for pair in filter(None, listed.split(", ")))

@@ -29,7 +29,7 @@ from services.core.facility.organisation_file import is_of_organisation, parse_o
 from services.core.facility.table_file import parse_table
 from services.ingest import route
 from tests.contract.ingest.formats.station import station_of
-from tests.examples import PAGES, ROOT, Example, all_examples, examples_of
+from tests.examples import PAGES, ROOT, Example, all_examples, examples_of, message_of
 from tests.repository.files import openapi
 
 _LINZ = (ROOT / "deploy" / "demo" / "linz.yaml").read_text(encoding="utf-8")
@@ -129,8 +129,9 @@ def test_a_payload_is_decoded_with_the_facility_it_speaks_of(example: Example) -
     document = json.loads(example.text)
     if example.mark == "an answer":
         return
-    topic = example.mark.removeprefix("a message at ")
-    assert topic != example.mark, "say <!-- example: a message at TOPIC --> or an answer"
+    message = message_of(example.mark)
+    assert message is not None, "say <!-- example: a message at TOPIC --> or an answer"
+    topic, properties = message
     address = route.parse(topic)
     if address.kind is route.Kind.VALUES:
         now = datetime(2026, 11, 28, tzinfo=UTC)
@@ -142,7 +143,9 @@ def test_a_payload_is_decoded_with_the_facility_it_speaks_of(example: Example) -
         if each.is_facility_file and each.line < example.line
     ]
     station = station_of(files[-1] if files else _LINZ)
-    readings = station.receive(topic, document, at=datetime(2026, 11, 28, tzinfo=UTC))
+    readings = station.receive(
+        topic, document, at=datetime(2026, 11, 28, tzinfo=UTC), properties=properties
+    )
     assert station.reasons() == []
     assert readings
 

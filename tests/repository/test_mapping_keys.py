@@ -18,7 +18,7 @@ _OTHERS = {
     Device: {"id", "name", "channels"},
     Channel: {
         "id", "quantity", "calibration_functions", "kind", "sum", "formula", "modulus", "max_rate",
-        "epochs", "estimated_after", "max_gap", "every", "basis", "range", "full_scale", "span",
+        "epochs", "resets", "estimated_after", "max_gap", "every", "basis", "range", "full_scale", "span",
         "maximum_potential", "uncertainty", "calibration", "audits", "audit_deadlines", "length",
         "stamp", "since",
     },

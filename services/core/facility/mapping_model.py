@@ -99,6 +99,9 @@ DateFormat = Annotated[
     str, StringConstraints(min_length=2, max_length=100), AfterValidator(_date_format)
 ]
 
+#: Ways in which a device writes dates; a single one needs no list.
+DateFormats = DateFormat | Annotated[tuple[DateFormat, ...], Field(min_length=1, max_length=10)]
+
 
 class Timestamp(Part):
     """Where a foreign JSON payload carries its time, and how it tells it."""
@@ -124,12 +127,13 @@ class Timestamp(Part):
             "Unit of times that are numbers. Default: milliseconds from 1e11 on, else seconds."
         ),
     )
-    format: DateFormat | None = Field(
+    format: DateFormats | None = Field(
         None,
         examples=["%d.%m.%Y %H:%M"],
         description=(
             "How a date is written that is not RFC 3339, as strptime has it: '%Y%m%d%H%M%S' for"
-            " 20261123180005."
+            " 20261123180005. Of a device that writes it in several ways a list, the first that"
+            " fits counts."
         ),
     )
     number: NumberKind | None = Field(

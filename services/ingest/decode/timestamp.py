@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -44,8 +44,8 @@ class TimeRule:
     #: of texts without an offset
     zone: ZoneInfo | None
     unit: str | None
-    #: of dates written otherwise than RFC 3339, as strptime has it
-    format: str | None = None
+    #: of dates written otherwise than RFC 3339, as strptime has it; the first that fits counts
+    formats: tuple[str, ...] = ()
     read: Reader = number
     #: times, as words, that say that the device knows none
     invalid: frozenset[str] = frozenset()
@@ -75,8 +75,8 @@ class TimeRule:
     def _instant_us(self, raw: Any, received_us: int) -> int:
         if isinstance(raw, list) and len(raw) != 1:
             raise ValueError(f"a list of {len(raw)} times needs a list of as many values")
-        if self.format is not None:
-            instant = _by_format(raw, self.format)
+        if self.formats:
+            instant = _by_format(raw, self.formats)
         else:
             epoch = self.read(raw)
             if epoch is not None:
@@ -91,6 +91,9 @@ class TimeRule:
 
 #: A device's clock may be so much ahead.
 _AHEAD_US: Final = 300_000_000
+
+#: Seconds with their fractions and nothing between.
+_CLOSE: Final = "%S%f"
 
 #: Of messages that tell no time.
 ARRIVAL: Final = TimeRule(select=nothing, zone=None, unit=None)
@@ -110,7 +113,7 @@ def time_rule(
         select=selected(part, budget, delimiter),
         zone=None if zone is None else ZoneInfo(zone),
         unit=part.get("unit"),
-        format=part.get("format"),
+        formats=_formats(part.get("format")),
         read=READERS[part.get("number")],
         invalid=frozenset(part.get("invalid") or ()),
         of_message=part.get("stands_in") == "message",
@@ -128,12 +131,29 @@ def _places(part: Mapping[str, Any]) -> Places | None:
     )
 
 
-def _by_format(raw: Any, pattern: str) -> datetime:
+def _formats(stated: str | Sequence[str] | None) -> tuple[str, ...]:
+    if stated is None:
+        return ()
+    return (stated,) if isinstance(stated, str) else tuple(stated)
+
+
+def _by_format(raw: Any, patterns: Sequence[str]) -> datetime:
     text = raw.strip() if isinstance(raw, str) else str(raw)
+    for pattern in patterns:
+        instant = _parsed(text, pattern)
+        # fractions right behind the seconds would take a digit of these where there are none
+        if instant is not None and not (
+            _CLOSE in pattern and _parsed(text, pattern.replace(_CLOSE, "%S")) is not None
+        ):
+            return instant
+    raise ValueError(f"it is not of the form {' or '.join(patterns)}")
+
+
+def _parsed(text: str, pattern: str) -> datetime | None:
     try:
         return datetime.strptime(text, pattern)  # noqa: DTZ007 - its zone is looked at next
     except ValueError:
-        raise ValueError(f"it is not of the form {pattern}") from None
+        return None
 
 
 def _local_us(local: datetime, zone: ZoneInfo, received_us: int) -> int:

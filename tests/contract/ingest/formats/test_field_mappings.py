@@ -297,6 +297,8 @@ def test_a_unit_that_changes_in_the_payload() -> None:
         ("format: '%Y/%m/%d %H:%M:%S'", "2025/06/19 14:58:24"),
         ("format: '%d.%m.%Y, %H:%M:%S'", "19.06.2025, 14:58:24"),
         ("format: '%y%m%d%H%M%S'", "250619145824"),
+        ("format: ['%Y%m%d%H%M%S%f', '%Y%m%d%H%M%S']", "20250619145824"),
+        ("format: ['%Y%m%d%H%M%S', '%d.%m.%Y %H:%M:%S']", "19.06.2025 14:58:24"),
         ("unit: us", 1750316304000000),
         ("unit: ns", "1750316304000000000"),
         ("number: hex", "6853B510"),
@@ -308,6 +310,28 @@ def test_each_way_of_writing_a_time_can_be_said(rule: str, said: Any) -> None:
     )
     (reading,) = logger.receive("d", {"t": said, "v": 1})
     assert reading.ts == datetime(2025, 6, 19, 6, 58, 24, tzinfo=UTC)
+
+
+def test_a_device_may_write_times_in_several_ways() -> None:
+    gateway = device_of(
+        "records: batch\n    timestamp: {from: timestamp, timezone: Asia/Shanghai, format:"
+        " ['%Y%m%d%H%M%S%f', '%Y%m%d%H%M%S', '%Y/%m/%d %H:%M:%S', '%d.%m.%Y', '%y%m%d%H%M%SS']}",
+        f"{ENERGY}, from: v",
+    )
+    ways = {
+        "20250619145824881": (6, 58, 24, 881_000),
+        "20250619145824": (6, 58, 24, 0),
+        "2025/06/19 14:58:24": (6, 58, 24, 0),
+        "250619145824S": (6, 58, 24, 0),
+    }
+    records = [{"timestamp": written, "v": number} for number, written in enumerate(ways)]
+    taken = gateway.receive("d", {"batch": [*records, {"timestamp": "19.06.2025", "v": 9}]})
+    assert [reading.ts for reading in taken[:-1]] == [
+        datetime(2025, 6, 19, *clock, tzinfo=UTC) for clock in ways.values()
+    ]
+    assert taken[-1].ts == datetime(2025, 6, 18, 16, tzinfo=UTC)
+    assert gateway.receive("d", {"batch": [{"timestamp": "19-06-2025", "v": 1}]}) == []
+    assert "it is not of the form %Y%m%d%H%M%S%f or %Y%m%d%H%M%S or" in detail(gateway)
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,9 @@ from typing import NamedTuple
 import pytest
 
 from tests.command import tonne
-from tests.examples import ROOT, Example, examples_of
+from tests.examples import ROOT, Example, examples_of, message_of
 
 _PAGE = ROOT / "deploy" / "docs" / "howto" / "devices" / "recipes.md"
-_MESSAGE = "a message at "
-#: What MQTT 5 has beside the payload, NAME=VALUE, comma separated.
-_BESIDE = " with "
 _RESULT = "what becomes of it"
 #: When the messages of the page arrive.
 _ARRIVAL = "2026-06-02T00:00:00Z"
@@ -35,7 +32,7 @@ def recipes() -> list[Recipe]:
         if example.is_facility_file:
             assert file is None or found[-1].file is file, f"{example.name}: the file before it"
             file = example
-        elif example.mark.startswith(_MESSAGE):
+        elif message_of(example.mark) is not None:
             assert message is None, f"{example.name}: say what becomes of the one before"
             message = example
         elif example.mark == _RESULT:
@@ -51,8 +48,12 @@ def recipes() -> list[Recipe]:
 def test_what_becomes_of_a_message(recipe: Recipe, tmp_path: Path) -> None:
     path = tmp_path / "facility.yaml"
     path.write_text(recipe.file.text)
-    topic, _, listed = recipe.message.mark.removeprefix(_MESSAGE).partition(_BESIDE)
-    beside = [word for pair in filter(None, listed.split(", ")) for word in ("--beside", pair)]
+    message = message_of(recipe.message.mark)
+    assert message is not None
+    topic, properties = message
+    beside = [
+        word for name, value in properties.items() for word in ("--beside", f"{name}={value}")
+    ]
     tried = tonne(
         _NOWHERE, "map", "try", path, "-", "--topic", topic, "--at", _ARRIVAL, *beside,
         asked=recipe.message.text,
