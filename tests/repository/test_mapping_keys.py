@@ -18,9 +18,9 @@ _OTHERS = {
     Device: {"id", "name", "channels"},
     Channel: {
         "id", "quantity", "calibration_functions", "kind", "sum", "formula", "modulus", "max_rate",
-        "epochs", "resets", "estimated_after", "max_gap", "every", "basis", "range", "full_scale", "span",
-        "maximum_potential", "uncertainty", "calibration", "audits", "audit_deadlines", "length",
-        "stamp", "since",
+        "epochs", "resets", "estimated_after", "max_gap", "every", "basis", "range", "full_scale",
+        "span", "maximum_potential", "uncertainty", "calibration", "audits", "audit_deadlines",
+        "length", "stamp", "since",
     },
 }  # fmt: skip
 
