@@ -10,10 +10,11 @@ from zoneinfo import ZoneInfo
 
 from services.core.facility.mapping_expression import Budget
 from services.core.facility.mapping_model import word
-from services.core.timeline.instants import from_us, to_us
+from services.core.timeline.instants import to_us
 from services.ingest.decode.cells import COMMA, selected
 from services.ingest.decode.instant import parse_date_time, parse_epoch
 from services.ingest.decode.observation import TIME_FROM_BROKER, TIME_FROM_DEVICE
+from services.ingest.decode.put_back import local_times
 from services.ingest.decode.selection import MISSING, Selection, nothing
 from services.ingest.decode.shown import shown
 from services.ingest.decode.text_number import READERS, Reader, number
@@ -163,12 +164,12 @@ def _local_us(local: datetime, zone: ZoneInfo, received_us: int) -> int:
     meant, and not one after it: devices send what they have just measured. What several times of
     one message tell together: see :mod:`.put_back`.
     """
-    first, second = (to_us(local.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))
-    if first == second:
-        # neither in the hour that comes twice nor in the one that is left out
-        return first
-    instants = {first, second}
-    real = [us for us in instants if from_us(us).astimezone(zone).replace(tzinfo=None) == local]
-    if not real:
+    meant = local_times(zone).instants(local)
+    if meant is None:
         raise ValueError(f"clocks in {zone.key} were put forward over it")
-    return min(real, key=lambda us: (us > received_us + _AHEAD_US, abs(us - received_us), us))
+    if not meant.is_twice:
+        return meant.first_us
+    return min(
+        (meant.first_us, meant.second_us),
+        key=lambda us: (us > received_us + _AHEAD_US, abs(us - received_us), us),
+    )

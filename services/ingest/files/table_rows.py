@@ -15,7 +15,7 @@ from services.core.facility.table_file import TableFile, TableUnit, TableValue
 from services.core.timeline.instants import from_us, rfc3339
 from services.ingest.decode.text_number import READERS, says_no_value
 from services.ingest.files.csv_lines import Cells, Lines
-from services.ingest.files.local_times import PutBack
+from services.ingest.files.local_times import PutBackOfMany
 from services.ingest.files.number_columns import plain_numbers
 from services.ingest.files.rows import (
     NO_TIME,
@@ -286,7 +286,7 @@ class _Series:
     no_value: frozenset[str]
     unit: _Stated | _Worded
     quality: _Stated | _Worded
-    put_back: PutBack = field(default_factory=PutBack)
+    put_back: PutBackOfMany = field(default_factory=PutBackOfMany)
 
     def rows(self, columns: _CellColumns, numbers: Integers) -> FileRows | None:
         """Return the readings of lines; None: there are none. ``numbers``: those of the lines."""

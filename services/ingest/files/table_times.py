@@ -13,10 +13,11 @@ import numpy as np
 from services.core.facility.table_file import TableFile
 from services.core.timeline.instants import DAY, to_us
 from services.ingest.decode.instant import parse_date_time, parse_epoch
+from services.ingest.decode.put_back import Instants
 from services.ingest.decode.text_number import READERS
 from services.ingest.files import date_forms
 from services.ingest.files.date_forms import DateForm, date_form
-from services.ingest.files.local_times import Instants, LocalTimes
+from services.ingest.files.local_times import ManyLocalTimes
 from services.ingest.files.number_columns import plain_numbers
 from services.ingest.files.rows import NO_TIME, Integers, UnusableFileError
 
@@ -40,7 +41,7 @@ class TableTimes:
         self._format = form
         self._form = None if form is None else date_form(form)
         self._unit = table.time.unit
-        self._local_times = None if zone is None else LocalTimes(ZoneInfo(zone))
+        self._local_times = None if zone is None else ManyLocalTimes(ZoneInfo(zone))
         self._read = READERS[None]
 
     def instants(self, cells: Sequence[Any]) -> tuple[Integers, Integers]:

@@ -19,7 +19,7 @@ from services.core.timeline.instants import from_us, rfc3339, to_us
 from services.ingest.decode.text_number import READERS
 from services.ingest.files import date_forms, formats, workbook_lines
 from services.ingest.files.formats import Reading
-from services.ingest.files.local_times import LocalTimes, PutBack
+from services.ingest.files.local_times import ManyLocalTimes, PutBackOfMany
 from services.ingest.files.number_columns import plain_numbers
 from services.ingest.files.rows import (
     NO_TIME,
@@ -32,7 +32,7 @@ from services.ingest.files.rows import (
 
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - as clocks show it
 ZONE = ZoneInfo("Europe/Vienna")
-VIENNA = LocalTimes(ZONE)
+VIENNA = ManyLocalTimes(ZONE)
 
 #: Channel, time, value (None: no value), unit, quality, line.
 Told = tuple[str, str, float | None, str, str, int]
@@ -242,7 +242,7 @@ def test_the_hour_that_comes_twice_is_told_by_the_order(newest_first: bool, piec
     times = [begin + timedelta(minutes=15 * i) for i in range(40)]
     if newest_first:
         times.reverse()
-    put_back = PutBack()
+    put_back = PutBackOfMany()
     told = []
     for start in range(0, len(times), piece):
         for time in times[start : start + piece]:
@@ -315,7 +315,7 @@ def test_times_are_told_in_pieces_as_one_by_one(newest_first: bool, size: int) -
         times.reverse()
     local_us = np.array([to_us(t.astimezone(ZONE).replace(tzinfo=UTC)) for t in times])
     first_us, second_us = VIENNA.instants_us(local_us)
-    put_back = PutBack()
+    put_back = PutBackOfMany()
     told = [
         put_back.times_us(first_us[i : i + size], second_us[i : i + size])
         for i in range(0, len(times), size)
