@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 from pydantic import SecretStr
 
 from deploy.site.pictures import CHROMIUM
@@ -81,7 +81,8 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     )
     yield opened
     await context.close()
-    assert [text for text in complaints if "401" not in text] == []
+    # what a browser says of an answer that a test asks for
+    assert [text for text in complaints if not re.search("status of (401|429)", text)] == []
 
 
 def this_minute() -> datetime:
@@ -257,6 +258,9 @@ async def test_of_many_sources_the_largest_have_bars_of_their_own(
     legend = page.locator("#legend li")
     await expect(legend.nth(7)).to_have_text("14 others")
     assert set((await legend.all_text_contents())[:7]) == {f"s{i}" for i in range(15, 22)}
+    # nor are the spaces between all of them what is seen of the present shares
+    await expect(page.locator("#mix span")).to_have_count(8)
+    await expect(page.locator("#mix span").last).to_have_attribute("title", "14 others: 6,300 kg/h")
     await expect(page.locator("#sources .swatch")).to_have_count(len(names))
     swatches = await page.locator("#sources .swatch").evaluate_all(
         "all => all.map((swatch) => getComputedStyle(swatch).backgroundColor)"
@@ -314,6 +318,32 @@ async def test_unknown_is_not_shown_as_zero(
     )
     announce(connection, plant)
     await wait_for(page, "#rate", "0.00")
+
+
+async def test_only_zero_is_shown_as_zero(address: str, page: Page, connection: Connection) -> None:
+    emit(connection, found(connection, "linz"), 0.000_02)
+    await page.goto(address)
+    await wait_for(page, "#rate", "0.0012")
+    await wait_for(page, "[data-window='1h'] .mass", "0.0012 kg")
+
+
+async def test_a_stream_that_is_refused_for_a_while_is_asked_for_again(
+    address: str, page: Page, connection: Connection
+) -> None:
+    emit(connection, found(connection, "linz"), 20.0)
+    tried = []
+
+    async def refuse(route: Route) -> None:
+        tried.append(route)
+        if len(tried) > 2:
+            await route.continue_()
+        else:
+            await route.fulfill(status=429, json={"title": "Rate limit exceeded", "detail": "wait"})
+
+    await page.route("**/v1/stream*", refuse)
+    await page.goto(address)
+    await wait_for(page, "#rate", "1,200")
+    assert len(tried) == 3
 
 
 @pytest.mark.parametrize("width", [390, 1440])
@@ -415,4 +445,12 @@ async def test_where_a_key_is_needed_the_page_asks_for_it(
         await page.fill("#key", key)
         await page.click("#key-form button")
         await wait_for(page, "#rate", "60.0")
+        # a link sends no key
+        await page.click("nav >> text=History")
+        await page.click("#table-details summary")
+        async with page.expect_download() as download:
+            await page.click("#csv")
+        file = await download.value
+        assert file.suggested_filename == "emissions.csv"
+        assert (await file.path()).read_text().startswith("source,source_name,scope,counts,time")
         await page.goto("about:blank")

@@ -50,6 +50,7 @@ def fire(
     threshold_id: int,
     fired: datetime,
     present: float | None = None,
+    present_at: datetime | None = None,
     **columns: Any,
 ) -> None:
     row = {
@@ -66,7 +67,7 @@ def fire(
             "INSERT INTO threshold_state"
             " (threshold_id, facility_id, state, projected, since, at, value, value_at)"
             " VALUES (%s, %s, 'firing', false, %s, %s, %s, %s)",
-            (threshold_id, plant.facility_id, fired, fired, present, fired),
+            (threshold_id, plant.facility_id, fired, fired, present, present_at or fired),
         )
     announce(connection, plant)
 
@@ -133,6 +134,30 @@ async def test_alerts_are_listed_acknowledged_and_drawn_as_limits(
             arg=width,
         )
         await photograph(page, f"alerts-{width}")
+
+
+async def test_alerts_leave_the_main_figure_on_the_screen(
+    address: str, page: Page, connection: Connection
+) -> None:
+    plant = found(connection, "linz")
+    emit(connection, plant, 20.0)
+    begins = this_minute() - 30 * MINUTE
+    for n in range(20):
+        severity = "critical" if n == 7 else ["info", "warning"][n % 2]
+        threshold = limit(
+            connection, plant, id=f"t{n}", measure="rate", above=n + 1, severity=severity
+        )
+        fire(connection, plant, threshold, begins + n * MINUTE)
+    for width, height in ((1440, 900), (390, 844)):
+        await page.set_viewport_size({"width": width, "height": height})
+        await page.goto(address)
+        await wait_for(page, "#alerts-summary", "20 now")
+        await expect(page.locator("#rate")).to_be_in_viewport(ratio=1)
+        # and so is the most severe of them
+        await expect(page.locator("#alerts li").first).to_contain_text("t7: above 8.00 kg/h")
+        await expect(page.locator("#alerts li .title").first).to_be_in_viewport(ratio=1)
+        severities = await page.locator("#alerts .severity").all_text_contents()
+        assert severities == ["critical"] + 9 * ["warning"] + 10 * ["info"]
 
 
 async def test_what_people_wrote_is_text_and_never_markup(

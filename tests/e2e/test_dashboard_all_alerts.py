@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import psycopg
@@ -50,7 +51,8 @@ async def test_alerts_of_all_facilities_stand_beside_their_limits_and_are_snooze
     emit(connection, linz, 20.0)
     now = this_minute()
     hour = limit(connection, graz, id="hour", measure="total", window="1h", above=900)
-    fire(connection, linz, thresholds["site-rate"], now - 3 * MINUTE, present=1200.0)
+    rate = thresholds["site-rate"]
+    fire(connection, linz, rate, now - 30 * MINUTE, present=1200.0, present_at=now)
     fire(
         connection, graz, hour, now - 200 * MINUTE, resolved_at=now - 180 * MINUTE, state="resolved"
     )
@@ -99,8 +101,15 @@ async def test_alerts_of_all_facilities_stand_beside_their_limits_and_are_snooze
     await expect(past).to_have_count(1)
     await expect(past).to_contain_text("Fault of the instrument")
 
+    # nothing newer is known: the value is of then, and nobody knows that of now
+    connection.execute(
+        "UPDATE threshold_state SET value_at = %s WHERE threshold_id = %s", (now - 9 * MINUTE, rate)
+    )
     fire(connection, linz, thresholds["hot"], now, present=93.25)
     fire(connection, linz, thresholds["year"], now, present=0.914)
     await page.goto(f"{address}/alerts")
     await expect(standing.filter(has_text="hot")).to_contain_text("now 93.25 °C")
     await expect(standing.filter(has_text="year")).to_contain_text("now 91.4 %")
+    older = f"1,200 kg/h at {(now - 9 * MINUTE).astimezone(ZoneInfo('Europe/Vienna')):%H:%M}"
+    await expect(standing.filter(has_text="site-rate")).to_contain_text(older)
+    await expect(standing.filter(has_text="site-rate")).not_to_contain_text("now 1,200")

@@ -59,8 +59,11 @@ async def test_devices_that_are_silent_and_what_was_refused_are_listed(
     rows = page.locator("#device-rows tbody tr")
     await expect(rows).to_have_count(2)
     await expect(rows.filter(has_text="meter")).to_contain_text("2 h ahead")
-    await wait_for(page, "#gaps-summary", "1 in 7 days, of five minutes and longer")
-    await expect(page.locator("#gap-rows tbody tr")).to_contain_text("30 min")
+    await wait_for(page, "#gaps-summary", "2 in 7 days, of five minutes and longer")
+    gaps = page.locator("#gap-rows tbody tr")
+    # one that lasts is one, too
+    await expect(gaps.first.locator("td").nth(3)).to_have_text("now")
+    await expect(gaps.last).to_contain_text("30 min")
     await expect(page.locator("#monitors")).to_be_hidden()
     await expect(rows.first).to_contain_text("never")
     await wait_for(page, "#devices-summary", "2 devices, 2 offline or never heard of")
@@ -101,5 +104,14 @@ async def test_the_wall_shows_one_facility_after_the_other(
     box = await page.locator("#rate").bounding_box()
     assert box is not None
     assert box["height"] > 2160 / 8
+    # a figure of any length stands in one line and beside the others
+    emit(connection, linz, 3_333_333.0)
+    await page.goto(f"{address}/wall?facility=linz")
+    await wait_for(page, "#rate", "199,999,980")
+    for width, height in ((390, 844), (1024, 768), (1440, 900), (3840, 2160)):
+        await page.set_viewport_size({"width": width, "height": height})
+        assert await page.evaluate(TOO_WIDE) == []
+        lines = await page.locator("#rate").evaluate("(rate) => rate.getClientRects().length")
+        assert lines == 1
     await page.goto(f"{address}/wall?facility=nowhere")
     await wait_for(page, "#state-text", "there is no facility nowhere")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -210,12 +211,68 @@ async def test_wall_times_are_the_instants_of_a_zone(address: str, page: Page) -
 async def test_a_wrong_address_shows_the_last_days_and_a_wrong_range_says_why(
     address: str, page: Page
 ) -> None:
-    await page.goto(f"{address}/history?facility=nowhere&from=tomorrow&bars=3h&by=x&compare=y")
+    await page.goto(f"{address}/history?from=tomorrow&bars=3h&by=x&compare=y")
     await expect(page).to_have_url(f"{address}/history?facility=linz&range=7days")
     await expect(page.locator("#whole")).to_have_attribute("aria-busy", "false")
     await page.fill("#to", "2020-01-01T00:00")
     await page.dispatch_event("#to", "change")
     await expect(page.locator("#notice")).to_contain_text("The range ends before it begins")
+
+
+@pytest.mark.usefixtures("week")
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/history", "/explain", "/pathway", "/alerts", "/devices", "/reports", "/configuration"],
+)
+async def test_a_link_to_what_one_may_not_see_shows_nothing_else_instead(
+    address: str, page: Page, path: str
+) -> None:
+    await page.goto(f"{address}{path}?facility=nowhere&source=s9")
+    await wait_for(
+        page, "#notice", "There is no facility nowhere that you may see: choose another one."
+    )
+    assert "facility=nowhere" in page.url
+    assert "Linz" not in await page.title()
+    await page.select_option("#facility", "linz")
+    await expect(page).to_have_url(re.compile("facility=linz"))
+    if path == "/explain":
+        # s9 was meant of the other one
+        await expect(page.locator("#source")).to_have_value("s0")
+    await page.goto("about:blank")
+
+
+async def test_a_source_that_left_the_file_is_explained_and_no_other_one(
+    address: str, page: Page, connection: Connection, database_url: str
+) -> None:
+    apply_text(database_url, _FILE)
+    _hours(connection)
+    connection.execute("UPDATE source SET active = false WHERE slug = 's9'")
+    hour = "2026-03-28T08:00:00Z"
+    await page.goto(f"{address}/explain?facility=linz&source=s8&hour={hour}")
+    await expect(page.locator("#hour h1")).to_contain_text("s8 (scope 1)")
+    await page.goto(f"{address}/explain?facility=linz&source=s9&hour={hour}")
+    await expect(page.locator("#hour h1")).to_contain_text("s9 (scope 2)")
+    await expect(page.locator("#source")).to_have_value("s9")
+
+
+@pytest.mark.usefixtures("week")
+async def test_a_step_back_shows_what_was_shown_before(address: str, page: Page) -> None:
+    await page.goto(f"{address}/history?{_WEEK}")
+    whole = page.locator("#whole-title")
+    week = "Linz works, Thu, 26 Mar 2026 \u2013 Wed, 1 Apr 2026"
+    await expect(whole).to_have_text(week)
+    await page.select_option("#by", "scope")
+    await page.click("#earlier")
+    await expect(whole).to_have_text("Linz works, Thu, 19 Mar 2026 \u2013 Wed, 25 Mar 2026")
+    await page.go_back()
+    await expect(whole).to_have_text(week)
+    await expect(page.locator("#by")).to_have_value("scope")
+    await expect(page.locator("#from")).to_have_value("2026-03-26T00:00")
+    await page.go_back()
+    await expect(page.locator("#by")).to_have_value("source")
+    await expect(page.locator("#legend li").first).to_have_text("s3")
+    await page.go_forward()
+    await expect(page.locator("#legend li").first).to_have_text("scope 1")
 
 
 _BUDGETS = """

@@ -91,10 +91,15 @@ class EmissionSeries:
             & (rows["minute"] >= self._low)
             & (rows["minute"] <= self._last)
         ]
-        self.rate_kg_h = self._rates(known, unknown_after)
+        self.rate_kg_h, self.rate_minute = self._rates(known, unknown_after)
 
-    def _rates(self, known: Any, unknown_after: Mapping[int, int | None]) -> Floats:
-        """Return kg per hour in the newest known minute, by minute; NaN: unknown for too long."""
+    def _rates(
+        self, known: Any, unknown_after: Mapping[int, int | None]
+    ) -> tuple[Floats, Integers]:
+        """Return kg per hour in the newest known minute, by minute, and which minute that is.
+
+        NaN: unknown for too long.
+        """
         horizon = {s: unknown_after.get(s) for s in self._sources.ids}
         before = watch_series.known_before(
             self._connection,
@@ -118,7 +123,8 @@ class EmissionSeries:
         minutes = np.arange(self._low, self._last + 1)
         lasts = np.array([[h or 0] for h in horizon.values()], dtype=np.int64)
         rate[minutes - newest > lasts] = np.nan
-        return rate[:, self._first - self._low :]
+        shown = slice(self._first - self._low, None)
+        return rate[:, shown], newest[:, shown]
 
     def minutes_left(self, window: str) -> Integers:
         """Return the whole minutes of a calendar's window after each minute."""

@@ -53,8 +53,8 @@ class _Evaluated:
     transitions: list[Transition]
     #: what each follows from, by index and minute
     outlooks: dict[tuple[int, int], Outlook]
-    #: the value in the last minute, by index; None: unknown
-    present: dict[int, float | None]
+    #: the newest value by index, and the minute that it is of
+    present: dict[int, history.Present]
 
 
 def thresholds(
@@ -182,7 +182,7 @@ def _evaluate_batch(
     # whatever fires now did before, or has just begun to
     firing = {i for i, t in of_batch.items() if t.is_open} | {t.threshold for t in revised.added}
     present = {ids[index]: value for index, value in evaluated.present.items()}
-    history.set_present(connection, {i: present[i] for i in sorted(firing)}, last)
+    history.set_present(connection, {i: present[i] for i in sorted(firing)})
 
 
 def _write(
@@ -251,7 +251,13 @@ def _fold(
             evaluated.outlooks[index, transition.minute] = _outlook(
                 part, transition, begin, float(limits.limit[transition.threshold])
             )
-        newest = [_known(value) for value in part.value[:, -1].tolist()]
+        value = part.value[:, -1]
+        # that nothing is known is of this minute
+        of_minute = np.where(np.isnan(value), end, np.minimum(part.known_at[:, -1], end))
+        newest = [
+            history.Present(value=_known(number), minute=minute)
+            for number, minute in zip(value.tolist(), of_minute.tolist(), strict=True)
+        ]
         evaluated.present.update(zip(selected.tolist(), newest, strict=True))
     return evaluated
 

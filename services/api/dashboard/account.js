@@ -1,11 +1,13 @@
 // Who is signed in, at the end of every page's head, and which pages that may see.
 
-import { get } from "./api.js";
+import { get, hasKey } from "./api.js";
 import { node } from "./dom.js";
 import { showAllowed } from "./navigation.js";
 import { t } from "./words.js";
 
 if (location.pathname !== "/login") show();
+// whoever has a session needs it not: a link sends that
+if (hasKey()) import("./downloads.js");
 
 async function show() {
   let me;

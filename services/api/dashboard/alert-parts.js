@@ -2,7 +2,7 @@
 
 import { whoWords } from "./audit-words.js";
 import { KINDS } from "./alert-codes.js";
-import { headline, inUnit, what } from "./alerts.js";
+import { headline, inUnit, olderValue, what } from "./alerts.js";
 import { ended } from "./alert-table.js";
 import { send } from "./api.js";
 import { card, facts } from "./cards.js";
@@ -22,7 +22,7 @@ export function alertParts(alert, { facility, codes, maintenance, acknowledge, c
   const pairs = [
     [t("Facility"), facility.name], [t("Watched"), what(alert)], [t("Severity"), severityWords(alert.severity)],
     [t("Limit"), headline(alert)], [t("Value when it fired"), inUnit(alert.unit, alert.value, alert.figure)],
-    [t("Now"), isOver ? null : inUnit(alert.unit, alert.present_value, alert.figure)],
+    [t("Now"), isOver ? null : olderValue(alert, facility.timezone) ?? inUnit(alert.unit, alert.present_value, alert.figure)],
     [t("First minute beyond"), at(alert.started_at)], [t("Fired"), at(alert.fired_at)], [t("Ended"), ended(alert, at)],
     [t("Known by"), alert.acked_by ? `${alert.acked_by}, ${at(alert.acked_at)}` : t("nobody yet")],
     ...Object.entries(KINDS).map(([kind, name]) => [name, codes.text(alert.facility, kind, alert)]),

@@ -4,7 +4,7 @@ import { AlertCodes, KINDS } from "./alert-codes.js";
 import { Alerts } from "./alerts.js";
 import { get, page, post } from "./api.js";
 import { alertParts } from "./alert-parts.js";
-import { listedFacilities, named, offer } from "./facility-list.js";
+import { addressed, listedFacilities, named, offer } from "./facility-list.js";
 import { readAgain, sayUnread, sayWhy } from "./notice.js";
 import { pastTable } from "./alert-table.js";
 import { t } from "./words.js";
@@ -28,11 +28,12 @@ setInterval(() => facilities.size && document.visibilityState === "visible" && r
 async function start() {
   const listed = await listedFacilities();
   if (listed.length === 0) return;
+  const all = [["", t("all")]];
+  chosen = (await addressed(listed, chosen, null, all))?.id ?? "";
   facilities = new Map(listed.map((facility) => [facility.id, facility]));
-  if (!facilities.has(chosen)) chosen = "";
   codes = await AlertCodes.read();
   offerCodes();
-  offer($("facility"), [["", t("all")], ...named(listed)], chosen, (id) => {
+  offer($("facility"), [...all, ...named(listed)], chosen, (id) => {
     if (one !== null) return location.assign(`/alerts?${new URLSearchParams(id ? { facility: id } : {})}`);
     chosen = id;
     offerCodes();

@@ -36,6 +36,15 @@ export function headline(alert) {
   return alert.direction === "below" ? t("below {limit}", { limit }) : t("above {limit}", { limit });
 }
 
+/** Newer than this, a value is of now: a minute is evaluated some seconds after it is over. */
+const PRESENT_MS = 3 * 60_000;
+
+/** The newest value with its time, where it is no longer of now; null: it is. */
+export function olderValue({ unit, present_value: present, present_at: at, figure }, zone) {
+  if (present === null || Date.now() - Date.parse(at) <= PRESENT_MS) return null;
+  return t("{value} at {time}", { value: inUnit(unit, present, figure), time: clock(Date.parse(at), zone) });
+}
+
 /** The present value, and which way it went since the alert fired. */
 function trend({ unit, present_value: present, value, figure }) {
   const now = inUnit(unit, present, figure);
@@ -67,8 +76,9 @@ function moment(time, zone) {
   }).format(Date.parse(time));
 }
 
-/** More than these are a list that nobody reads; the oldest of them are left out. */
+/** More than these are a list that nobody reads; the least severe, and of those the oldest, are left out. */
 const SHOWN = 50;
+const SEVERITIES = ["critical", "warning", "info"];
 
 export class Alerts {
   /** `acknowledge(id, comment)` acknowledges an alert through the API. */
@@ -80,7 +90,7 @@ export class Alerts {
     this.items = new Map();
   }
 
-  /** Draw a facility's alerts, the newest first; there is no card where there is none. */
+  /** Draw a facility's alerts, the most severe first, of those the newest; there is no card where there is none. */
   draw(alerts, zone) {
     this.drawAll(alerts, () => ({ zone }));
     this.card.hidden = alerts.length === 0;
@@ -91,7 +101,8 @@ export class Alerts {
    * of its facility, and if they are to be shown its `place`, the texts of its codes as `said`, a page's `href`.
    */
   drawAll(alerts, about) {
-    const open = alerts.filter((alert) => !alert.resolved_at && !alert.undone_at);
+    const open = alerts.filter((alert) => !alert.resolved_at && !alert.undone_at)
+      .sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
     this.card.classList.toggle("standing", open.length > 0);
     this.summary.textContent = open.length
       ? plural("{n} now", "{n} now", open.length)
@@ -145,7 +156,7 @@ export class Alerts {
     put(".severity", over ? (alert.undone_at ? t("retracted") : t("resolved")) : severityWords(alert.severity));
     put(".title", `${alert.threshold}: ${headline(alert)}`);
     const silent = alert.maintenance && !over ? `; ${t("muted by {maintenance}", alert)}` : "";
-    const beside = alert.present_value === null ? "" : ` · ${trend(alert)}`;
+    const beside = alert.present_value === null ? "" : ` · ${olderValue(alert, zone) ?? trend(alert)}`;
     put(".detail", `${place ? `${place} · ` : ""}${what(alert)} · ${when(alert, zone)}${beside}${silent}`);
     if (href) item.querySelector(".title").replaceChildren(node("a", { href, textContent: item.querySelector(".title").textContent }));
     put(".words", alert.message ?? "");

@@ -7,6 +7,8 @@ const KEY = "tonne-api-key";
 const PATIENCE_MS = 30_000;
 /** A stream says something each 15 s, if only that it lives; after this it hangs. */
 const SILENCE_MS = 40_000;
+/** Refused for now: a moment later there may be room. */
+const TOO_MANY = 429;
 
 export class ApiError extends Error {
   constructor(status, detail, type = "") {
@@ -22,6 +24,15 @@ export function rememberKey(key) {
 
 export function forgetKey() {
   sessionStorage.removeItem(KEY);
+}
+
+export const hasKey = () => sessionStorage.getItem(KEY) !== null;
+
+/** A file of the API, and the name that it has. */
+export async function file(address) {
+  const response = await asked(address, {});
+  const [, name] = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "") ?? [];
+  return { content: await response.blob(), name: name ?? new URL(response.url).pathname.split("/").at(-1) };
 }
 
 /** What the API says itself is asked for in the language of the page. */
@@ -113,7 +124,7 @@ export async function follow(facility, { signal, onLive, onState, onHeard }) {
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (error instanceof ApiError && error.status < 500) throw error;
+      if (error instanceof ApiError && error.status < 500 && error.status !== TOO_MANY) throw error;
     } finally {
       watched.end();
     }

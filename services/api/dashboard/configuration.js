@@ -7,7 +7,7 @@ import { FileForm } from "./file-form.js";
 import { nothingChanges, outcome, restatedWords } from "./file-outcome.js";
 import { showVersions } from "./file-versions.js";
 import { showFactors, showRecipients, showThresholds } from "./configured.js";
-import { listedFacilities, named, offer } from "./facility-list.js";
+import { addressed, listedFacilities, named, offer } from "./facility-list.js";
 import { beginTrial, forgetOther } from "./message-trial.js";
 import { askFacility, firstText } from "./new-facility.js";
 import { say, sayUnread, sayWhy } from "./notice.js";
@@ -58,7 +58,7 @@ async function start() {
   // keys and roles of some facilities make no other ones
   $("new").hidden = !mayConfigure(null);
   const asked = new URLSearchParams(location.search);
-  if (listed.length > 0) await choose(facilities.get(asked.get("facility")) ?? listed[0]);
+  if (listed.length > 0) await choose(await addressed(listed, asked.get("facility"), listed[0]));
   else offer($("facility"), [], "");
   if (asked.has("part") && asked.get("facility") === facility?.id && !$("file").hidden) await act($("as-form"), () => goToPart(asked.get("part")));
   if (asked.has("new") && !$("new").hidden) makeNew();

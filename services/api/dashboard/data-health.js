@@ -42,13 +42,14 @@ export function drawGaps(rows, facilities, days) {
     : plural("{n} in {days} days, of five minutes and longer", "{n} in {days} days, of five minutes and longer", rows.length, { days });
   const shown = [...rows].reverse().map(({ time, timeEnd, tags: [, id, source] }) => {
     const facility = facilities.get(id);
-    const [from, to] = [Date.parse(time), Date.parse(timeEnd)];
+    // one that lasts has no end
+    const [from, to] = [Date.parse(time), timeEnd === null ? Date.now() : Date.parse(timeEnd)];
     const name = facility?.sources.find((one) => one.id === source)?.name ?? source;
     const zone = facility?.timezone ?? "UTC";
     const around = { facility: id, from: wallAfter(wallOf(from, zone), -1, "h"), to: wallAfter(wallOf(to, zone), 1, "h") };
     return [
       node("a", { href: `/history?${new URLSearchParams(around)}`, textContent: name }), facility?.name ?? id,
-      clockWords(from, zone), clockWords(to, zone), spanWords((to - from) / 1000),
+      clockWords(from, zone), timeEnd === null ? t("now") : clockWords(to, zone), spanWords((to - from) / 1000),
     ];
   });
   const all = shown.length === 0 ? [] : [table([t("Source"), t("Facility"), t("From"), t("Until"), t("Length")], shown.slice(0, OPENED))];

@@ -4,7 +4,7 @@ import { get, page, post, readiness } from "./api.js";
 import { drawGaps, drawMonitors } from "./data-health.js";
 import { deviceTable, quarantineTable } from "./device-tables.js";
 import { node } from "./dom.js";
-import { listedFacilities, named, offer } from "./facility-list.js";
+import { addressed, listedFacilities, named, offer } from "./facility-list.js";
 import { readAgain, say, sayUnread, sayWhy } from "./notice.js";
 import { noticeWords, reasonWord } from "./pipeline-words.js";
 import { beginUnknown, readUnknown } from "./unknown-devices.js";
@@ -24,10 +24,12 @@ start();
 
 async function start() {
   const facilities = await listedFacilities();
-  if (!facilities.some(({ id }) => id === chosen)) chosen = "";
-  offer($("facility"), [["", t("all")], ...named(facilities)], chosen, (id) => {
+  const all = [["", t("all")]];
+  chosen = (await addressed(facilities, chosen, null, all))?.id ?? "";
+  remember();
+  offer($("facility"), [...all, ...named(facilities)], chosen, (id) => {
     chosen = id;
-    history.replaceState(null, "", chosen ? `?${new URLSearchParams({ facility: chosen })}` : location.pathname);
+    remember();
     refresh();
     readHealth();
     startQuarantine();
@@ -39,6 +41,9 @@ async function start() {
   readHealth();
   startQuarantine();
 }
+
+/** The address names what is shown, so that it can be sent to somebody. */
+const remember = () => history.replaceState(null, "", chosen ? `?${new URLSearchParams({ facility: chosen })}` : location.pathname);
 
 const ofChosen = () => (chosen ? { facility: chosen } : {});
 

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { explanationParts } from "./explain-parts.js";
-import { listedFacilities, named, offer } from "./facility-list.js";
+import { addressed, listedFacilities, named, offer } from "./facility-list.js";
 import { say, sayUnread } from "./notice.js";
 import { t } from "./words.js";
 import { instantOf, wallOf } from "./zones.js";
@@ -36,19 +36,23 @@ async function start() {
   $("after").onclick = () => look({ to: hour + HOUR_MS });
   $("at").onchange = () => $("at").value && look({ to: hourOf(instantOf($("at").value.slice(0, 16), facility.timezone)) });
   $("choice").onsubmit = (event) => event.preventDefault();
-  facility = facilities.find(({ id }) => id === address.get("facility")) ?? facilities[0];
+  facility = await addressed(facilities, address.get("facility"), facilities[0]);
   offer($("facility"), named(facilities), facility.id, (chosen) => {
     facility = facilities.find(({ id }) => id === chosen);
     drawSources();
     look({});
   });
-  drawSources(address.get("source"));
+  // of another facility than the address names its source is not meant
+  drawSources([null, "", facility.id].includes(address.get("facility")) ? address.get("source") : null);
   show();
 }
 
+/** A source that the address names may have left the file: what it emitted is explained all the same. */
 function drawSources(wanted) {
-  source = (facility.sources.find(({ id }) => id === wanted) ?? facility.sources[0])?.id ?? null;
-  offer($("source"), named(facility.sources), source, (chosen) => {
+  const listed = named(facility.sources);
+  if (wanted && !facility.sources.some(({ id }) => id === wanted)) listed.push([wanted, wanted]);
+  source = (wanted || facility.sources[0]?.id) ?? null;
+  offer($("source"), listed, source, (chosen) => {
     source = chosen;
     look({});
   });

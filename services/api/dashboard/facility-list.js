@@ -5,6 +5,8 @@ import { readAgain, say, sayUnread } from "./notice.js";
 import { t } from "./words.js";
 
 const AGAIN_MS = 3_000;
+/** No facility is called so. */
+const UNCHOSEN = "/";
 
 /** The facilities, once the API answers; with none of them the page says so. */
 export async function listedFacilities() {
@@ -27,6 +29,22 @@ export function offer(select, options, value, choose) {
   select.value = value;
   select.disabled = options.length === 0;
   select.onchange = () => choose(select.value);
+}
+
+/**
+ * The facility that an address names, or `otherwise` where it names none. Of one that nobody here may see
+ * the page says so and shows nothing until another one is chosen: what stood there would be taken for it.
+ * `more`: pairs that the list has beside facilities.
+ */
+export async function addressed(facilities, wanted, otherwise, more = []) {
+  if (!wanted) return otherwise;
+  const found = facilities.find(({ id }) => id === wanted);
+  if (found) return found;
+  say(t("There is no facility {id} that you may see: choose another one.", { id: wanted }));
+  const chosen = await new Promise((choose) =>
+    offer(document.getElementById("facility"), [[UNCHOSEN, "–"], ...more, ...named(facilities)], UNCHOSEN, (id) => id !== UNCHOSEN && choose(id)));
+  say("");
+  return facilities.find(({ id }) => id === chosen) ?? null;
 }
 
 /** Facilities as such pairs. */

@@ -15,8 +15,13 @@ const byDigits = [whole, number(1), number(2)];
 
 export const oneDecimal = byDigits[1];
 
-/** A value with about `figures` significant figures, never less than a whole number. */
+/** Less than this would be written as 0.00, which says that nothing was emitted. */
+const LEAST = 0.005;
+const twoFigures = new Intl.NumberFormat(locale, { maximumSignificantDigits: 2 });
+
+/** A value with about `figures` significant figures, never less than a whole number; only zero is written as zero. */
 function significant(value, figures) {
+  if (value !== 0 && Math.abs(value) < LEAST) return twoFigures.format(value);
   const before = Math.max(1, Math.floor(Math.log10(Math.max(Math.abs(value), 1e-9))) + 1);
   return byDigits[Math.min(2, Math.max(0, figures - before))].format(value);
 }

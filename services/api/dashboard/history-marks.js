@@ -19,7 +19,8 @@ export async function readMarks(facility, span) {
   ]);
   const marks = [
     ...annotations.rows.map(({ time, timeEnd, title, text }) => ({
-      from: Date.parse(time), to: Date.parse(timeEnd ?? time), words: [title, text].filter(Boolean).join(": "),
+      // what lasts stands at the begin of the range if it is older
+      from: Date.parse(time), to: timeEnd === null ? Math.max(Date.parse(time), Date.parse(span.from)) : Date.parse(timeEnd), words: [title, text].filter(Boolean).join(": "),
     })),
     ...changes(restated.rows, restated.next === null),
   ];

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { drawBudgets } from "./burn-down.js";
-import { listedFacilities, named, offer } from "./facility-list.js";
+import { addressed, listedFacilities, named, offer } from "./facility-list.js";
 import { FIGURES, chosenFigure } from "./figures.js";
 import { NO_DATA, mass, massText } from "./format.js";
 import { drawHistory, seriesColour } from "./history-chart.js";
@@ -23,11 +23,10 @@ const $ = (id) => document.getElementById(id);
 /** A range that ends now is read again so often. */
 const REFRESH_MS = 60_000;
 
-const address = new URLSearchParams(location.search);
-const asked = Object.fromEntries(["range", "from", "to", "bars"].map((name) => [name, address.get(name) ?? ""]));
-let by = Object.hasOwn(SPLITS, address.get("by") ?? "") ? address.get("by") : "source";
-let compare = Object.hasOwn(COMPARED, address.get("compare") ?? "") ? address.get("compare") : "";
-let figure = chosenFigure(address.get("figure"));
+const asked = {};
+let by = "";
+let compare = "";
+let figure = "";
 let facilities = [];
 let facility = null;
 let range = null;
@@ -45,10 +44,30 @@ setInterval(() => range?.preset && document.visibilityState === "visible" && sho
 async function start() {
   facilities = await listedFacilities();
   if (facilities.length === 0) return;
-  facility = facilities.find(({ id }) => id === address.get("facility")) ?? facilities[0];
+  facility = await addressed(facilities, readAddress().get("facility"), facilities[0]);
   drawChoices();
   show();
   showBudgets();
+  addEventListener("popstate", goBack);
+}
+
+/** What the address asks for, which may be nonsense. */
+function readAddress() {
+  const address = new URLSearchParams(location.search);
+  for (const name of ["range", "from", "to", "bars"]) asked[name] = address.get(name) ?? "";
+  by = Object.hasOwn(SPLITS, address.get("by") ?? "") ? address.get("by") : "source";
+  compare = Object.hasOwn(COMPARED, address.get("compare") ?? "") ? address.get("compare") : "";
+  figure = chosenFigure(address.get("figure"));
+  return address;
+}
+
+/** Show what was shown before the last choice. */
+function goBack() {
+  const before = facility;
+  facility = facilities.find(({ id }) => id === readAddress().get("facility")) ?? facility;
+  drawChoices();
+  show();
+  if (facility !== before) showBudgets();
 }
 
 function drawChoices() {
@@ -90,25 +109,27 @@ function drawChoices() {
 function fill(select, options, value, choose) {
   offer(select, options, value, (id) => {
     choose(id);
-    show();
+    show(true);
   });
 }
 
 /** Show the time between two wall times, by the bars that fit it. */
 function look({ from, to }) {
   Object.assign(asked, { range: "", from, to, bars: "" });
-  show();
+  show(true);
 }
 
-/** The address names what is shown, so that it can be sent to somebody. */
-function remember() {
+/** The address names what is shown, so that it can be sent to somebody; what was shown before is a step back. */
+function remember(isChosen) {
   const shown = {
     facility: facility.id,
     ...(range.preset ? { range: range.preset } : { from: range.from, to: range.to }),
     ...(!range.isAutomatic && { bars: range.bars }),
     ...(by !== "source" && { by }), ...(compare && { compare }), ...(figure !== "co2" && { figure }),
   };
-  history.replaceState(null, "", `?${new URLSearchParams(shown)}`);
+  const search = `?${new URLSearchParams(shown)}`;
+  if (isChosen && search !== location.search) history.pushState(null, "", search);
+  else history.replaceState(null, "", search);
 }
 
 const span = ({ from, to }) => ({
@@ -116,10 +137,11 @@ const span = ({ from, to }) => ({
   to: new Date(instantOf(to, facility.timezone)).toISOString(),
 });
 
-async function show() {
+/** `isChosen`: the reader chose something, so that what was shown before is a step back. */
+async function show(isChosen = false) {
   const turn = ++reading;
   range = resolve(asked, facility.timezone);
-  remember();
+  remember(isChosen);
   drawRange();
   $("whole").setAttribute("aria-busy", "true");
   const common = { facility: facility.id, interval: range.bars, ...span(range) };

@@ -5,6 +5,7 @@ import { ApiError, follow, get, post } from "./api.js";
 import { Chart } from "./chart.js";
 import { drawChartTable } from "./chart-table.js";
 import { drawElectricity } from "./electricity.js";
+import { addressed } from "./facility-list.js";
 import { joinLevels } from "./factor-levels.js";
 import { FIGURES, chosenFigure } from "./figures.js";
 import { NO_DATA, ago, clock, rate, rateText } from "./format.js";
@@ -65,9 +66,9 @@ async function start() {
     return;
   }
   say("");
+  const chosen = await addressed(facilities, new URLSearchParams(location.search).get("facility"), facilities[0]);
   drawChooser();
-  const wanted = new URLSearchParams(location.search).get("facility");
-  choose(facilities.find((f) => f.id === wanted) ?? facilities[0]);
+  choose(chosen);
 }
 
 function drawChooser() {

@@ -1,7 +1,7 @@
 // The page of paths to net zero: chooses a facility, or all, and draws a card for each path.
 
 import { get } from "./api.js";
-import { listedFacilities, named, offer } from "./facility-list.js";
+import { addressed, listedFacilities, named, offer } from "./facility-list.js";
 import { say, sayUnread } from "./notice.js";
 import { pathCard } from "./path-card.js";
 import { t } from "./words.js";
@@ -23,9 +23,13 @@ start();
 setInterval(show, REFRESH_MS);
 
 async function start() {
-  facilities = await listedFacilities();
+  const listed = await listedFacilities();
   const select = $("facility");
-  offer(select, [...named(facilities), ["", t("all facilities with a path")]], "", (id) => {
+  const all = [["", t("all facilities with a path")]];
+  const wanted = new URLSearchParams(location.search).get("facility");
+  const known = organisation ? null : await addressed(listed, wanted, listed[0] ?? null, all);
+  facilities = listed;
+  offer(select, [...named(facilities), ...all], "", (id) => {
     organisation = null;
     choose(id);
   });
@@ -34,9 +38,7 @@ async function start() {
     select.value = ORGANISATION;
     return show();
   }
-  const wanted = new URLSearchParams(location.search).get("facility");
-  const known = facilities.find(({ id }) => id === wanted) ?? facilities[0];
-  choose(wanted === "" || !known ? "" : known.id);
+  choose(wanted === "" ? "" : known?.id ?? "");
 }
 
 function choose(facility) {

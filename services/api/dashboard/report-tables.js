@@ -10,11 +10,13 @@ const NUMBERS = new Set(["kg", "share", "number"]);
 const LONG = 40;
 const grams = new Intl.NumberFormat(locale, { minimumFractionDigits: 3, maximumFractionDigits: 3 });
 const plain = new Intl.NumberFormat(locale, { maximumFractionDigits: 6 });
+/** Of what is less than one, such as a factor for each joule, six decimals might say zero. */
+const small = new Intl.NumberFormat(locale, { maximumSignificantDigits: 6 });
 
 const SHOWN = {
   kg: (kg) => grams.format(kg),
   share: percent,
-  number: (number) => plain.format(number),
+  number: (number) => (Math.abs(number) < 1 ? small : plain).format(number),
   text: String,
   code: t,
   instant: (text, zone) => wallTime(new Date(text), zone).slice(0, 16),

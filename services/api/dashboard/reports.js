@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { node } from "./dom.js";
-import { listedFacilities, named, offer } from "./facility-list.js";
+import { addressed, listedFacilities, named, offer } from "./facility-list.js";
 import { wallTime } from "./format.js";
 import { readAgain, sayUnread } from "./notice.js";
 import { kindOf, periods } from "./report-periods.js";
@@ -22,11 +22,12 @@ start();
 
 async function start() {
   facilities = await listedFacilities();
-  if (!facilities.some(({ id }) => id === facility)) facility = "";
+  const all = [["", t("All facilities")]];
+  facility = (await addressed(facilities, facility, null, all))?.id ?? "";
   $("kind").value = kindOf(period) ?? "month";
   $("kind").onchange = () => choosePeriod(periods($("kind").value)[0]);
   $("print").onclick = () => window.print();
-  offer($("facility"), [["", t("All facilities")], ...named(facilities)], facility, (id) => {
+  offer($("facility"), [...all, ...named(facilities)], facility, (id) => {
     facility = id;
     show();
   });

@@ -4,6 +4,7 @@ import { staleWords } from "./codes.js";
 import { node } from "./dom.js";
 import { FIGURES, apart, leftOut } from "./figures.js";
 import { NO_DATA, RATE_UNIT, ago, band, clock, mass, massText, oneDecimal, percent, rate, rateText, substituted } from "./format.js";
+import { withOthers } from "./history-series.js";
 import { t } from "./words.js";
 
 const HOUR_MS = 3_600_000;
@@ -155,15 +156,19 @@ function differenceText({ difference_kg: kg, difference_percent: share }) {
   return kg === null || share === null ? massText(kg) : `${massText(kg)} (${oneDecimal.format(share)} %)`;
 }
 
+/** The shares of the present rate: the largest sources by themselves, and the others as one. */
 export function drawMix(element, all, figure) {
-  const sources = all.filter((source) => source.counts);
-  while (element.children.length > sources.length) element.lastChild.remove();
-  while (element.children.length < sources.length) element.append(document.createElement("span"));
-  sources.forEach((source, index) => {
+  const sources = all.filter((source) => source.counts).map((source) => ({
+    name: source.name, colour: colour(all.indexOf(source)), rows: [], values: [rateOf(source, figure)],
+  }));
+  // the spaces between two hundred parts would be all that is seen
+  const parts = withOthers(sources);
+  while (element.children.length > parts.length) element.lastChild.remove();
+  while (element.children.length < parts.length) element.append(document.createElement("span"));
+  parts.forEach(({ name, colour: own = OTHERS, values: [now] }, index) => {
     const part = element.children[index];
-    part.style.background = colour(all.indexOf(source));
-    const now = rateOf(source, figure);
+    part.style.background = own;
     part.style.flexGrow = Math.max(0, now ?? 0);
-    part.title = `${source.name}: ${rateText(now)}`;
+    part.title = `${name}: ${rateText(now)}`;
   });
 }

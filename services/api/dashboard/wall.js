@@ -98,13 +98,20 @@ function drawFrame({ name }, place) {
 
 function draw(live, limits) {
   const value = rate(rateOf(live, figure));
-  $("rate").textContent = value ?? NO_DATA;
+  write($("rate"), value ?? NO_DATA);
   $("rate").classList.toggle("unknown", value === null);
   $("unit").textContent = value === null ? "" : `${SMALL.unit} ${FIGURES[figure].name} / h`;
   $("known").textContent = knownWords(live);
   $("windows").replaceChildren(...Object.entries(WINDOWS).map(([span, name]) =>
     tile(name, live.totals[span], limits.get(span))));
   drawAlerts(live.alerts);
+}
+
+/** A figure is as large as its room allows, so that it stands in one line however long it is. */
+function write(element, text) {
+  element.textContent = text;
+  element.style.setProperty("--length", text.length);
+  return element;
 }
 
 function knownWords({ sources, newest_minute: newest }) {
@@ -121,10 +128,16 @@ function tile(name, total, limit) {
   const lines = [t("{share} known", { share: percent(total.coverage) }), substituted(total), limit ? limitText(kg, limit) : ""].filter(Boolean);
   const item = node("li", {},
     node("span", { className: "window", textContent: name }),
-    node("span", { className: value === null ? "mass unknown" : "mass" }, value ?? NO_DATA, node("small", { textContent: ` ${unit}` })),
+    figureOf(value, unit),
     ...lines.map((text) => node("span", { className: "line", textContent: text })));
   item.dataset.passed = passed;
   return item;
+}
+
+function figureOf(value, unit) {
+  const figure = write(node("span", { className: value === null ? "mass unknown" : "mass" }), value ?? NO_DATA);
+  figure.append(node("small", { textContent: ` ${unit}` }));
+  return figure;
 }
 
 /** How many stand, and the worst of them in words. */

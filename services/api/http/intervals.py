@@ -25,6 +25,8 @@ _HOUR, _DAY, _WEEK, _YEAR = 60, DAY_MINUTES, 7 * DAY_MINUTES, 12
 _WRITTEN = re.compile(
     r"(?:(\d+)y)?(?:(\d+)mo)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?"
 )
+#: What Grafana computes for a short span.
+_MILLISECONDS = re.compile(r"(\d+)ms")
 _ISO_8601 = re.compile(
     r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?"
 )
@@ -70,13 +72,15 @@ class IntervalLength:
 
 
 def parse(text: str) -> IntervalLength:
-    """Read an interval: 30m, 1h30m, 1d, 1w, 1mo, 1y, PT30M, P1M, or seconds.
+    """Read an interval: 30m, 1h30m, 1d, 1w, 1mo, 1y, PT30M, P1M, seconds, or 500ms.
 
     One shorter than a minute, the finest resolution, is a minute.
 
     :raises ValueError: the text is not an interval; the message says what to write instead.
     """
     text = text.strip()
+    if milliseconds := _MILLISECONDS.fullmatch(text[:20]):
+        text = f"{-(-int(milliseconds[1]) // 1000)}s"
     match = _WRITTEN.fullmatch(text.lower()) or _ISO_8601.fullmatch(text)
     if match is None or not any(match.groups()) or len(text) > 20:
         raise ValueError(

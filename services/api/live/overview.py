@@ -32,6 +32,8 @@ class Summary:
     sources_known: int
     newest_minute: datetime | None
     newest_reading: datetime | None
+    #: newest known minutes of active sources whose present rate nobody knows, by id
+    silent: Mapping[str, datetime]
     #: alerts that stand, by severity
     alerts: Mapping[str, int]
 
@@ -47,6 +49,13 @@ def summary(body: Mapping[str, Any]) -> Summary:
         sources_known=sum(source["rate_basis"] != "unknown" for source in counting),
         newest_minute=body["newest_minute"],
         newest_reading=max(readings, default=None),
+        silent={
+            source["id"]: source["newest_minute"]
+            for source in body["sources"]
+            if source["active"]
+            and source["rate_basis"] == "unknown"
+            and source["newest_minute"] is not None
+        },
         alerts=Counter(alert["severity"] for alert in body["alerts"]),
     )
 

@@ -75,7 +75,9 @@ class Alert(BaseModel):
         description="newest value of what is watched, in the same unit; `null`: unknown, or over",
     )
     present_at: datetime | None = Field(
-        examples=["2026-11-23T17:04:00Z"], description="minute of the newest value, by data time"
+        examples=["2026-11-23T17:04:00Z"],
+        description="minute that the newest value is of, by data time: a rate of which nothing"
+        " newer is known counts for some minutes more",
     )
     comment: str | None = Field(examples=[None], description="the newest comment")
     reason: str | None = Field(

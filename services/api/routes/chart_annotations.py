@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple
 
 from fastapi import APIRouter
@@ -11,7 +14,7 @@ from pydantic import BeforeValidator, Field
 from starlette.concurrency import run_in_threadpool
 
 from services.api.auth import Reader, visible_facilities
-from services.api.context import InContext
+from services.api.context import Context, InContext
 from services.api.http.answers import Accept, rows_answer
 from services.api.http.cursors import Cursor
 from services.api.http.formats import TextFormat
@@ -21,8 +24,13 @@ from services.api.http.problems import Archived, NotFound
 from services.api.http.shapes import Shape
 from services.api.languages.reader import translate
 from services.api.models.alerts import Annotation
-from services.core.store.answers.chart_annotations import chart_annotations
-from services.core.timeline.instants import rfc3339
+from services.core.store.answers.chart_annotations import (
+    LEAST_GAP,
+    OpenGap,
+    chart_annotations,
+)
+from services.core.store.answers.facility_queries import FacilityRow
+from services.core.timeline.instants import MINUTE, rfc3339
 
 router = APIRouter(tags=["alerts"])
 
@@ -86,7 +94,10 @@ async def get_annotations(
     facilities = await visible_facilities(context, who, query.facility)
     after = _PAGES.after(query)
     skip = 0 if after is None else after.number
-    begins, ends = query.bounds(context.clock.now())
+    now = context.clock.now()
+    begins, ends = query.bounds(now)
+    shows_gaps = not query.kind or "gap" in query.kind
+    open_gaps = await _open_gaps(context, facilities, now) if shows_gaps else []
     async with context.database.read() as connection:
         rows = await chart_annotations(
             connection,
@@ -94,6 +105,7 @@ async def get_annotations(
             begins=begins,
             ends=ends,
             kinds=query.kind,
+            open_gaps=open_gaps,
             limit=query.limit + 1,
             skip=skip,
         )
@@ -113,3 +125,24 @@ async def get_annotations(
         name=query.format,
         headers=listed.headers,
     )
+
+
+async def _open_gaps(
+    context: Context, facilities: Sequence[FacilityRow], now: datetime
+) -> list[OpenGap]:
+    """Return the sources of which nothing is known up to now, by what live totals say of them."""
+    states = await asyncio.gather(*(context.live.state(f.slug, now) for f in facilities))
+    gaps = []
+    for facility, asked in zip(facilities, states, strict=True):
+        # a retired one is followed by nobody
+        if asked is None:
+            continue
+        live = await context.live.of_state(context.database, facility.slug, asked, now)
+        if live is None:
+            continue
+        gaps += [
+            OpenGap(facility=facility.slug, source=source, begins=newest + MINUTE)
+            for source, newest in live.summary.silent.items()
+            if now - (newest + MINUTE) >= LEAST_GAP
+        ]
+    return gaps

@@ -323,7 +323,7 @@ async def test_annotations_tell_registers_and_calibrations(
 
 
 async def test_annotations_tell_alerts_gaps_and_factors(
-    works: Watch, client: httpx.AsyncClient
+    works: Watch, client: httpx.AsyncClient, clock: FixedClock
 ) -> None:
     breach(works)
     works.power(T0 + 30 * MINUTE, [50])
@@ -336,6 +336,12 @@ async def test_annotations_tell_alerts_gaps_and_factors(
     ]
     assert rows[0]["time"] == "2026-11-23T17:52:00Z"
     assert rows[1]["timeEnd"] == "2026-11-23T18:20:00Z"
+    # a gap that lasts has no end; it is in every span that it reaches into
+    clock.instant = T0 + 60 * MINUTE
+    asked = {"kind": "gap", "from": "2026-11-23T18:40:00Z", "to": "2026-11-23T18:45:00Z"}
+    (row,) = (await client.get("/v1/annotations", params=asked)).json()
+    assert (row["time"], row["timeEnd"]) == ("2026-11-23T18:22:00Z", None)
+    assert (row["title"], row["tags"]) == ("no data of by-gauge", ["gap", "works", "by-gauge"])
     year = {"from": "2025-06-01T00:00:00Z", "to": "2026-06-01T00:00:00Z", "kind": "factor"}
     rows = (await client.get("/v1/annotations", params=year)).json()
     assert [(row["time"], row["title"]) for row in rows] == [("2025-12-31T23:00:00Z", "factor f")]
@@ -401,6 +407,15 @@ async def test_an_alert_has_its_present_value_until_it_is_over(
     assert now["year"] > before["year"]
     (co2,) = (await client.get("/v1/alerts", params={"threshold": "co2"})).json()
     assert (co2["value"], co2["present_at"]) == (14.5, "2026-11-23T17:53:00Z")
+
+    # for some minutes a limit is compared with the newest rate, which says of when it is
+    works.tick(T0 + 8 * MINUTE)
+    listed = (await client.get("/v1/alerts", params={"threshold": "{high,year}"})).json()
+    assert {a["threshold"]: a["present_at"] for a in listed} == {
+        # its reading holds for two minutes
+        "high": "2026-11-23T17:54:00Z",
+        "year": "2026-11-23T17:58:00Z",
+    }
 
     # long after the last reading nothing is known; of a total, what is known stays
     works.tick(T0 + 40 * MINUTE)

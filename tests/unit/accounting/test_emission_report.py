@@ -149,6 +149,29 @@ def test_a_workbook_has_numbers_days_and_no_formula() -> None:
     assert book["Report"]["B3"].value == "=Werk Nord & Süd (works)"
 
 
+@pytest.mark.parametrize(
+    ("number", "written"),
+    [
+        (0.0, "0"), (5.61e-8, "0.0000000561"), (-1.23456789e-5, "-0.0000123457"),
+        (0.2, "0.2"), (0.123456789, "0.123457"), (1234.5678901, "1,234.56789"),
+    ],
+)  # fmt: skip
+def test_only_zero_is_written_as_zero(number: float, written: str) -> None:
+    assert Words().number(number, None) == written
+
+
+def test_a_small_factor_is_shown_in_a_workbook() -> None:
+    record = report(1)
+    (factor,) = record.factors
+    small = replace(record, factors=[replace(factor, co2_kg=5.61e-8)])
+    sheet: Any = openpyxl.load_workbook(io.BytesIO(workbook(small, Words())))["Factors"]
+    head = next(sheet.iter_rows(values_only=True))
+    cell = sheet.cell(2, head.index("kg CO2") + 1)
+    # a number of decimals would show it as 0
+    assert (cell.value, cell.number_format) == (5.61e-8, "General")
+    assert "0.0000000561" in "".join(pages(document(small, Words())))
+
+
 def test_the_same_record_gives_the_same_bytes() -> None:
     for write in (workbook, document):
         assert write(report(2), Words()) == write(report(2), Words())

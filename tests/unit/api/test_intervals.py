@@ -106,6 +106,7 @@ def test_whose_hours_begin_with_utcs(timezone: str, expected: bool) -> None:
         ("60m", "1h"), ("1h30m", "90m"), ("PT1H30M", "90m"), ("2H", "2h"), ("24h", "1d"),
         ("P1D", "1d"), ("7d", "1w"), ("1w", "1w"), ("P1W", "1w"), ("1mo", "1mo"), ("P1M", "1mo"),
         ("12mo", "1y"), ("1y", "1y"), ("P1Y", "1y"), ("30s", "1m"), ("7m", "7m"), ("7h", "7h"),
+        ("1ms", "1m"), ("500ms", "1m"), ("60000ms", "1m"), ("120000ms", "2m"),
     ],
 )  # fmt: skip
 def test_an_interval_is_read_as_any_duration_is(text: str, expected: str) -> None:
@@ -118,7 +119,8 @@ def test_an_interval_is_read_as_any_duration_is(text: str, expected: str) -> Non
     [
         ("", "write 1m"), ("P", "write 1m"), ("PT", "write 1m"), ("soon", "write 1m"),
         ("-5m", "write 1m"), ("1.5h", "write 1m"), ("9" * 30, "write 1m"), ("0", "use 1m"),
-        ("90s", "use 1m or 2m"), ("25h", "use 1d or 2d"),
+        ("90s", "use 1m or 2m"), ("25h", "use 1d or 2d"), ("0ms", "use 1m"),
+        ("60001ms", "use 1m or 2m"),
         ("1d1h", "use 1d or 2d"), ("5mo", "3mo"), ("1mo1d", "3mo"), ("2y", "1y"),
         ("400d", "use 1y"),
     ],

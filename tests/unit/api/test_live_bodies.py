@@ -20,7 +20,7 @@ from services.core.timeline.instants import EPOCH
 
 SUMMARY = Summary(
     rates={}, totals={}, sources=0, sources_known=0, newest_minute=None, newest_reading=None,
-    alerts={},
+    silent={}, alerts={},
 )  # fmt: skip
 STATE = LiveState(
     answer=AnswerState(revision=1, totals="", alerts=""),

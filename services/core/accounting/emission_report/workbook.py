@@ -27,7 +27,8 @@ _FORMATS: Final[Mapping[CellKind, Mapping[str, Any]]] = {
     "count": {"num_format": "0"},
     "kg": {"num_format": "#,##0.000"},
     "share": {"num_format": "0.00%"},
-    "number": {"num_format": "#,##0.######"},
+    # a fixed number of decimals would show a small factor as 0
+    "number": {"num_format": "General"},
     "instant": {"num_format": "yyyy-mm-dd hh:mm"},
     "day": {"num_format": "yyyy-mm-dd"},
 }

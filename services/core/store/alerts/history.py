@@ -82,10 +82,10 @@ SET state = excluded.state, projected = excluded.projected, since = excluded.sin
 """
 
 _PRESENT = """
-UPDATE threshold_state s SET value = x.value, value_at = minute_start(%(minute)s)
-FROM unnest(%(ids)s::int4[], %(values)s::float8[]) AS x(id, value)
+UPDATE threshold_state s SET value = x.value, value_at = minute_start(x.minute)
+FROM unnest(%(ids)s::int4[], %(values)s::float8[], %(minutes)s::int8[]) AS x(id, value, minute)
 WHERE s.threshold_id = x.id AND s.state IN ('firing', 'firing-no-data')
-  AND (s.value, s.value_at) IS DISTINCT FROM (x.value, minute_start(%(minute)s))
+  AND (s.value, s.value_at) IS DISTINCT FROM (x.value, minute_start(x.minute))
 """
 
 
@@ -95,6 +95,16 @@ class Evaluation:
 
     value: float | None
     limit: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Present:
+    """The newest value of what a threshold watches."""
+
+    #: None: unknown
+    value: float | None
+    #: that it is of
+    minute: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -176,14 +186,17 @@ def revise(
     connection.execute(_SETTLE, {"ids": sorted(ids), "facility": facility_id})
 
 
-def set_present(
-    connection: psycopg.Connection[Any], values: Mapping[int, float | None], minute: int
-) -> None:
-    """Keep the values in a minute of those thresholds that fire, by id; None: unknown."""
-    if not values:
+def set_present(connection: psycopg.Connection[Any], present: Mapping[int, Present]) -> None:
+    """Keep the newest values of those thresholds that fire, by id."""
+    if not present:
         return
     connection.execute(
-        _PRESENT, {"ids": list(values), "values": list(values.values()), "minute": minute}
+        _PRESENT,
+        {
+            "ids": list(present),
+            "values": [newest.value for newest in present.values()],
+            "minutes": [newest.minute for newest in present.values()],
+        },
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -102,6 +103,15 @@ CROSS JOIN LATERAL (
 WHERE f.id = ANY(:facilities) AND s.active AND g.begins > g.ended
 """
 
+# Those that last: their sources have no minute after them.
+_OPEN_GAPS = """
+SELECT g.begins, NULL::timestamptz, concat('no data of ', g.source), '',
+       ARRAY['gap', g.facility, g.source]
+FROM unnest(CAST(:gap_begins AS timestamptz[]), CAST(:gap_facilities AS text[]),
+            CAST(:gap_sources AS text[])) AS g(begins, facility, source)
+WHERE g.begins < :ends
+"""
+
 _EPOCHS = """
 SELECT (e ->> 'from')::timestamptz, NULL::timestamptz,
        concat('register of ', d.slug, '.', c.slug, ': ', e ->> 'reason'),
@@ -164,6 +174,16 @@ WHERE f.id = ANY(:facilities) AND r.retired_at < :ends
   AND coalesce(r.returned_at, 'infinity') >= :begins
 """
 
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpenGap:
+    """A source without data up to now."""
+
+    facility: str
+    source: str
+    begins: datetime
+
+
 _PARTS = {
     "facility": _RETIREMENTS,
     "alert": _ALERTS,
@@ -173,6 +193,10 @@ _PARTS = {
 }
 
 
+#: A message that came late is no gap.
+LEAST_GAP: Final = timedelta(minutes=5)
+
+
 async def chart_annotations(
     connection: AsyncConnection,
     facility_ids: Sequence[int],
@@ -180,15 +204,18 @@ async def chart_annotations(
     begins: datetime,
     ends: datetime,
     kinds: Sequence[str],
+    open_gaps: Sequence[OpenGap],
     limit: int,
     skip: int = 0,
 ) -> list[dict[str, Any]]:
     """Read annotations of the span, oldest first; ``kinds`` empty: all, ``skip``: all but so many.
 
+    ``open_gaps``: those that last, of the facilities, which no total says.
     Registers that fell without being announced are looked for in spans of up to two days.
     """
     length = ends - begins
-    parts = {**_PARTS, "gap": _GAPS_BY_MINUTE if length <= _TO_THE_MINUTE else _GAPS_BY_HOUR}
+    closed_gaps = _GAPS_BY_MINUTE if length <= _TO_THE_MINUTE else _GAPS_BY_HOUR
+    parts = {**_PARTS, "gap": f"{closed_gaps} UNION ALL {_OPEN_GAPS}"}
     searches = length <= _SEARCHED and (not kinds or "register" in kinds)
     if searches:
         parts["register"] = f"{_EPOCHS} UNION ALL {_FALLS}"
@@ -203,6 +230,9 @@ async def chart_annotations(
         "facilities": list(facility_ids),
         "begins": begins,
         "ends": ends,
+        "gap_begins": [gap.begins for gap in open_gaps],
+        "gap_facilities": [gap.facility for gap in open_gaps],
+        "gap_sources": [gap.source for gap in open_gaps],
         "limit": limit,
         "skip": skip,
     }
@@ -210,7 +240,7 @@ async def chart_annotations(
     # asked last: what is packed in between is seen here
     by_minute, shows_gaps = length <= _TO_THE_MINUTE, parts["gap"] in wanted
     gaps = opened.MINUTES if by_minute else opened.HOURS
-    open_gaps = minute_history.open_span if by_minute else hour_history.open_span
+    open_history = minute_history.open_span if by_minute else hour_history.open_span
     if (searches and await opened.may_be_packed(connection, opened.READINGS, begins)) or (
         shows_gaps and await opened.may_be_packed(connection, gaps, begins)
     ):
@@ -222,7 +252,7 @@ async def chart_annotations(
                 )
             if shows_gaps:
                 sources = await _ids(connection, _SOURCES, facility_ids)
-                await connection.run_sync(lambda same: open_gaps(same, sources, begins, ends))
+                await connection.run_sync(lambda same: open_history(same, sources, begins, ends))
             rows = (await connection.execute(statement, keys)).mappings().all()
     return [{**row, "tags": [tag for tag in row["tags"] if tag is not None]} for row in rows]
 

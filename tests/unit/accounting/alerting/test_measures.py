@@ -55,6 +55,7 @@ class Series:
 
     def __init__(self) -> None:
         self.rate_kg_h: Floats = np.array([[60.0, 120.0], [600.0, np.nan]])
+        self.rate_minute: Integers = np.array([[7, 8], [6, 3]])
         self.unknown: Booleans = np.isnan(self.rate_kg_h)
 
     def totals(self, window: str, *, back: int = 0) -> Totals:
@@ -93,6 +94,8 @@ def test_a_rate_is_the_sum_of_what_is_known_and_says_what_is_not() -> None:
     found = emissions("rate")
     assert np.array_equal(found.value, [[60, 120], [600, np.nan], [660, 120]], equal_nan=True)
     assert found.incomplete.tolist() == [[False, False], [False, True], [False, True]]
+    # of several the oldest that counts; what is unknown is in no sum
+    assert found.known_at.tolist() == [[7, 8], [6, 3], [6, 8]]
 
 
 def test_a_total_of_an_hour_is_projected_at_the_present_rate() -> None:

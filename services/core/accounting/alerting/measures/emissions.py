@@ -51,6 +51,11 @@ class EmissionSeries(Protocol):
         ...
 
     @property
+    def rate_minute(self) -> Integers:
+        """That newest known minute."""
+        ...
+
+    @property
     def unknown(self) -> Booleans:
         """Where the rate of a source that is not retired is unknown."""
         ...
@@ -95,8 +100,9 @@ class Rate(EmissionMeasure):
     is_additive = True
 
     def fill(self, values: Values, thresholds: SourceGroups, series: EmissionSeries) -> None:
-        """Put the sum of the rates."""
+        """Put the sum of the rates, and the oldest minute that one of them is of."""
         thresholds.put_sum(values.value, series.rate_kg_h, active_only=True)
+        thresholds.put_oldest(values.known_at, series.rate_minute, series.rate_kg_h)
         thresholds.put_any(values.incomplete, series.unknown)
 
 

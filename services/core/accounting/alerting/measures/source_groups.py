@@ -7,7 +7,13 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from services.core.accounting.alerting.measures.values import Booleans, Floats, Integers, Values
+from services.core.accounting.alerting.measures.values import (
+    SAME_MINUTE,
+    Booleans,
+    Floats,
+    Integers,
+    Values,
+)
 from services.core.accounting.pathway.paths import Path
 
 #: A lesser allowance counts as so much, or a neutral year without a residual would divide by 0.
@@ -58,6 +64,16 @@ class SourceGroups:
             known = ~np.isnan(of_group)
             target[row] = np.where(
                 known.any(axis=0), np.where(known, of_group, 0.0).sum(axis=0), np.nan
+            )
+
+    def put_oldest(self, target: Integers, minutes: Integers, of_source: Floats) -> None:
+        """Put the oldest of the minutes that known values of active sources are of."""
+        target[self._rows] = minutes[self._sources]
+        for row, sources in self._groups:
+            active = sources[~self._retired[sources]]
+            known = ~np.isnan(of_source[active])
+            target[row] = np.where(known, minutes[active], SAME_MINUTE).min(
+                axis=0, initial=SAME_MINUTE
             )
 
     def put_mean(self, target: Floats, of_source: Floats) -> None:

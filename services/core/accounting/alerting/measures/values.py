@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
+
+#: Later than any minute.
+SAME_MINUTE: Final = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,6 +27,8 @@ class Values:
     ends: Floats
     #: how fast the value rises, per minute, where that is asked for
     rise: Floats
+    #: the minute that the value is of where an older one is carried forward; SAME_MINUTE: it is not
+    known_at: Integers
 
     @classmethod
     def unknown(cls, thresholds: int, minutes: int) -> Values:
@@ -33,4 +39,5 @@ class Values:
             incomplete=np.zeros(shape, dtype=bool),
             ends=np.full(shape, np.nan),
             rise=np.full(shape, np.nan),
+            known_at=np.full(shape, SAME_MINUTE),
         )
