@@ -154,7 +154,7 @@ async def test_alerts_leave_the_main_figure_on_the_screen(
         await wait_for(page, "#alerts-summary", "20 now")
         await expect(page.locator("#rate")).to_be_in_viewport(ratio=1)
         # and so is the most severe of them
-        await expect(page.locator("#alerts li").first).to_contain_text("t7: above 8.00 kg/h")
+        await expect(page.locator("#alerts li").first).to_contain_text("t7: above 1,000 kg/h")
         await expect(page.locator("#alerts li .title").first).to_be_in_viewport(ratio=1)
         severities = await page.locator("#alerts .severity").all_text_contents()
         assert severities == ["critical"] + 9 * ["warning"] + 10 * ["info"]
