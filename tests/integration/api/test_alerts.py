@@ -328,6 +328,7 @@ async def test_annotations_tell_alerts_gaps_and_factors(
     breach(works)
     works.power(T0 + 30 * MINUTE, [50])
     works.tick(T0 + 30 * MINUTE)
+    clock.instant = T0 + 31 * MINUTE
     span = {"from": "2026-11-23T00:00:00Z", "to": "2026-11-24T00:00:00Z"}
     rows = (await client.get("/v1/annotations", params=span)).json()
     assert [(row["title"], row["tags"][0]) for row in rows] == [
