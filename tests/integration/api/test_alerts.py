@@ -337,11 +337,12 @@ async def test_annotations_tell_alerts_gaps_and_factors(
     ]
     assert rows[0]["time"] == "2026-11-23T17:52:00Z"
     assert rows[1]["timeEnd"] == "2026-11-23T18:20:00Z"
-    # a gap that lasts has no end; it is in every span that it reaches into
+    # a gap that lasts has no end and begins after the newest minute; it is in every span that it
+    # reaches into
     clock.instant = T0 + 60 * MINUTE
     asked = {"kind": "gap", "from": "2026-11-23T18:40:00Z", "to": "2026-11-23T18:45:00Z"}
     (row,) = (await client.get("/v1/annotations", params=asked)).json()
-    assert (row["time"], row["timeEnd"]) == ("2026-11-23T18:22:00Z", None)
+    assert (row["time"], row["timeEnd"]) == ("2026-11-23T18:21:00Z", None)
     assert (row["title"], row["tags"]) == ("no data of by-gauge", ["gap", "works", "by-gauge"])
     year = {"from": "2025-06-01T00:00:00Z", "to": "2026-06-01T00:00:00Z", "kind": "factor"}
     rows = (await client.get("/v1/annotations", params=year)).json()
