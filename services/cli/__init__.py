@@ -61,7 +61,7 @@ PARTS: Final = {
     "alive": Part(
         "services.cli.alive",
         "alive",
-        "Say whether the process in this container makes progress, for container engines.",
+        "Say whether ingest, the aggregator or the notifier in this container makes progress.",
     ),
     "verify": Part(
         "services.cli.verify",

@@ -27,4 +27,6 @@ def test_a_wrong_purpose_is_one_sentence() -> None:
 @pytest.mark.parametrize("script", _SCRIPTS, ids=lambda path: path.name)
 def test_a_script_parses_and_names_no_host(script: Path) -> None:
     subprocess.run(["bash", "-n", script], check=True)
-    assert re.findall(r"https?://|\b[a-z0-9-]+\.(?:org|com|net|io)\b", script.read_text()) == []
+    # what Kubernetes calls its kinds of secrets names no host
+    text = script.read_text().replace(" kubernetes.io/", " ")
+    assert re.findall(r"https?://|\b[a-z0-9-]+\.(?:org|com|net|io)\b", text) == []
