@@ -15,12 +15,14 @@ from deploy.site.pictures import CHROMIUM
 from services.core.store.operations import keys
 from services.ingest.sources.http.listener import HttpDoor
 from tests.e2e.screenshots import photograph
-from tests.e2e.test_dashboard import address, browser, connection, page, wait_for
+from tests.e2e.test_dashboard import address, browser, connection, emit, page, this_minute, wait_for
 from tests.e2e.test_dashboard_corrections import address as beside_ingest
 from tests.e2e.test_dashboard_corrections import door, socket
 from tests.e2e.test_dashboard_people import guarded
 from tests.e2e.test_dashboard_widths import TOO_WIDE
-from tests.integration.api.plant import at, found, minutes
+from tests.integration.aggregator.plant import FILE as AGGREGATED
+from tests.integration.aggregator.plant import apply_text
+from tests.integration.api.plant import Plant, at, found, minutes
 from tests.integration.api.test_facility_files import ADDRESS, TEXT
 
 __all__ = ["address", "beside_ingest", "browser", "connection", "door", "guarded", "page", "socket"]
@@ -358,6 +360,30 @@ async def test_a_message_is_tried_with_the_file_as_it_is_written(
     await bare.locator("#message-encoding").select_option("text")
     await bare.locator("#message button").click()
     await expect(refusal).to_contain_text("läuft nicht")
+
+
+async def test_a_limit_of_what_is_known_in_part_says_that_data_are_missing(
+    address: str, page: Page, connection: psycopg.Connection[tuple[int]], database_url: str
+) -> None:
+    limits = "thresholds: [{id: day, source: by-gauge, measure: total, window: 24h, above: 9e4}]\n"
+    apply_text(database_url, AGGREGATED + limits)
+    (facility,) = connection.execute("SELECT id FROM facility").fetchone() or (0,)
+    (source,) = connection.execute("SELECT id FROM source WHERE slug = 'by-gauge'").fetchone() or (
+        0,
+    )
+    sources = {"by-gauge": source}
+    plant = Plant(facility_id=facility, slug="works", timezone="UTC", sources=sources)
+    emit(connection, plant, 20.0)
+    now = this_minute()
+    connection.execute(
+        "INSERT INTO threshold_state (threshold_id, facility_id, state, projected, since, at)"
+        " SELECT id, facility_id, 'no-data', false, %s, %s FROM threshold",
+        (now, now),
+    )
+    await page.goto(f"{address}/configuration?facility=works")
+    row = page.locator("#threshold-rows tr", has_text="day")
+    await expect(row).to_contain_text("3.6")
+    await expect(row).to_contain_text("not known: data are missing")
 
 
 async def test_who_may_only_read_is_told_so(

@@ -4,11 +4,14 @@ import { inUnit, what } from "./alerts.js";
 import { alertStateWords } from "./codes.js";
 import { get, post } from "./api.js";
 import { node } from "./dom.js";
-import { ago, massText, oneDecimal, percent } from "./format.js";
+import { NO_DATA, ago, massText, oneDecimal, percent } from "./format.js";
 import { sayWhy } from "./notice.js";
 import { presentWords } from "./present-value.js";
 import { table } from "./tree.js";
 import { locale, t } from "./words.js";
+
+/** What live totals do not have. */
+const UNREAD = "–";
 
 const $ = (id) => document.getElementById(id);
 
@@ -65,11 +68,18 @@ export async function showThresholds(facility) {
   const [thresholds, live] = await Promise.all([get("/v1/thresholds", { facility }), get("/v1/live", { facility })]);
   $("thresholds-summary").textContent = thresholds.length ? "" : t("Nothing is watched.");
   $("threshold-rows").replaceChildren(...(thresholds.length ? [table([t("Threshold"), t("Watches"), t("Limit"), t("Now"), t("State"), t("Set in")],
-    thresholds.map((threshold) => [
-      threshold.id, what(threshold), limitWords(threshold), nowWords(threshold, live), alertStateWords(threshold.state),
-      threshold.origin === "file" ? t("facility file") : "API",
-    ]))] : []));
+    thresholds.map((threshold) => {
+      const now = nowWords(threshold, live);
+      return [
+        threshold.id, what(threshold), limitWords(threshold), now, stateWords(threshold, now),
+        threshold.origin === "file" ? t("facility file") : "API",
+      ];
+    }))] : []));
 }
+
+/** Of a part that is known and below the limit nobody can tell whether the whole is. */
+const stateWords = ({ state }, now) =>
+  state === "no-data" && now !== NO_DATA && now !== UNREAD ? t("not known: data are missing") : alertStateWords(state);
 
 /** The limit; of a budget, from which part of it on it warns. */
 function limitWords({ above, below, budget, unit, figure }) {
@@ -81,7 +91,7 @@ function limitWords({ above, below, budget, unit, figure }) {
 
 /** What it watches now; of a budget, what is used of it. */
 function nowWords(threshold, live) {
-  return presentWords(threshold.budget === null ? threshold : { ...threshold, unit: "kg" }, live) ?? "–";
+  return presentWords(threshold.budget === null ? threshold : { ...threshold, unit: "kg" }, live) ?? UNREAD;
 }
 
 /** Each version in force of a factor that the facility states or uses. */
