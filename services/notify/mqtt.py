@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Sequence
 from typing import Final
 
+import structlog
 from paho.mqtt.enums import MQTTProtocolVersion
 
 from services.core.runtime.broker_url import BrokerUrl
@@ -15,6 +16,8 @@ from services.notify.broker_connection import BrokerConnection, VersionRefusedEr
 from services.notify.channel import DeliveryError
 from services.notify.homeassistant.announcer import Announcer
 from services.notify.message import HEARTBEAT, TEST, Message
+
+_log: Final = structlog.get_logger()
 
 #: At topics of their own, which no threshold can have: ids hold no underscore.
 _SPECIAL_TOPICS = {TEST: "_test", HEARTBEAT: "_heartbeat"}
@@ -95,11 +98,22 @@ class MqttChannel:
             return self._connection
 
     async def _opened(self) -> BrokerConnection:
+        """Connect to the first server that lets us, the one of last time before the others."""
+        *servers, last = self._broker.servers()
+        for server in servers:
+            try:
+                return await self._opened_at(server)
+            except DeliveryError as error:
+                _log.info("the next server is tried", reason=str(error))
+                self._broker = self._broker.next_server()
+        return await self._opened_at(last)
+
+    async def _opened_at(self, server: BrokerUrl) -> BrokerConnection:
         """Open a connection by the first version of MQTT that the broker speaks."""
         refused: VersionRefusedError | None = None
         for version in self._versions:
             connection = BrokerConnection(
-                self._broker,
+                server,
                 self._tls,
                 max_at_once=self.max_at_once,
                 version=version,

@@ -1,9 +1,12 @@
-"""A broker's URL, such as TONNE_MQTT_URL, taken apart."""
+"""A broker's URL, such as TONNE_MQTT_URL, taken apart.
+
+It may name several hosts, comma separated: servers of one cluster, of which any will do.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal, Self
 from urllib.parse import unquote, urlsplit
 
 from services.core.runtime.credentials import ADVICE, unclear
@@ -44,11 +47,27 @@ class BrokerUrl:
     path: str
     username: str | None
     password: str | None = field(repr=False)
+    #: host and port of the other servers, in the order in which they are tried after this one
+    others: tuple[tuple[str, int], ...] = ()
 
     @property
     def address(self) -> str:
         """Host and port, for messages; never the credentials."""
         return f"{self.host}:{self.port}"
+
+    def next_server(self) -> Self:
+        """Return the URL to try after this one failed: of the next server, this one at the end."""
+        if not self.others:
+            return self
+        (host, port), *rest = self.others
+        return replace(self, host=host, port=port, others=(*rest, (self.host, self.port)))
+
+    def servers(self) -> list[Self]:
+        """Return a URL for each server, this one first."""
+        urls = [self]
+        for _ in self.others:
+            urls.append(urls[-1].next_server())
+        return urls
 
 
 def parse(url: str, *, setting: str = "TONNE_MQTT_URL") -> BrokerUrl:
@@ -63,15 +82,14 @@ def parse(url: str, *, setting: str = "TONNE_MQTT_URL") -> BrokerUrl:
         raise BrokerUrlError(f"{setting} {ADVICE}")
     parts = urlsplit(url)
     protocol, transport, tls, default_port = _SCHEMES[parts.scheme]
-    try:
-        port = parts.port or default_port
-    except ValueError:
-        raise BrokerUrlError(f"{setting}: a port is a number from 0 to 65535") from None
-    if not parts.hostname:
-        raise BrokerUrlError(f"{setting} names no host")
+    (host, port), *others = (
+        _server(f"{parts.scheme}://{server}", default_port, setting)
+        for server in parts.netloc.rpartition("@")[2].split(",")
+    )
     return BrokerUrl(
-        host=parts.hostname,
+        host=host,
         port=port,
+        others=tuple(others),
         protocol=protocol,
         transport=transport,
         tls=tls,
@@ -79,3 +97,15 @@ def parse(url: str, *, setting: str = "TONNE_MQTT_URL") -> BrokerUrl:
         username=unquote(parts.username) if parts.username is not None else None,
         password=unquote(parts.password) if parts.password is not None else None,
     )
+
+
+def _server(url: str, default_port: int, setting: str) -> tuple[str, int]:
+    """Return host and port of a URL with one host and no credentials."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port or default_port
+    except ValueError:
+        raise BrokerUrlError(f"{setting}: a port is a number from 0 to 65535") from None
+    if not parts.hostname:
+        raise BrokerUrlError(f"{setting} names no host")
+    return parts.hostname, port

@@ -70,12 +70,14 @@ class Settings(BaseSettings):
 
     database_url: SecretStr | None = Field(
         None,
-        description="PostgreSQL with TimescaleDB, `postgresql://...`; the local stack's if not set",
+        description="PostgreSQL with TimescaleDB, `postgresql://...`; of several hosts, comma"
+        " separated, the primary; the local stack's if not set",
     )
     mqtt_url: SecretStr | None = Field(
         None,
         description="broker: `mqtt://user:pw@host:1883`, `mqtts://`, `ws://`, `wss://`, or NATS"
-        " itself: `nats://`, `tls://` (see Brokers); the local stack's if not set",
+        " itself: `nats://`, `tls://` (see Brokers), of one cluster also several hosts, comma"
+        " separated; the local stack's if not set",
     )
     mqtt_client_id: str | None = Field(
         None,

@@ -113,6 +113,7 @@ class MqttEar:
         """As :class:`Ear`."""
         client, self._client = self._client, None
         self._heard = []
+        self._url = self._url.next_server()
         if client is not None:
             client.disconnect()
             client.release()

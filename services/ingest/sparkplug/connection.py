@@ -242,6 +242,7 @@ class Connection:
                 broker=self._url.address,
                 reason=why,
             )
+        self._url = self._url.next_server()
 
 
 def _arguments(message: Certificate) -> tuple[str, bytes, int, bool]:

@@ -11,7 +11,7 @@ import re
 import select
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import psycopg
 from psycopg import sql
@@ -49,6 +49,10 @@ _HOLDS_A_FACILITY = (
 )
 
 
+#: Values of ``target_session_attrs`` that may end at a server which is not the primary.
+_OF_STANDBYS: Final = frozenset({"read-only", "standby", "prefer-standby"})
+
+
 class DatabaseUrlError(ValueError):
     """TONNE_DATABASE_URL is not of the form postgresql://user@host:port/database."""
 
@@ -59,6 +63,11 @@ def check_url(url: str) -> str:
         raise DatabaseUrlError(DatabaseUrlError.__doc__)
     if unclear(url) or not _is_understood(url):
         raise DatabaseUrlError(f"TONNE_DATABASE_URL {ADVICE}")
+    if conninfo_to_dict(url).get("target_session_attrs") in _OF_STANDBYS:
+        raise DatabaseUrlError(
+            "TONNE_DATABASE_URL asks for a standby, which can be neither written nor listened to;"
+            " leave target_session_attrs out, or let it be read-write"
+        )
     return url
 
 
@@ -80,7 +89,7 @@ _READ_TIMEOUT_MS = 15_000
 
 
 def _parameters(
-    process: ProcessName, role: RoleName | None, *, one_plan: bool = False
+    url: str, process: ProcessName, role: RoleName | None, *, one_plan: bool = False
 ) -> dict[str, Any]:
     # JIT compilation costs more than it saves on queries this short
     options = "-c TimeZone=UTC -c jit=off" + (f" -c role={role}" if role else "")
@@ -90,7 +99,18 @@ def _parameters(
         options += _HOLDS_A_FACILITY
     if one_plan:
         options += " -c plan_cache_mode=force_generic_plan"
-    return {"application_name": f"tonne.{process}", "options": options, **_KEEPALIVE}
+    followed = {"target_session_attrs": "read-write"} if _follows_primary(url) else {}
+    return {"application_name": f"tonne.{process}", "options": options, **followed, **_KEEPALIVE}
+
+
+def _follows_primary(url: str) -> bool:
+    """Return whether a URL names several hosts and does not say which of them is meant.
+
+    One of them is the primary, and nothing of tonne works on a standby: it neither writes nor
+    listens there.
+    """
+    stated = conninfo_to_dict(url)
+    return "," in str(stated.get("host", "")) and "target_session_attrs" not in stated
 
 
 @contextmanager
@@ -114,7 +134,9 @@ def connect(
     :raises SchemaError: its schema is older or newer than this code.
     """
     with _without_roles():
-        connection = psycopg.connect(check_url(url), autocommit=True, **_parameters(process, role))
+        connection = psycopg.connect(
+            check_url(url), autocommit=True, **_parameters(url, process, role)
+        )
     try:
         if process not in _ANY_SCHEMA:
             schema_version.check(connection)
@@ -140,7 +162,7 @@ async def connect_async(
     """
     with _without_roles():
         connection = await psycopg.AsyncConnection.connect(
-            check_url(url), autocommit=True, **_parameters(process, role, one_plan=one_plan)
+            check_url(url), autocommit=True, **_parameters(url, process, role, one_plan=one_plan)
         )
     try:
         if not any_schema and process not in _ANY_SCHEMA:
@@ -159,14 +181,15 @@ def create_database(connection: psycopg.Connection[Any], name: str) -> None:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
 
-def _sqlalchemy_url(url: str) -> str:
-    return "postgresql+psycopg://" + check_url(url).split("://", 1)[1]
+#: Without an address: SQLAlchemy reads none with several hosts, so psycopg opens its connections.
+_DIALECT: Final = "postgresql+psycopg://"
 
 
 def engine(url: str, *, process: ProcessName, role: RoleName | None = None) -> Engine:
     """Build a SQLAlchemy engine that connects when first used; see :func:`connect`."""
+    parameters = _parameters(check_url(url), process, role)
     created = create_engine(
-        _sqlalchemy_url(url), connect_args=_parameters(process, role), pool_pre_ping=True
+        _DIALECT, creator=lambda: psycopg.connect(url, **parameters), pool_pre_ping=True
     )
     if process not in _ANY_SCHEMA:
 
@@ -191,9 +214,10 @@ def async_engine(
     # only the API needs it, and it brings the whole of SQLAlchemy's ORM along
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
 
+    parameters = _parameters(check_url(url), process, role)
     created = create_async_engine(
-        _sqlalchemy_url(url),
-        connect_args=_parameters(process, role),
+        _DIALECT,
+        async_creator=lambda: psycopg.AsyncConnection.connect(url, **parameters),
         pool_size=pool_size,
         max_overflow=max_overflow,
         # of each connection once: as an option of the engine it would be set and reset each time

@@ -19,6 +19,13 @@ from services.ingest.sources.jetstream.delivery import message
 _ASK_S: Final = 10.0
 _ASK_GRACE_S: Final = 5.0
 
+#: NATS says so often that a request still stands, and one of which nothing is heard for twice as
+#: long is lost: with the leader of the consumer, or because this server is cut off from the others.
+_HEARTBEAT_S: Final = 2.0
+_SILENT_S: Final = 2.5 * _HEARTBEAT_S
+
+_HEARTBEAT: Final = "100"
+
 #: Bytes that one request may bring, beside a largest message.
 _ASK_BYTES: Final = 8 << 20
 
@@ -56,6 +63,8 @@ class Pull:
         #: messages that NATS was asked for and has not sent, and until when it may
         self._asked = 0
         self._asked_until = 0.0
+        #: when NATS was last heard of, or asked after it had nothing to answer
+        self._heard_at = 0.0
 
     async def start(self) -> None:
         """Listen for answers.
@@ -80,12 +89,18 @@ class Pull:
         now = asyncio.get_running_loop().time()
         if now > self._asked_until:
             self._asked = 0
+        if not self._asked:
+            self._heard_at = now
+        elif now - self._heard_at > _SILENT_S:
+            self._on_ended("NATS says nothing of a request for messages")
+            return
         more = min(room - self._asked, _MAX_ASKED)
         # half of what may be under way has come
         if more > 0 and more >= self._asked:
             request = {
                 "batch": more,
                 "expires": int(_ASK_S * 1e9),
+                "idle_heartbeat": int(_HEARTBEAT_S * 1e9),
                 "max_bytes": _ASK_BYTES + self._client.max_payload,
             }
             self._asked += more
@@ -95,6 +110,7 @@ class Pull:
             )
 
     async def _on_answer(self, answer: Msg) -> None:
+        self._heard_at = asyncio.get_running_loop().time()
         if answer.subject == self._inbox:
             self._on_status(answer.headers or {})
             return
@@ -104,6 +120,8 @@ class Pull:
 
     def _on_status(self, headers: dict[str, str]) -> None:
         """Note that a request has ended: time over, bytes enough, or something is wrong."""
+        if headers.get("Status") == _HEARTBEAT:
+            return
         unserved = headers.get("Nats-Pending-Messages")
         self._asked = 0 if unserved is None else max(0, self._asked - int(unserved))
         status, description = headers.get("Status", ""), headers.get("Description", "")

@@ -286,6 +286,8 @@ class JetstreamSession:
         if not self._away:
             self._away = True
             _log.warning("the broker is away; waiting for it", broker=self._url.address, reason=why)
+        # of a cluster another server may be there, or on the side of the majority
+        self._url = self._url.next_server()
 
 
 def _sentence(error: BaseException) -> str:

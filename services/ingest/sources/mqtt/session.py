@@ -351,6 +351,7 @@ class MqttSession:
         if not self._away:
             self._away = True
             _log.warning("the broker is away; waiting for it", broker=self._url.address, reason=why)
+        self._url = self._url.next_server()
 
 
 def _pending(connection: object) -> int:
