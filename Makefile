@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run up down status test screens unit fuzz faults drill lint bench migrate deb clean
+.PHONY: help run up down status cluster test screens unit fuzz faults drill lint bench migrate deb clean
 
 BOOTSTRAP := deploy/local/bootstrap.sh
 PYTHON := .venv/bin/python
@@ -14,6 +14,8 @@ TARGETS ?=
 ROUNDS ?= 200
 SEED ?= 1
 SOURCE ?= mqtt
+ON ?= one
+MINUTES ?= 60
 RELEASE ?= 12
 DRILLS ?= 4
 # Files of tests that run at a time: more than there are cores, because many of them wait.
@@ -38,6 +40,10 @@ status:  ## what runs, and whether it is ready
 	@$(BOOTSTRAP) lint
 	@$(STACK) status
 
+cluster:  ## many machines on this one, in network namespaces, for MINUTES (60) or until Ctrl-C
+	@$(BOOTSTRAP) cluster
+	@exec $(PYTHON) -m deploy.cluster --minutes $(MINUTES)
+
 test:  ## every test, against real servers
 	@$(BOOTSTRAP) test
 	@$(PYTHON) -m pytest --ignore=tests/bench -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
@@ -56,13 +62,20 @@ fuzz:  ## look for input that breaks a decoder, FUZZ_SECONDS (30) for each of TA
 	  --disable-pip-version-check --require-hashes -r tests/fuzz/requirements.lock
 	@$(PYTHON) -m tests.fuzz --seconds $(FUZZ_SECONDS) $(TARGETS)
 
-faults:  ## play ROUNDS (200) rounds of faults of each kind with SEED (1), SOURCE (mqtt) or jetstream
+faults:  ## play ROUNDS (200) rounds of faults of each kind with SEED (1), SOURCE (mqtt) or jetstream, ON one machine or a cluster
 	@$(BOOTSTRAP) test
+ifeq ($(ON),cluster)
+	@$(BOOTSTRAP) cluster
+	@$(PYTHON) -m tests.faults.cluster --rounds $(ROUNDS) --seed $(SEED) --table deploy/docs/faults.md
+	@$(PYTHON) -m tests.faults.cluster --clocks --rounds $$(($(ROUNDS) / 10 + 1)) --seed $(SEED) \
+	  --table deploy/docs/faults.md
+else
 	@$(PYTHON) -m tests.faults --source $(SOURCE) --rounds $(ROUNDS) --seed $(SEED) \
 	  --table deploy/docs/faults.md
 	@$(PYTHON) -m tests.faults.doors --rounds $(ROUNDS) --seed $(SEED) --table deploy/docs/faults.md
 	@$(PYTHON) -m tests.faults.packing --rounds $(ROUNDS) --seed $(SEED) --table deploy/docs/faults.md
 	@$(PYTHON) -m tests.faults.alerts --rounds $(ROUNDS) --seed $(SEED) --table deploy/docs/faults.md
+endif
 
 drill:  ## back up, destroy everything, restore, verify: DRILLS (4) times with SEED (1)
 	@$(BOOTSTRAP) test

@@ -5,6 +5,7 @@
 #   bootstrap.sh           what the local stack needs
 #   bootstrap.sh lint      only the Python packages (the other two also build the documentation)
 #   bootstrap.sh test      also what the tests need: mosquitto, chromium, Prometheus and Alertmanager
+#   bootstrap.sh cluster   also what a cluster of machines needs: Patroni, etcd, nftables
 #
 # A second call finds everything there and does nothing.
 set -euo pipefail
@@ -19,8 +20,8 @@ source "$here/system-packages.sh"
 
 purpose=${1:-run}
 case "$purpose" in
-  run | lint | test) ;;
-  *) die "bootstrap.sh takes run, lint or test, not $purpose" ;;
+  run | lint | test | cluster) ;;
+  *) die "bootstrap.sh takes run, lint, test or cluster, not $purpose" ;;
 esac
 cd "$here/../.."
 
@@ -28,3 +29,4 @@ install_python_packages
 [ "$purpose" = lint ] || build_documentation
 [ "$purpose" = lint ] || install_database
 [ "$purpose" != test ] || install_test_programs
+[ "$purpose" != cluster ] || install_cluster_programs

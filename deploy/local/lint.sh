@@ -12,7 +12,7 @@ check() {
 check ruff .venv/bin/ruff check
 check format .venv/bin/ruff format --check
 check types .venv/bin/mypy
-check "types of deploy" .venv/bin/mypy -p deploy.local -p deploy.reference -p deploy.site
+check "types of deploy" .venv/bin/mypy -p deploy.cluster -p deploy.local -p deploy.reference -p deploy.site
 check imports .venv/bin/lint-imports
 check names .venv/bin/python -m pytest -q -p no:cacheprovider tests/repository/test_names.py
 # A site that is there was built strictly from these very sources, or it is built now.

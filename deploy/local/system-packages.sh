@@ -152,11 +152,30 @@ install_test_programs() {
   can_install || die "${missing[*]} is missing for the tests; install it"
   say "installing ${missing[*]} for the tests"
   install_packages "${missing[@]}"
-  # at the next boot their services would take ports
-  if command -v systemctl >/dev/null; then
-    local name
-    for name in "${missing[@]}"; do
-      [[ ! "$name" =~ ^(mosquitto|prometheus|prometheus-alertmanager)$ ]] || as_root systemctl disable "$name" >/dev/null 2>&1 || true
-    done
-  fi
+  _disable_services mosquitto prometheus prometheus-alertmanager
+}
+
+# What the database of many machines fails over by, what cuts machines off from each other, and
+# what lets the clock of one jump.
+install_cluster_programs() {
+  local missing=()
+  [ -x /usr/bin/patroni ] || missing+=(patroni)
+  [ -x /usr/bin/etcd ] || missing+=(etcd-server)
+  command -v ip >/dev/null || missing+=(iproute2)
+  [ -x /usr/sbin/nft ] || missing+=(nftables)
+  compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || missing+=(libfaketime)
+  [ "${#missing[@]}" -gt 0 ] || return 0
+  can_install || die "${missing[*]} is missing for the cluster; install it"
+  say "installing ${missing[*]} for the cluster"
+  install_packages "${missing[@]}"
+  _disable_services patroni etcd nftables
+}
+
+# _disable_services NAME...: at the next boot they would take ports, or filter packets.
+_disable_services() {
+  local name
+  command -v systemctl >/dev/null || return 0
+  for name in "$@"; do
+    as_root systemctl disable "$name" >/dev/null 2>&1 || true
+  done
 }

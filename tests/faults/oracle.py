@@ -20,10 +20,12 @@ _F_11_KG = 5.7e-7 * 907.18474
 _READINGS = """
 SELECT d.slug || '.' || c.slug, (extract(epoch FROM r.ts) * 1000)::int8, r.value
 FROM reading r JOIN channel c ON c.id = r.channel_id JOIN device d ON d.id = c.device_id
+WHERE r.ts > to_timestamp(%(after_s)s)
 """
 _MINUTES = """
 SELECT s.slug, (extract(epoch FROM m.minute)::int8 / 60), m.co2_ug / 1e9, m.covered_ms
 FROM emission_minute m JOIN source s ON s.id = m.source_id WHERE m.covered_ms > 0
+AND m.minute >= to_timestamp(%(first_s)s)
 """
 
 
@@ -45,10 +47,16 @@ class Findings:
         return not (self.lost or self.invented or self.wrong_minutes or self.quarantined)
 
 
-def compare(connection: psycopg.Connection[tuple[object, ...]], books: Books) -> Findings:
+def compare(
+    connection: psycopg.Connection[tuple[object, ...]],
+    books: Books,
+    *,
+    after_ms: int | None = None,
+) -> Findings:
     """Compare everything that was ever acknowledged with everything that is stored.
 
     Packed days are opened for it, each under the digest that it was packed with, and stay packed.
+    ``after_ms``: only what is later than this, in ms since the epoch.
     """
     while True:
         try:
@@ -56,39 +64,61 @@ def compare(connection: psycopg.Connection[tuple[object, ...]], books: Books) ->
                 connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
                 unpack_all(connection)
                 unpack_all_minutes(connection)
-                return _compare(connection, books)
+                return _compare(connection, books, after_ms or 0)
         except psycopg.errors.SerializationFailure:
             # a packer was at work in it
             continue
 
 
-def _compare(connection: psycopg.Connection[tuple[object, ...]], books: Books) -> Findings:
-    stored = {(row[0], row[1]): row[2] for row in connection.execute(_READINGS)}
+def _compare(
+    connection: psycopg.Connection[tuple[object, ...]], books: Books, after_ms: int
+) -> Findings:
+    later = {"after_s": after_ms / 1000}
+    stored = {(row[0], row[1]): row[2] for row in connection.execute(_READINGS, later)}
     booked = {
         (channel, ts_ms): value
         for channel, of_channel in books.readings.items()
         for ts_ms, value in of_channel.items()
+        if ts_ms > after_ms
     }
     allowed = {**books.unacknowledged, **booked}
     row = connection.execute("SELECT count(*) FROM quarantine WHERE state = 'open'").fetchone()
     return Findings(
         lost=sum(key not in stored for key in booked),
         invented=sum(allowed.get(key) != value for key, value in stored.items()),
-        wrong_minutes=_wrong_minutes(connection, books),
+        wrong_minutes=_wrong_minutes(connection, books, after_ms),
         quarantined=int(str(row[0])) if row else 0,
     )
 
 
-def _wrong_minutes(connection: psycopg.Connection[tuple[object, ...]], books: Books) -> int:
+def _wrong_minutes(
+    connection: psycopg.Connection[tuple[object, ...]], books: Books, after_ms: int
+) -> int:
+    first = after_ms // _MINUTE_MS + 1 if after_ms else 0
     totals: dict[tuple[str, int], tuple[float, float]] = {
         (str(source), int(str(minute))): (float(str(kg)), float(str(covered)) / 1000)
-        for source, minute, kg, covered in connection.execute(_MINUTES)
+        for source, minute, kg, covered in connection.execute(_MINUTES, {"first_s": first * 60})
     }
-    expected = recomputed(books.readings)
+    expected = {
+        key: total
+        for key, total in recomputed(_near(books.readings, after_ms)).items()
+        if key[1] >= first
+    }
     return sum(
         not _alike(totals.get(key, (0.0, 0.0)), expected.get(key, (0.0, 0.0)))
         for key in totals.keys() | expected.keys()
     )
+
+
+def _near(
+    readings: Mapping[str, Mapping[int, float]], after_ms: int
+) -> dict[str, dict[int, float]]:
+    """Return the readings later than ``after_ms``, and of each channel the newest before them."""
+    near = {}
+    for channel, series in readings.items():
+        newest = max((ts_ms for ts_ms in series if ts_ms <= after_ms), default=after_ms)
+        near[channel] = {ts_ms: value for ts_ms, value in series.items() if ts_ms >= newest}
+    return near
 
 
 def _alike(one: tuple[float, float], other: tuple[float, float]) -> bool:

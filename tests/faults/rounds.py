@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
@@ -96,6 +96,28 @@ def play(
     )
 
 
+class Startable(Protocol):
+    """A server that may end."""
+
+    @property
+    def running(self) -> bool:
+        """Whether its process is alive."""
+
+    def start(self) -> None:
+        """Start it."""
+
+
+class Watched(Protocol):
+    """What rounds are played on."""
+
+    @property
+    def servers(self) -> Sequence[Startable]:
+        """Every server, in the order in which they are to be started."""
+
+    def connect(self) -> psycopg.Connection[tuple[object, ...]]:
+        """A connection to the database."""
+
+
 class Sending(Protocol):
     """Who sends a round's messages."""
 
@@ -104,7 +126,7 @@ class Sending(Protocol):
         """Whether everything was sent and acknowledged."""
 
 
-def wait_until_quiet(world: World, publisher: Sending, books: Books) -> str:
+def wait_until_quiet(world: Watched, publisher: Sending, books: Books) -> str:
     """Wait until all that was acknowledged is stored and added up; return what never happened."""
     deadline = time.monotonic() + PATIENCE_S
     steps: tuple[tuple[str, Callable[[], bool]], ...] = (
@@ -132,7 +154,7 @@ def _holds(condition: Callable[[], bool]) -> bool:
         return False
 
 
-def _stored(world: World) -> int:
+def _stored(world: Watched) -> int:
     return _count(
         world,
         "SELECT (SELECT count(*) FROM reading)"
@@ -143,13 +165,13 @@ def _stored(world: World) -> int:
 _WAITING = "SELECT (SELECT count(*) FROM touched) + (SELECT count(*) FROM recompute)"
 
 
-def settled(world: World) -> bool:
+def settled(world: Watched) -> bool:
     """Return whether all that is stored is added up."""
     # what did not fit into a tick is claimed, and queued by the same transaction
     return _count(world, _WAITING) == 0
 
 
-def _count(world: World, statement: str) -> int:
+def _count(world: Watched, statement: str) -> int:
     with world.connect() as connection:
         row = connection.execute(statement.encode()).fetchone()
     return int(str(row[0])) if row else 0

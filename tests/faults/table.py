@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 _MARK = "<!-- the table of the last run; `make faults SOURCE={source}` writes it -->"
@@ -13,6 +15,11 @@ _ALERTS_MARK = "<!-- the table of the last run with alerts; `make faults` writes
 _PACKING_MARK = "<!-- the table of the last run with packing; `make faults` writes it -->"
 
 _DOORS_MARK = "<!-- the table of the last run of ways in; `make faults` writes it -->"
+
+_CLUSTER_MARK = "<!-- the table of the last run on many machines{what}; `make faults` writes it -->"
+
+_CLUSTER_COLUMNS = ("fault", "rounds", "another primary", "lost", "invented", "wrong minutes",
+                    "quarantined", "median recovery", "longest recovery")  # fmt: skip
 
 _DOOR_COLUMNS = ("way in", "struck by", "rounds", "lost", "invented", "wrong minutes",
                  "quarantined", "longest recovery")  # fmt: skip
@@ -41,6 +48,12 @@ def write_door_table(journal: Path, page: Path, *, seed: int) -> None:
 def write_packing_table(journal: Path, page: Path, *, seed: int) -> None:
     """Replace the table of the rounds in which days are packed."""
     _replace(page, _PACKING_MARK, _packing_table(_rounds(journal), seed))
+
+
+def write_cluster_table(journal: Path, page: Path, *, seed: int, clocks: bool) -> None:
+    """Replace the table of the rounds on many machines, or of those in which clocks jump."""
+    mark = _CLUSTER_MARK.format(what=" in which clocks jump" if clocks else "")
+    _replace(page, mark, _cluster_table(_rounds(journal), seed))
 
 
 def _rounds(journal: Path) -> Rounds:
@@ -122,6 +135,32 @@ def _packing_table(rounds: Rounds, seed: int) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _cluster_table(rounds: Rounds, seed: int) -> str:
+    by_fault: defaultdict[str, Rounds] = defaultdict(list)
+    for played in rounds:
+        for fault in played["faults"]:
+            by_fault[fault].append(played)
+    readings = sum(played["messages"] * 2 for played in rounds)
+    failed = sum(not played["passed"] for played in rounds)
+    late = sum(played["late"] for played in rounds)
+    outcome = f"{failed} failed, {late} later than 15 s"
+    lines = [
+        f"Seed {seed}, {len(rounds)} rounds, {readings} acknowledged readings: {outcome}.",
+        "",
+        f"| {' | '.join(_CLUSTER_COLUMNS)} |",
+        "|---" * len(_CLUSTER_COLUMNS) + "|",
+    ]
+    for fault in sorted(by_fault):
+        played = by_fault[fault]
+        figures = [sum(each["failed_over"] for each in played)] + [
+            sum(each["findings"][name] for each in played)
+            for name in ("lost", "invented", "wrong_minutes", "quarantined")
+        ]
+        middle = median(each["recovery_s"] for each in played)
+        lines.append(_line(fault, played, [*figures, f"{middle:.1f} s"]))
+    return "\n".join(lines) + "\n"
+
+
 def _alert_table(rounds: Rounds, seed: int, messages: int) -> str:
     """Findings are of all rounds so far: what a round adds is the difference to the one before."""
     names = ("missed", "invented", "disordered", "unlike", "twice")
@@ -148,6 +187,6 @@ def _alert_table(rounds: Rounds, seed: int, messages: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _line(name: str, played: Rounds, figures: list[int]) -> str:
+def _line(name: str, played: Rounds, figures: Sequence[int | str]) -> str:
     longest = max(each["recovery_s"] for each in played)
     return f"| {name} | {len(played)} | {' | '.join(map(str, figures))} | {longest:.1f} s |"

@@ -82,14 +82,13 @@ def parse(url: str, *, setting: str = "TONNE_MQTT_URL") -> BrokerUrl:
         raise BrokerUrlError(f"{setting} {ADVICE}")
     parts = urlsplit(url)
     protocol, transport, tls, default_port = _SCHEMES[parts.scheme]
-    (host, port), *others = (
-        _server(f"{parts.scheme}://{server}", default_port, setting)
-        for server in parts.netloc.rpartition("@")[2].split(",")
-    )
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    servers = [_server(f"{parts.scheme}://{name}", default_port, setting) for name in hosts]
+    host, port = servers[0]
     return BrokerUrl(
         host=host,
         port=port,
-        others=tuple(others),
+        others=tuple(servers[1:]),
         protocol=protocol,
         transport=transport,
         tls=tls,
