@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import typer
 
@@ -21,10 +20,10 @@ from services.core.runtime.shutdown import Shutdown
 from services.core.store.database.connect import connect
 from services.core.store.packing.days import DamagedDayError
 from services.ingest import stated_bounds
-from services.ingest.database import Database, DatabaseUnusableError, StoppedError
-from services.ingest.files.importer import MISSHAPEN, Importer
+from services.ingest.database import DatabaseUnusableError, StoppedError
+from services.ingest.files import composition
 from services.ingest.files.report import Report
-from services.ingest.files.rows import FileRows, Misshapen, Names, UnusableFileError
+from services.ingest.files.rows import MISSHAPEN, FileRows, Misshapen, Names, UnusableFileError
 from services.ingest.stated_bounds import UnusableSettingError
 
 #: Refused rows that are printed.
@@ -52,11 +51,22 @@ def run(
     with clear_errors(UnusableSettingError, DatabaseUnusableError, DamagedDayError):
         # says what is wrong with it, where ingest would wait
         connect(settings.database, process="ingest", role="tonne_ingest").close()
-        with _importer(settings, shutdown, names, trial=dry_run) as importer:
+        with composition.importer(
+            settings.database,
+            shutdown,
+            names,
+            stated_bounds.bounds(settings),
+            pack_after_days=settings.pack_after_days,
+            batch_rows=settings.batch_rows,
+            is_trial=dry_run,
+        ) as importer:
             began = time.monotonic()
             error = None
             try:
-                with shutdown.installed(), progress("importing", total) as advance:
+                with (
+                    shutdown.installed(),
+                    progress("importing", total, lambda: _so_far(importer.report)) as advance,
+                ):
                     complete = importer.run(read(advance))
             except StoppedError:
                 complete = False
@@ -71,25 +81,6 @@ def run(
         raise typer.Exit(1)
 
 
-@contextmanager
-def _importer(
-    settings: Settings, shutdown: Shutdown, names: Names, *, trial: bool
-) -> Iterator[Importer]:
-    with (
-        closing(Database(settings.database, shutdown)) as registry_database,
-        closing(Database(settings.database, shutdown, trial=trial)) as database,
-    ):
-        yield Importer(
-            registry_database=registry_database,
-            database=database,
-            shutdown=shutdown,
-            bounds=stated_bounds.bounds(settings),
-            names=names,
-            pack_after_days=settings.pack_after_days,
-            batch_rows=settings.batch_rows,
-        )
-
-
 def table_of(path: Path, settings: Settings) -> TableFile:
     """Read a table file; an error ends the command."""
     return whole_file(
@@ -100,9 +91,17 @@ def table_of(path: Path, settings: Settings) -> TableFile:
     )
 
 
+def _so_far(report: Report) -> str:
+    refused = report.refused.total() + report.shed
+    return (
+        f"{amount(report.read, 'row')} read: {report.stored} stored, {report.duplicates} there"
+        f" already, {refused} refused"
+    )
+
+
 def _show(report: Report, *, took_s: float, dry_run: bool, as_json: bool = False) -> None:
     if as_json:
-        show_json([_flat(report, took_s)])
+        show_json([report.flat(took_s)])
         return
     for refusal in report.refusals[:_SHOWN]:
         say(f"{refusal.file}:{refusal.line}: {refusal.reason}: {refusal.detail}", err=True)
@@ -122,25 +121,3 @@ def _show(report: Report, *, took_s: float, dry_run: bool, as_json: bool = False
         say(f"  {report.shed} more refused, for which quarantine has no room")
     if refused > report.refused[MISSHAPEN] and not dry_run:
         say("what was refused is in quarantine: see `tonne quarantine list`")
-
-
-def _flat(report: Report, took_s: float) -> dict[str, Any]:
-    """Return the report for programs."""
-    return {
-        "read": report.read,
-        "stored": report.stored,
-        "duplicates": report.duplicates,
-        "refused": dict(report.refused),
-        "gaps": report.gaps,
-        "shed": report.shed,
-        "seconds": round(took_s, 3),
-        "refusals": [
-            {
-                "file": refusal.file,
-                "line": refusal.line,
-                "reason": refusal.reason,
-                "detail": refusal.detail,
-            }
-            for refusal in report.refusals
-        ],
-    }

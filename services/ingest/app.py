@@ -42,6 +42,7 @@ from services.ingest.sources.source import MessageSource, SourceError
 from services.ingest.sparkplug import composition as sparkplug
 from services.ingest.stated_bounds import UnusableSettingError
 from services.ingest.station_keys import stated_keys
+from services.ingest.uploads.desk import Desk
 
 _log: Final = structlog.get_logger()
 
@@ -53,15 +54,21 @@ def run(settings: Settings) -> int:
     shutdown = Shutdown()
     shutdown.install()
     try:
-        pipeline = _compose(settings, shutdown)
+        bounds = stated_bounds.bounds(settings)
+        uploads = Desk(settings, bounds) if _has_door(settings) else None
+        pipeline = _compose(settings, shutdown, bounds, uploads)
         discovery = composed(settings, pipeline)
         gc.set_threshold(*COLLECT_AFTER)
         _serve_metrics(settings)
         _log.info("ingest starts")
         try:
+            if uploads is not None:
+                uploads.start()
             pipeline.run(discovery.start)
         finally:
             discovery.stop()
+            if uploads is not None:
+                uploads.close()
     except (
         BrokerTlsError,
         BrokerUrlError,
@@ -80,7 +87,9 @@ def run(settings: Settings) -> int:
     return 0
 
 
-def _compose(settings: Settings, shutdown: Shutdown) -> Pipeline:
+def _compose(
+    settings: Settings, shutdown: Shutdown, bounds: TimeBounds, uploads: Desk | None
+) -> Pipeline:
     database = Database(settings.database, shutdown)
     url = broker_url.parse(settings.mqtt)
     tls = broker_tls.context(
@@ -92,10 +101,9 @@ def _compose(settings: Settings, shutdown: Shutdown) -> Pipeline:
         session = database.run(lambda c, _tried: open_session(c, settings.mqtt_client_id))
     source = _source(settings, url, tls, session)
     clock = SteadyTime()
-    bounds = stated_bounds.bounds(settings)
     return Pipeline(
         source=source,
-        doors=_doors(settings, source, bounds),
+        doors=_doors(settings, source, bounds, uploads),
         sparkplug=sparkplug.composed(settings, source.inbox),
         connections=connections.composed(settings, source.inbox, clock),
         clock=clock,
@@ -134,11 +142,12 @@ def _source(
     return JetstreamSource(url, durable=name, max_waiting=max_waiting, tls=tls)
 
 
-def _doors(settings: Settings, source: MessageSource, bounds: TimeBounds) -> list[Door]:
+def _doors(
+    settings: Settings, source: MessageSource, bounds: TimeBounds, uploads: Desk | None
+) -> list[Door]:
     doors: list[Door] = []
-    by_http = _http_door(settings, source, bounds)
-    if by_http is not None:
-        doors.append(by_http)
+    if uploads is not None:
+        doors.append(_http_door(settings, source, bounds, uploads))
     by_station = _of_stations(settings)
     if settings.hj212_port is not None:
         doors.append(
@@ -168,19 +177,26 @@ def _of_stations(settings: Settings) -> Passwords:
         raise UnusableSettingError(str(error)) from None
 
 
-def _http_door(settings: Settings, source: MessageSource, bounds: TimeBounds) -> HttpDoor | None:
-    path = settings.readings_door
-    if settings.readings_socket is None and not path.parent.is_dir():
+def _has_door(settings: Settings) -> bool:
+    """Whether there is a place for the socket at which the API hands over what came by HTTP."""
+    if settings.readings_socket is None and not settings.readings_door.parent.is_dir():
         _log.info(
             "no readings by HTTP: there is no local stack here, and TONNE_READINGS_SOCKET is not"
             " set"
         )
-        return None
+        return False
+    return True
+
+
+def _http_door(
+    settings: Settings, source: MessageSource, bounds: TimeBounds, uploads: Desk
+) -> HttpDoor:
+    errands = Errands(settings.database, bounds, uploads=uploads, max_steps=settings.mapping_steps)
     return HttpDoor(
-        path,
+        settings.readings_door,
         max_bytes=settings.readings_body_bytes,
         nudge=source.nudge,
-        errands=Errands(settings.database, bounds, max_steps=settings.mapping_steps),
+        errands=errands,
     )
 
 

@@ -1,11 +1,12 @@
 """What is asked at ingest's door beside readings of devices.
 
-A person's corrections of readings, and what a mapping makes of a message before it is applied.
+A person's corrections of readings and uploaded files, and what a mapping makes of a message before
+it is applied.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -16,6 +17,7 @@ from services.core.facility.errors import FacilityFileError
 from services.core.facility.mapping_expression import MAX_STEPS
 from services.core.runtime.reading_door import Answer, Head, MappingTrial
 from services.core.runtime.stated_readings import StatedReading, StatedReadings
+from services.core.runtime.uploads import UploadAsk
 from services.core.store.audit.record import come_from
 from services.core.store.database import connect
 from services.core.store.registry import unapplied
@@ -33,16 +35,26 @@ _AWAY: Final = "Ingest cannot write to its database at present"
 class Errands:
     """Does each with a connection of its own, so that what devices send does not wait for it."""
 
-    def __init__(self, url: str, bounds: TimeBounds, *, max_steps: int = MAX_STEPS) -> None:
+    def __init__(
+        self,
+        url: str,
+        bounds: TimeBounds,
+        *,
+        uploads: Callable[[UploadAsk, bytes], Answer],
+        max_steps: int = MAX_STEPS,
+    ) -> None:
         """``max_steps``: what a mapping may cost for one message."""
         self._url = url
         self._bounds = bounds
+        self._uploads = uploads
         self._max_steps = max_steps
 
     def __call__(self, question: Head, body: bytes) -> Answer:
         """Answer what is asked; what it changes is durable then."""
         if isinstance(question, MappingTrial):
             return self._tried(question, body)
+        if isinstance(question, UploadAsk):
+            return self._uploads(question, body)
         assert isinstance(question, StatedReadings)  # noqa: S101 - readings go to the pipeline
         try:
             rows = msgspec.json.decode(body, type=list[StatedReading])

@@ -17,6 +17,7 @@ from services.ingest.errands import Errands
 from services.ingest.prepare import TimeBounds
 from services.ingest.sources.http import listener
 from services.ingest.sources.http.listener import HttpDoor
+from services.ingest.uploads.desk import Desk
 from tests.e2e.test_dashboard import browser, page
 from tests.e2e.test_dashboard_widths import TOO_WIDE
 from tests.integration.aggregator.plant import Plant, Reading, instant
@@ -45,12 +46,17 @@ def socket() -> Iterator[Path]:
 def door(database_url: str, socket: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HttpDoor]:
     """The door of an ingest that hears no broker."""
     monkeypatch.setattr(listener, "_SILENT_S", 1e9)
-    errands = Errands(as_login(database_url, "tonne_ingest"), _BOUNDS)
-    opened = HttpDoor(socket, max_bytes=1 << 20, nudge=lambda: None, errands=errands)
+    login = as_login(database_url, "tonne_ingest")
+    settings = Settings(database_url=SecretStr(login), uploads_dir=socket.parent / "uploads")
+    uploads = Desk(settings, _BOUNDS)
+    errands = Errands(login, _BOUNDS, uploads=uploads)
+    opened = HttpDoor(socket, max_bytes=16 << 20, nudge=lambda: None, errands=errands)
+    uploads.start()
     opened.start()
     until(socket.exists, "the door is open")
     yield opened
     opened.close()
+    uploads.close()
 
 
 @pytest.fixture

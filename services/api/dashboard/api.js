@@ -90,6 +90,9 @@ export const send = (method, path, body) => sent(method, path, JSON.stringify(bo
 /** Send a facility file, or what may become one. */
 export const sendText = (method, path, body, extra = {}) => sent(method, path, body, { "Content-Type": "application/yaml", ...extra });
 
+/** Send bytes of a file; returns what the API says of it then. */
+export const sendBytes = (path, bytes) => sent("PUT", path, bytes, { "Content-Type": "application/octet-stream" });
+
 async function sent(method, path, body, extra) {
   const response = await fetch(path, {
     method,

@@ -25,6 +25,7 @@ export const ACTIONS = {
   "quarantine.replay": t("replayed refused messages"),
   "quarantine.discard": t("discarded refused messages"),
   "reading.correct": t("corrected readings"),
+  "reading.import": t("imported a file of readings"),
   "reading.discard": t("discarded readings"),
   "activity.import": t("imported activities"),
   "activity.withdraw": t("withdrew an activity"),

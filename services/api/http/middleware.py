@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -15,6 +16,10 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 #: Bodies of readings that may be in memory together: one of the largest, or as many as fit.
 _TOGETHER_BYTES = 128 << 20
+
+
+#: Where parts of files are sent to.
+_PART = re.compile(r"/v1/facilities/[^/]+/imports/[^/]+/content\Z")
 
 
 class LimitBody:
@@ -67,8 +72,14 @@ class LimitBody:
 
 
 def brings_readings(scope: Scope) -> bool:
-    """Whether a request has a body of readings, which ingest reads and the API does not."""
-    return bool(scope["path"] == "/v1/readings" and scope["method"] == "POST")
+    """Whether a request has a body of readings, which ingest reads and the API does not.
+
+    It is one of ``POST /v1/readings``, or a part of a file (:mod:`services.api.routes.imports`).
+    """
+    method, path = scope["method"], scope["path"]
+    return (method == "POST" and path == "/v1/readings") or (
+        method == "PUT" and _PART.match(path) is not None
+    )
 
 
 class CountRequests:

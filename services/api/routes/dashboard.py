@@ -56,6 +56,7 @@ _PAGES = {
     "/alerts": "alerts.html",
     "/devices": "devices.html",
     "/configuration": "configuration.html",
+    "/import": "import.html",
     "/wall": "wall.html",
     "/audit": "audit.html",
     "/login": "login.html",

@@ -174,6 +174,13 @@ ingest_http_requests = Counter(
     ["form", "outcome"],
     registry=ingest_registry,
 )
+ingest_uploads = Counter(
+    "tonne_ingest_uploads",
+    "Uploaded files that were read; holds: readings or activities; outcome: trial, done, failed, or"
+    " none where it was stopped.",
+    ["holds", "outcome"],
+    registry=ingest_registry,
+)
 ingest_http_readings = Counter(
     "tonne_ingest_http_readings",
     "Readings of such bodies; result: new, repeated, replaced or refused.",

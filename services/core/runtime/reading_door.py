@@ -1,6 +1,7 @@
 """How the API hands readings that came by HTTP to ingest, and hears what became of them.
 
-People's corrections of readings go the same way (:mod:`.stated_readings`).
+People's corrections of readings (:mod:`.stated_readings`) and their files (:mod:`.uploads`) go the
+same way.
 
 Ingest listens at a Unix socket: who may open it is a matter of the file system, and nothing listens
 at a network. One connection carries one question and its answer. A question is the length of its
@@ -22,6 +23,7 @@ from typing import Any, Final, Literal, get_args
 import msgspec
 
 from services.core.runtime.stated_readings import Corrected, StatedReadings
+from services.core.runtime.uploads import Upload, UploadAsk
 
 #: Of a Unix socket's address, less its end (unix(7)).
 LONGEST_PATH: Final = 107
@@ -75,13 +77,16 @@ class MappingTrial(msgspec.Struct, frozen=True, kw_only=True, tag_field="ask", t
 
 
 #: What may stand before a body.
-Head = Question | StatedReadings | MappingTrial
+Head = Question | StatedReadings | MappingTrial | UploadAsk
 
 
 #: ``taken``: see ``verdicts``; nothing was taken with the others. ``unusable``: the body is not of
 #: its form; ``too-large``: it holds too much; ``busy``: ingest has too much in hand; ``unable``:
-#: ingest cannot store anything at present; ``failed``: reading it met a fault of tonne.
-Outcome = Literal["taken", "unusable", "too-large", "busy", "unable", "failed"]
+#: ingest cannot store anything at present; ``failed``: reading it met a fault of tonne;
+#: ``missing``: there is no such upload; ``conflict``: it is not in a state for this.
+Outcome = Literal[
+    "taken", "unusable", "too-large", "busy", "unable", "failed", "missing", "conflict"
+]
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +132,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     corrected: Corrected | None = None
     #: of a mapping's trial, as ``tonne map try --json`` prints them
     rows: list[dict[str, Any]] | None = None
+    #: those that were asked about; one, unless they were listed
+    uploads: list[Upload] | None = None
 
 
 class DoorClosedError(ConnectionError):

@@ -311,6 +311,16 @@ class Settings(BaseSettings):
         ge=10_000,
         description="the body of `POST /v1/readings`, as sent and unpacked; above: 413",
     )
+    uploads_dir: Path | None = Field(
+        None,
+        description="where ingest keeps files that people upload until they are taken; `uploads` in"
+        " `TONNE_LOCAL_DIR` if not set",
+    )
+    upload_bytes: int = Field(
+        1 << 30,
+        ge=10_000,
+        description="an uploaded file, as sent and a packed text unpacked; above: 413",
+    )
     api_readings_per_minute: int = Field(
         6_000_000, ge=1000, description="that one key or address sends; above: 429"
     )
@@ -490,6 +500,11 @@ class Settings(BaseSettings):
     def readings_door(self) -> Path:
         """The socket that ingest takes readings from the API at."""
         return self.readings_socket or self.local_dir.absolute() / "readings.sock"
+
+    @property
+    def uploads(self) -> Path:
+        """The folder of files that people upload."""
+        return self.uploads_dir or self.local_dir.absolute() / "uploads"
 
     @property
     def local_logins(self) -> Path:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from services.ingest.files.bounded_text import BoundedText
 from services.ingest.files.rows import Integers, UnusableFileError
 
 #: Lines that are read at once: few enough for a processor's cache.
@@ -51,8 +52,12 @@ class Lines:
     numbers: Integers
 
 
-def read(path: Path, form: Form, advance: Callable[[int], None]) -> Iterator[Lines]:
+def read(
+    path: Path, form: Form, advance: Callable[[int], None], *, max_bytes: int | None = None
+) -> Iterator[Lines]:
     """Read a file, some thousand lines at a time; ``advance`` hears how many bytes were.
+
+    ``max_bytes``: that a packed one may unpack to; None: any number.
 
     :raises UnusableFileError: it is no such file.
     :raises OSError: it cannot be read.
@@ -60,7 +65,8 @@ def read(path: Path, form: Form, advance: Callable[[int], None]) -> Iterator[Lin
     try:
         with path.open("rb") as file:
             packed = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else None
-            yield from read_stream(packed or file, form, advance, tell=file.tell)
+            bounded = BoundedText(packed or file, max_bytes)
+            yield from read_stream(bounded, form, advance, tell=file.tell)
     except BROKEN_GZIP as error:
         raise UnusableFileError(f"it cannot be unpacked ({error})") from None
 

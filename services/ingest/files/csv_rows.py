@@ -50,14 +50,22 @@ class _Times(dict[str, int]):
 
 
 def read(
-    path: Path, stated: Stated, names: Names, advance: Callable[[int], None]
+    path: Path,
+    stated: Stated,
+    names: Names,
+    advance: Callable[[int], None],
+    *,
+    max_bytes: int | None = None,
 ) -> Iterator[FileRows | Misshapen]:
     """Read a file, some thousand lines at a time; ``advance`` hears how many bytes were.
+
+    ``max_bytes``: that a packed one may unpack to; None: any number.
 
     :raises UnusableFileError: it is no such file.
     :raises OSError: it cannot be read.
     """
-    yield from of_lines(csv_lines.read(path, Form(), advance), stated, names)
+    lines = csv_lines.read(path, Form(), advance, max_bytes=max_bytes)
+    yield from of_lines(lines, stated, names)
 
 
 def read_stream(file: BinaryIO, stated: Stated, names: Names) -> Iterator[FileRows | Misshapen]:

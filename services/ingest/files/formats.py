@@ -20,6 +20,10 @@ _OTHER_TEXTS: Final = (".txt", ".tsv", ".dat", ".txt.gz", ".tsv.gz")
 #: Texts that may be MSCONS: utilities send it as .txt.
 _MESSAGES: Final = (".edi", ".txt", ".edi.gz", ".txt.gz")
 
+_NAMES: Final = tuple(
+    sorted({".parquet", ".xml", ".xlsx", *_TEXTS, *_OTHER_TEXTS, *_MESSAGES}, key=len, reverse=True)
+)
+
 _ENDINGS: Final = (
     "its name must end in .csv, .csv.gz, .parquet, .xlsx, .xml (Green Button), or .edi (MSCONS)"
 )
@@ -33,6 +37,19 @@ class Reading:
     names: Names
     #: None: the columns have tonne's own names
     table: TableFile | None
+    #: that a packed text may unpack to
+    max_bytes: int | None = None
+
+
+def ending(name: str) -> str:
+    """Return the ending of a file's name by which it is read.
+
+    :raises UnusableFileError: no file with such a name is.
+    """
+    for known in _NAMES:
+        if name.lower().endswith(known):
+            return known
+    raise UnusableFileError(_ENDINGS)
 
 
 def read(
@@ -69,12 +86,14 @@ def _read(
         messages = mscons.read(path, advance, one_channel=reading.table is None)
         yield from _rows(reading, table, messages)
     elif reading.table is not None:
-        yield from _rows(reading, reading.table, _lines(path, reading.table, advance))
+        yield from _rows(reading, reading.table, _lines(path, reading, reading.table, advance))
     elif name.endswith(".xlsx"):
         lines = _workbook(path, advance, sheet=None, skip=0, headers=True)
         yield from csv_rows.of_lines(csv_rows.as_texts(lines), reading.stated, reading.names)
     elif name.endswith(_TEXTS):
-        yield from csv_rows.read(path, reading.stated, reading.names, advance)
+        yield from csv_rows.read(
+            path, reading.stated, reading.names, advance, max_bytes=reading.max_bytes
+        )
     elif name.endswith(_OTHER_TEXTS):
         raise UnusableFileError("say in a table file (--table) what stands where in it")
     else:
@@ -87,7 +106,9 @@ def _rows(
     return TableRows(table, reading.names, reading.stated).read(lines)
 
 
-def _lines(path: Path, table: TableFile, advance: Callable[[int], None]) -> Iterator[Lines]:
+def _lines(
+    path: Path, reading: Reading, table: TableFile, advance: Callable[[int], None]
+) -> Iterator[Lines]:
     if path.suffix.lower() == ".xlsx":
         return _workbook(path, advance, sheet=table.sheet, skip=table.skip, headers=table.headers)
     if not path.name.lower().endswith((*_TEXTS, *_OTHER_TEXTS)):
@@ -98,7 +119,7 @@ def _lines(path: Path, table: TableFile, advance: Callable[[int], None]) -> Iter
         skip=table.skip,
         headers=table.headers,
     )
-    return csv_lines.read(path, form, advance)
+    return csv_lines.read(path, form, advance, max_bytes=reading.max_bytes)
 
 
 def _workbook(

@@ -54,9 +54,6 @@ _QUALITY_NAMES: Final = {code: name for name, code in QUALITY.items()}
 #: How long a change of the registry may go unnoticed.
 _LOOK_S: Final = 1.0
 
-#: What a row is that is none; it is counted, and there is nothing to put into quarantine.
-MISSHAPEN: Final = "misshapen"
-
 #: Reads one file: its name, and its rows piece by piece.
 Read = tuple[str, Iterable[FileRows | Misshapen]]
 
@@ -154,7 +151,7 @@ class Importer:
     def _take(self, piece: FileRows | Misshapen) -> None:
         if isinstance(piece, Misshapen):
             self.report.read += 1
-            self._refuse(MISSHAPEN, piece.detail, self._line(piece.line))
+            self._refuse(piece.reason, piece.detail, self._line(piece.line))
             return
         self.report.read += piece.line.size
         if time.monotonic() >= self._look_at:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 #: Refused rows that are named one by one.
 MAX_NAMED: Final = 1000
@@ -43,3 +43,24 @@ class Report:
         self.refused[refusal.reason] += 1
         if len(self.refusals) < MAX_NAMED:
             self.refusals.append(refusal)
+
+    def flat(self, seconds: float) -> dict[str, Any]:
+        """Return the report for programs; ``seconds``: that it took."""
+        return {
+            "read": self.read,
+            "stored": self.stored,
+            "duplicates": self.duplicates,
+            "refused": dict(self.refused),
+            "gaps": self.gaps,
+            "shed": self.shed,
+            "seconds": round(seconds, 3),
+            "refusals": [
+                {
+                    "file": refusal.file,
+                    "line": refusal.line,
+                    "reason": refusal.reason,
+                    "detail": refusal.detail,
+                }
+                for refusal in self.refusals
+            ],
+        }

@@ -73,13 +73,33 @@ class FileRows:
     #: time and value of a row as they stand in the file
     raw: Callable[[int], tuple[Any, Any]]
 
+    def where(self, chosen: Integers) -> FileRows:
+        """Return the rows with these numbers."""
+        return FileRows(
+            line=self.line[chosen],
+            place=self.place[chosen],
+            quality=self.quality[chosen],
+            unit=self.unit[chosen],
+            ts_us=self.ts_us[chosen],
+            value=self.value[chosen],
+            missing=self.missing[chosen],
+            raw=lambda i: self.raw(int(chosen[i])),
+        )
+
+
+#: What a row is that is none; it is counted, and there is nothing to put into quarantine.
+MISSHAPEN: Final = "misshapen"
+#: A row is of a facility that who brings the file may not bring readings of; nothing is kept of it.
+OTHER_FACILITY: Final = "other_facility"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Misshapen:
-    """A row that is none; nothing can be said of what it holds."""
+    """A row that is counted, and no more."""
 
     line: int
     detail: str
+    reason: str = MISSHAPEN
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -57,6 +57,7 @@ NAMES = {
     "label": ("secretlabel", "nobodylabel"),
     "number": ("888003", "777003"),
     "candidate": ("888004", "777004"),
+    "upload": ("8" * 32, "7" * 32),
 }
 #: A list without rows, and Prometheus' own.
 NOTHING = ([], {"status": "success", "data": []})
@@ -69,6 +70,7 @@ BODIES: dict[str, Any] = {
         "facility": "openworks", "device": "found", "source": None,
     },
     "POST /v1/facilities/{facility}/try": {"text": "facility:", "payload": "{}"},
+    "POST /v1/facilities/{facility}/imports": {"name": "secret.csv", "bytes": 1},
     "PUT /v1/readings": {
         "facility": "secretworks", "reason": "a test",
         "readings": [{

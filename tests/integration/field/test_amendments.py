@@ -18,7 +18,9 @@ from services.core.store.database.connect import connect
 from services.core.store.readings.packing import days
 from services.core.timeline.instants import to_us
 from services.ingest.amend import Author, amend
+from tests.command import Ended, tonne
 from tests.integration.field.bench import _BOUNDS, FieldBench
+from tests.services import as_login
 
 _START = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=3)
 _CLOSED = _START + timedelta(hours=98)
@@ -221,3 +223,49 @@ def test_packed_days_are_opened_and_what_left_for_the_archive_is_refused(
     )
     (refusal,) = _amend(field, [_row(old, 0.4, was=0.2)]).refusals
     assert refusal.reason == "too_late"
+
+
+def test_an_administrator_corrects_a_reading_by_command(field: FieldBench) -> None:
+    field.apply(_FILE.format(channel=_INTERVAL % ", scale: 10"))
+    # as sent: a tenth of the amount
+    field.deliver([_message(m, 0.02) for m in (0, 15, 30, 45)], at=_at(60))
+    _close(field)
+
+    def correct(minute: float, *words: object, asked: str = "") -> Ended:
+        place = ("--device", "works/meter", "--channel", "e", "--at", _at(minute).isoformat())
+        reason = ("--reason", "misread", "--by", "anna")
+        login = as_login(field.url, "tonne_admin")
+        return tonne(login, "readings", "correct", *place, *reason, *words, asked=asked)
+
+    refused = {
+        ("--value", 0.3, "--remove"): "state what is right with --value, or --remove",
+        (): "state what is right with --value, or --remove",
+        ("--value", 0.3, "--quality", "splendid"): "--quality takes good, uncertain",
+        ("--value", 0.3, "--unit", "m3", "--yes"): "m3",
+    }
+    for words, expected in refused.items():
+        ended = correct(15, *words)
+        assert (ended.code, expected in ended.stderr) == (1, True), ended.said
+    assert "nothing was corrected" in correct(15, "--value", 0.9, asked="n\n").stderr
+    assert "has no reading at" in correct(16, "--remove", "--yes").stderr
+    assert [r[1] for r in field.readings("meter.e")] == [0.02] * 4
+
+    done = correct(15, "--value", 900, "--unit", "Wh", asked="y\n")
+    assert done.code == 0, done.said
+    assert "works/meter.e" in done.stdout
+    assert "0.2 kWh, to be 900.0 Wh" in done.stdout
+    assert "nothing changed" in correct(15, "--value", 0.9, "--yes").stdout
+    assert correct(30, "--remove", "--yes").code == 0
+    assert correct(60, "--value", 0.4, "--quality", "uncertain", "--yes").code == 0
+    stands = [
+        (r[1] if r[1] is None else pytest.approx(r[1]), r[2]) for r in field.readings("meter.e")
+    ]
+    assert stands == [(0.02, 0), (0.09, 0), (None, 2), (0.02, 0), (0.04, 1)]
+    _close(field)
+    hours = field.hours("grid")
+    assert (hours[0]["version"], hours[0]["reason"]) == (2, "corrected reading by anna: misread")
+    assert float(hours[0]["activity"]) == pytest.approx(1.3)
+    entries = field.rows(
+        "SELECT made_by, facility, reason FROM audit_entry WHERE action = 'reading.correct'"
+    )
+    assert entries == [{"made_by": "anna", "facility": "works", "reason": "misread"}] * 3

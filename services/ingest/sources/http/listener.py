@@ -31,6 +31,7 @@ from services.core.runtime.reading_door import (
     answer_bytes,
     read_question,
 )
+from services.core.runtime.uploads import UploadAsk
 from services.ingest.bodies import body
 from services.ingest.bodies.records import TooLargeBodyError, UnusableBodyError
 from services.ingest.sources.door_thread import DoorThread
@@ -288,6 +289,8 @@ def _settle(future: asyncio.Future[Verdicts], verdicts: Verdicts) -> None:
 def _form(question: Head) -> str:
     if isinstance(question, Question):
         return question.form
+    if isinstance(question, UploadAsk):
+        return "upload"
     return "mapping-trial" if isinstance(question, MappingTrial) else "corrections"
 
 

@@ -1,0 +1,380 @@
+"""Files by HTTP: sent in parts, checked, taken by a process of its own, and resumed."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import io
+import os
+import signal
+import zipfile
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from openpyxl import Workbook
+from pydantic import SecretStr
+
+from services.api.app import create_app
+from services.api.models.imports import ImportState
+from services.core.runtime.settings import Settings
+from services.core.store.operations import keys
+from tests.integration.api.server import serving
+from tests.integration.ingest.plant import FILE, Plant
+from tests.patience import PATIENCE_S, until
+from tests.services import as_login, server_directory
+
+IMPORTS = "/v1/facilities/linz/imports"
+BEGIN = datetime(2024, 3, 1, tzinfo=UTC)
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+#: A line that says nothing.
+BLANKS = b"2024-05-01T00:00:00Z," + b" " * 1000 + b"\n"
+UTILITY = """
+Netz Beispiel;;;
+Datum;Uhrzeit;Leistung (kW);Status
+01.03.2024;00:15;1.234,5;W
+01.03.2024;24:00;1.198,25;E
+02.03.2024;00:15;fehlt;W
+""".strip()
+TABLE = """
+skip: 1
+number: comma
+time: {column: [Datum, Uhrzeit], format: "%d.%m.%Y %H:%M", timezone: Europe/Vienna}
+values:
+  - channel: meter-grid.import-power
+    column: Leistung (kW)
+    quality: {column: Status, map: {W: good, E: uncertain}}
+"""
+
+
+@pytest.fixture
+def folder() -> Any:
+    with server_directory() as directory:
+        yield directory
+
+
+@pytest.fixture
+def begin_ingest(plant: Plant, folder: Path) -> Callable[..., None]:
+    """Start ingest, with the folder of uploads that it had before."""
+
+    def begin(**more: str) -> None:
+        socket = folder / "door.sock"
+        plant.started(
+            TONNE_READINGS_SOCKET=str(socket),
+            TONNE_UPLOADS_DIR=str(folder / "uploads"),
+            TONNE_UPLOAD_BYTES=str(8 << 20),
+            **more,
+        )
+        until(socket.exists, "ingest listens")
+
+    return begin
+
+
+@pytest.fixture
+async def client(
+    plant: Plant, folder: Path, begin_ingest: Callable[..., None]
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an API that requires keys, whose own is of the facility."""
+    plant.apply(FILE)
+    begin_ingest()
+    settings = Settings(
+        database_url=SecretStr(as_login(plant.database, "tonne_api")),
+        readings_socket=folder / "door.sock",
+        readings_body_bytes=200_000,
+    )
+    async with (
+        serving(create_app(settings)) as address,
+        httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as opened,
+    ):
+        opened.headers["Authorization"] = f"Bearer {key(plant, 'write')}"
+        yield opened
+
+
+def key(plant: Plant, scope: str, facilities: Sequence[str] | None = ("linz",)) -> str:
+    with psycopg.connect(plant.database) as connection:
+        return keys.create(connection, name="engineer", scopes=[scope], facilities=facilities)
+
+
+def history(number: int, *, facility: str = "linz") -> bytes:
+    rows = "".join(
+        f"{(BEGIN + timedelta(minutes=n)).isoformat()},{facility},{n}.5\n" for n in range(number)
+    )
+    return f"time,facility,meter-grid.import-power\n{rows}".encode()
+
+
+async def begun(client: httpx.AsyncClient, name: str, size: int, **more: str) -> dict[str, Any]:
+    answer = await client.post(IMPORTS, json={"name": name, "bytes": size, **more})
+    assert answer.status_code == 201, answer.text
+    state = answer.json()
+    assert answer.headers["Location"] == f"{IMPORTS}/{state['id']}"
+    return dict(state)
+
+
+async def part(
+    client: httpx.AsyncClient, upload: str, offset: int, content: bytes
+) -> httpx.Response:
+    return await client.put(
+        f"{IMPORTS}/{upload}/content", params={"offset": offset}, content=content
+    )
+
+
+async def uploaded(client: httpx.AsyncClient, name: str, content: bytes, **more: str) -> str:
+    """Send a whole file; returns its id."""
+    upload = str((await begun(client, name, len(content), **more))["id"])
+    for offset in range(0, len(content), 150_000):
+        answer = await part(client, upload, offset, content[offset : offset + 150_000])
+        assert answer.status_code == 200, answer.text
+    assert answer.json()["state"] == "received"
+    return upload
+
+
+async def ran(client: httpx.AsyncClient, upload: str, what: str, **stated: str) -> dict[str, Any]:
+    """Let a run come to its end; returns what the import is then."""
+    answer = await client.post(f"{IMPORTS}/{upload}/{what}", json=stated)
+    assert answer.status_code == 202, answer.text
+    return await over(client, upload)
+
+
+async def over(client: httpx.AsyncClient, upload: str) -> dict[str, Any]:
+    return await state_of(
+        client, upload, lambda state: state["state"] not in {"checking", "taking"}
+    )
+
+
+async def state_of(
+    client: httpx.AsyncClient, upload: str, is_enough: Callable[[dict[str, Any]], bool]
+) -> dict[str, Any]:
+    """Wait until an import is as it should be."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            answer = await client.get(f"{IMPORTS}/{upload}")
+            state: dict[str, Any] = ImportState.model_validate(answer.json()).model_dump(
+                mode="json"
+            )
+            if is_enough(state):
+                return state
+            await asyncio.sleep(0.05)
+
+
+def number(plant: Plant) -> int:
+    """Readings that are stored."""
+    (row,) = plant.rows(
+        "SELECT (SELECT count(*) FROM reading WHERE value IS NOT NULL)"
+        " + (SELECT coalesce(sum(readings), 0) FROM packed_readings) AS number"
+    )
+    return int(row["number"])
+
+
+async def test_a_file_comes_in_parts_is_checked_and_taken_once(
+    client: httpx.AsyncClient, plant: Plant
+) -> None:
+    content = history(3000) + b"yesterday,linz,1\n2024-03-09T00:00:00Z,wien,1\n"
+    upload = str((await begun(client, "history.csv", len(content)))["id"])
+    first = await part(client, upload, 0, content[:60_000])
+    assert first.json()["received"] == 60_000
+    assert first.json()["state"] == "receiving"
+    # the answer was lost: the same again, and more; then what lies beyond what is here
+    again = await part(client, upload, 50_000, content[50_000:70_000])
+    assert again.json()["received"] == 70_000
+    beyond = await part(client, upload, 90_000, content[90_000:])
+    assert beyond.status_code == 409
+    assert "offset=70000" in beyond.json()["detail"]
+    early = await client.post(f"{IMPORTS}/{upload}/take", json={})
+    assert early.status_code == 409
+    too_much = await part(client, upload, 70_000, content[70_000:] + b"x")
+    assert too_much.status_code == 409
+    assert (await part(client, upload, 70_000, content[70_000:])).json()["state"] == "received"
+
+    checked = await ran(client, upload, "check")
+    assert checked["state"] == "checked"
+    assert checked["check"]["stored"] == 3000
+    assert checked["check"]["refused"] == {"other_facility": 1, "bad_time": 1}
+    assert {row["line"] for row in checked["check"]["refusals"]} == {3002, 3003}
+    assert number(plant) == 0
+    assert plant.rows("SELECT 1 FROM quarantine") == []
+
+    taken = await ran(client, upload, "take")
+    assert taken["state"] == "taken"
+    assert taken["report"]["stored"] == 3000
+    assert taken["rows"] == 3002
+    assert number(plant) == 3000
+    assert len(plant.rows("SELECT 1 FROM quarantine")) == 1
+    assert (await client.post(f"{IMPORTS}/{upload}/take", json={})).status_code == 409
+    entries = plant.rows(
+        "SELECT made_by, subject, facility, after FROM audit_entry"
+        " WHERE action = 'reading.import' ORDER BY id"
+    )
+    assert [(e["made_by"], e["subject"], e["facility"]) for e in entries] == [
+        ("key engineer", "history.csv", "linz")
+    ] * 2
+    assert entries[1]["after"]["stored"] == 3000
+
+    same = await ran(client, await uploaded(client, "history.csv", content), "take")
+    assert (same["report"]["stored"], same["report"]["duplicates"]) == (0, 3000)
+    listed = (await client.get(IMPORTS)).json()
+    assert [one["state"] for one in listed] == ["taken", "taken"]
+
+
+async def test_every_kind_of_file_is_read_and_what_is_none_is_refused(
+    client: httpx.AsyncClient, plant: Plant
+) -> None:
+    upload = await uploaded(client, "Profil März.csv", UTILITY.encode())
+    without = await ran(client, upload, "check")
+    assert without["state"] == "failed"
+    assert without["error"].startswith("Profil März.csv: ")
+    wrong = await client.post(f"{IMPORTS}/{upload}/check", json={"table": "values: 3"})
+    assert wrong.status_code == 422
+    with_table = await ran(client, upload, "take", table=TABLE)
+    # what is no number leaves a gap
+    assert (with_table["report"]["stored"], with_table["report"]["gaps"]) == (3, 1)
+    assert with_table["report"]["refused"] == {"bad_value": 1}
+
+    book, sheet = io.BytesIO(), Workbook()
+    for row in (("time", "value"), ("2024-05-01T00:00:00Z", 1.5), ("2024-05-01T00:01:00Z", 2.5)):
+        sheet.active.append(row)
+    sheet.save(book)
+    stated = {"device": "meter-grid", "channel": "import-power"}
+    wide: dict[str, dict[str, str]] = {"blanks.csv.gz": {}, "wrong.csv": {}}
+    for name, content, expected in (
+        ("book.xlsx", book.getvalue(), 2),
+        ("packed.csv.gz", gzip.compress(history(10)), 10),
+    ):
+        upload = await uploaded(client, name, content)
+        state = await ran(client, upload, "check", **(stated if expected == 2 else {}))
+        assert state["state"] == "checked", state["error"]
+        assert state["check"]["stored"] + state["check"]["duplicates"] == expected
+
+    for name, content, says in (
+        ("bomb.csv.gz", gzip.compress(b"0" * (64 << 20)), "a line has more"),
+        ("blanks.csv.gz", gzip.compress(b"time,a.b\n" + BLANKS * 9000), "unpacks to more"),
+        ("wrong.csv", history(60_000, facility="wien"), "rows were refused"),
+        ("bomb.xlsx", bomb(), "no workbook"),
+        ("laughs.xml", laughs(), ""),
+        ("picture.xlsx", b"\x89PNG\r\n" + bytes(1000), "no workbook"),
+        ("picture.parquet", b"\x89PNG\r\n" + bytes(1000), "no Parquet"),
+        ("zeros.csv", bytes(10_000), ""),
+    ):
+        upload = await uploaded(client, name, content)
+        state = await ran(client, upload, "check", **wide.get(name, stated))
+        assert state["state"] == "failed", (name, state)
+        assert says in state["error"], (name, state["error"])
+        assert plant.process is not None
+        assert plant.process.poll() is None
+    for name in ("picture.png", "no-ending", "../../etc/passwd.csv", "a\x00.csv"):
+        answer = await client.post(IMPORTS, json={"name": name, "bytes": 10})
+        assert answer.status_code in {400, 422}, (name, answer.text)
+    large = await client.post(IMPORTS, json={"name": "a.csv", "bytes": 9 << 20})
+    assert large.status_code == 413
+
+
+def bomb() -> bytes:
+    """A workbook whose sheet unpacks to 2 GB."""
+    packed = io.BytesIO()
+    with (
+        zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("xl/worksheets/sheet1.xml", "w", force_zip64=True) as sheet,
+    ):
+        for _ in range(64):
+            sheet.write(bytes(1 << 20))
+    return packed.getvalue()
+
+
+def laughs() -> bytes:
+    """Entities of entities."""
+    entities = '<!ENTITY l0 "lol">' + "".join(
+        f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 12)
+    )
+    return f'<?xml version="1.0"?><!DOCTYPE f [{entities}]><feed>&l11;</feed>'.encode()
+
+
+async def test_bills_are_taken_as_a_whole(client: httpx.AsyncClient, plant: Plant) -> None:
+    plant.apply(
+        FILE
+        + """
+  - id: bills
+    channels: [{id: gas, quantity: energy, unit: kWh, kind: event, since: 2023-01-01}]
+"""
+    )
+    lines = "id,channel,from,to,amount\nB-1,bills.gas,2024-01-01,2024-02-01,3100\n"
+    wrong = lines + "B-2,bills.heat,2024-02-01,2024-03-01,3100\n"
+    state = await ran(
+        client, await uploaded(client, "bills.csv", wrong.encode(), holds="activities"), "take"
+    )
+    assert state["state"] == "checked"
+    assert state["report"]["stored"] == 0
+    assert [row["line"] for row in state["report"]["refusals"]] == [3]
+    upload = await uploaded(client, "bills.csv", lines.encode(), holds="activities")
+    assert (await ran(client, upload, "check"))["check"]["stored"] == 1
+    assert number(plant) == 0
+    assert (await ran(client, upload, "take"))["report"]["stored"] == 1
+    assert number(plant) == 31
+    (entry,) = plant.rows("SELECT made_by FROM audit_entry WHERE action = 'activity.import'")
+    assert entry["made_by"] == "key engineer"
+
+
+async def test_a_killed_ingest_goes_on_where_it_was(
+    client: httpx.AsyncClient, plant: Plant, begin_ingest: Callable[..., None]
+) -> None:
+    content = history(120_000)
+    upload = str((await begun(client, "years.csv", len(content)))["id"])
+    await part(client, upload, 0, content[:150_000])
+    kill(plant)
+    away = await part(client, upload, 150_000, content[150_000:300_000])
+    assert away.status_code == 503
+    begin_ingest()
+    until_open(plant)
+    received = (await client.get(f"{IMPORTS}/{upload}")).json()["received"]
+    assert received == 150_000
+    for offset in range(received, len(content), 150_000):
+        await part(client, upload, offset, content[offset : offset + 150_000])
+    assert (await client.post(f"{IMPORTS}/{upload}/take", json={})).status_code == 202
+    await state_of(client, upload, lambda state: state["rows"] > 0)
+    kill(plant)
+    begin_ingest()
+    until_open(plant)
+    state = await over(client, upload)
+    assert state["state"] == "taken", state
+    assert number(plant) == 120_000
+    assert state["report"]["stored"] + state["report"]["duplicates"] == 120_000
+
+
+def kill(plant: Plant) -> None:
+    assert plant.process is not None
+    os.kill(plant.process.pid, signal.SIGKILL)
+    plant.process.wait(PATIENCE_S)
+
+
+def until_open(plant: Plant) -> None:
+    until(lambda: "readings may come by HTTP" in plant.log.read_text(), "the door is open")
+
+
+async def test_an_upload_is_its_facilitys_and_an_engineers(
+    client: httpx.AsyncClient, plant: Plant
+) -> None:
+    plant.apply(FILE.replace("id: linz", "id: wien"))
+    upload = await uploaded(client, "history.csv", history(5))
+    for scope, facilities, status in (
+        ("read", None, 403),
+        ("send", None, 403),
+        ("write", ("wien",), 404),
+    ):
+        headers = {"Authorization": f"Bearer {key(plant, scope, facilities)}"}
+        for method, path, body in (
+            ("GET", IMPORTS, None),
+            ("GET", f"{IMPORTS}/{upload}", None),
+            ("POST", f"{IMPORTS}/{upload}/take", {}),
+            ("DELETE", f"{IMPORTS}/{upload}", None),
+        ):
+            answer = await client.request(method, path, json=body, headers=headers)
+            assert answer.status_code == status, (scope, method, path, answer.text)
+    elsewhere = await client.get(
+        f"/v1/facilities/wien/imports/{upload}",
+        headers={"Authorization": f"Bearer {key(plant, 'write', None)}"},
+    )
+    assert elsewhere.status_code == 404
+    assert (await client.delete(f"{IMPORTS}/{upload}")).status_code == 204
+    assert (await client.get(f"{IMPORTS}/{upload}")).status_code == 404
