@@ -39,6 +39,7 @@ from services.api.live.listen import listen
 from services.api.live.standing_keys import StandingKeys
 from services.api.oidc.provider import Provider
 from services.api.routes import (
+    activities,
     alerts,
     audit,
     candidates,
@@ -124,6 +125,7 @@ for _part in (
     facility_files,
     mapping_trials,
     imports,
+    activities,
     live,
     organisations,
     overview,

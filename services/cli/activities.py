@@ -18,6 +18,7 @@ from services.core.facility.activity_table import ActivityTable, parse_activity_
 from services.core.facility.errors import FacilityFileError
 from services.core.runtime.clock import SystemClock
 from services.core.runtime.settings import Settings
+from services.core.store.emissions import source_shape
 from services.core.store.readings import activities, activity_withdrawals
 from services.core.store.readings.activities import ActivityConflictError, Prepared
 from services.core.store.readings.activity_withdrawals import NotWithdrawnError
@@ -70,7 +71,7 @@ def import_(
     with clear_errors(ActivityConflictError), process.database("activities") as connection:
         new: list[Prepared] | None = None
         try:
-            new, present = activities.prepare(connection, entries)
+            new, present = activities.prepare(connection, entries, source_shape.hours)
         except FacilityFileError as error:
             for problem in error.problems:
                 say(f"{file}:{problem.line}: {problem.message}", err=True)

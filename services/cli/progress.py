@@ -43,9 +43,7 @@ def progress(
 class _Lines:
     """Writes a line each time that some seconds have passed."""
 
-    def __init__(
-        self, doing: str, total: int | None, beside: Callable[[], str] | None
-    ) -> None:
+    def __init__(self, doing: str, total: int | None, beside: Callable[[], str] | None) -> None:
         self._doing = doing
         self._total = total
         self._beside = beside

@@ -1,14 +1,14 @@
 """What is asked at ingest's door beside readings of devices.
 
-A person's corrections of readings and uploaded files, and what a mapping makes of a message before
-it is applied.
+A person's corrections of readings, bills and uploaded files, and what a mapping makes of a message
+before it is applied.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import psycopg
@@ -16,9 +16,10 @@ import psycopg
 from services.core.facility.errors import FacilityFileError
 from services.core.facility.mapping_expression import MAX_STEPS
 from services.core.runtime.reading_door import Answer, Head, MappingTrial
+from services.core.runtime.stated_activities import StatedActivities
 from services.core.runtime.stated_readings import StatedReading, StatedReadings
 from services.core.runtime.uploads import UploadAsk
-from services.core.store.audit.record import come_from
+from services.core.store.audit.record import come_from, come_from_now_on
 from services.core.store.database import connect
 from services.core.store.registry import unapplied
 from services.ingest import trial, trial_rows
@@ -55,14 +56,20 @@ class Errands:
             return self._tried(question, body)
         if isinstance(question, UploadAsk):
             return self._uploads(question, body)
-        assert isinstance(question, StatedReadings)  # noqa: S101 - readings go to the pipeline
         try:
+            if isinstance(question, StatedActivities):
+                amounts = msgspec.json.decode(body, type=list[dict[str, Any]])
+                return self._tried_again(lambda: self._take(question, amounts))
+            assert isinstance(question, StatedReadings)  # noqa: S101 - readings go to the pipeline
             rows = msgspec.json.decode(body, type=list[StatedReading])
         except msgspec.MsgspecError as error:
             return Answer(outcome="unusable", detail=str(error))
+        return self._tried_again(lambda: self._correct(question, rows))
+
+    def _tried_again(self, write: Callable[[], Answer]) -> Answer:
         for _ in range(_TRIES):
             try:
-                return self._correct(question, rows)
+                return write()
             except psycopg.Error as error:
                 if classify(error) not in {ErrorKind.RETRY, ErrorKind.TOO_LONG}:
                     raise
@@ -85,6 +92,20 @@ class Errands:
                 datetime.now(UTC),
             )
         return Answer(outcome="taken", corrected=corrected)
+
+    def _take(self, question: StatedActivities, rows: Sequence[dict[str, Any]]) -> Answer:
+        # what reads rows of bills is loaded by the first who sends some
+        from services.ingest import activities  # noqa: PLC0415
+
+        with connect.connect(
+            self._url, process="ingest", role="tonne_ingest", autocommit=True
+        ) as connection:
+            # of each of its transactions
+            come_from_now_on(connection, question.address)
+            taken = activities.take(
+                connection, question.facility, rows, by=question.by, now=datetime.now(UTC)
+            )
+        return Answer(outcome="taken", activities=taken)
 
     def _tried(self, question: MappingTrial, body: bytes) -> Answer:
         """Try a message with a file that need not be applied: no database is asked."""

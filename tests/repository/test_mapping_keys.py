@@ -20,7 +20,7 @@ _OTHERS = {
         "id", "quantity", "calibration_functions", "kind", "sum", "formula", "modulus", "max_rate",
         "epochs", "resets", "estimated_after", "max_gap", "every", "basis", "range", "full_scale",
         "span", "maximum_potential", "uncertainty", "calibration", "audits", "audit_deadlines",
-        "length", "stamp", "since",
+        "length", "stamp", "since", "profile",
     },
 }  # fmt: skip
 

@@ -62,6 +62,7 @@ def test_the_calls_of_the_contract_are_there_and_those_with_data_want_a_key() ->
         ("post", "/v1/facilities/{facility}/check"),
         ("post", "/v1/facilities/{facility}/edit"),
         ("post", "/v1/facilities/{facility}/try"),
+        ("post", "/v1/facilities/{facility}/activities"),
         ("get", "/v1/facilities/{facility}/imports"),
         ("post", "/v1/facilities/{facility}/imports"),
         ("get", "/v1/facilities/{facility}/imports/{upload}"),

@@ -48,7 +48,7 @@ class ImportState(Answer):
     facility: str = Field(examples=["linz"])
     name: str = Field(examples=["profile.csv"])
     holds: Holds = Field(examples=["readings"])
-    bytes: int = Field(examples=[1843200], description="of the file")
+    bytes: int = Field(examples=[1800000], description="of the file")
     received: int = Field(
         examples=[1048576], description="bytes that are safely here: the next part begins there"
     )

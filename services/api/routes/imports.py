@@ -56,7 +56,7 @@ class BeginBody(Query):
         " .xml (Green Button), .edi or .txt (MSCONS)",
         examples=["profile.csv"],
     )
-    bytes: int = Field(ge=1, description="of the file", examples=[1843200])
+    bytes: int = Field(ge=1, description="of the file", examples=[1800000])
     holds: Holds = Field(
         "readings",
         description="`readings`: what meters showed; `activities`: amounts of bills, deliveries,"

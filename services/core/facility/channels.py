@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints, ValidationInfo, model_validator
 
 from services.core.accounting.derived.formula import LONGEST
 from services.core.accounting.units import conversion
+from services.core.facility.activity_profile import ActivityProfile
 from services.core.facility.connections import Register
 from services.core.facility.dated import (
     CalibrationFunctions,
@@ -408,6 +409,13 @@ class Channel(Part):
             " known to be zero; before it nothing is known."
         ),
     )
+    profile: ActivityProfile | None = Field(
+        None,
+        description=(
+            "event: when within its period an amount of a bill and the like happened. Default:"
+            " evenly over its days."
+        ),
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -455,6 +463,7 @@ class Channel(Part):
             ("length", "interval"),
             ("stamp", "interval"),
             ("since", "event"),
+            ("profile", "event"),
         ):
             # what the registry keeps has every key
             given = is_stated(info) and name in self.model_fields_set

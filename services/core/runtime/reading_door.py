@@ -22,6 +22,7 @@ from typing import Any, Final, Literal, get_args
 
 import msgspec
 
+from services.core.runtime.stated_activities import StatedActivities, TakenActivities
 from services.core.runtime.stated_readings import Corrected, StatedReadings
 from services.core.runtime.uploads import Upload, UploadAsk
 
@@ -77,7 +78,7 @@ class MappingTrial(msgspec.Struct, frozen=True, kw_only=True, tag_field="ask", t
 
 
 #: What may stand before a body.
-Head = Question | StatedReadings | MappingTrial | UploadAsk
+Head = Question | StatedReadings | MappingTrial | UploadAsk | StatedActivities
 
 
 #: ``taken``: see ``verdicts``; nothing was taken with the others. ``unusable``: the body is not of
@@ -132,6 +133,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     corrected: Corrected | None = None
     #: of a mapping's trial, as ``tonne map try --json`` prints them
     rows: list[dict[str, Any]] | None = None
+    activities: TakenActivities | None = None
     #: those that were asked about; one, unless they were listed
     uploads: list[Upload] | None = None
 

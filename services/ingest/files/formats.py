@@ -5,28 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from services.core.facility.table_file import TableFile
-from services.ingest.files import csv_lines, csv_rows, edifact, green_button, mscons
+from services.ingest.files import csv_lines, csv_rows, edifact, endings, green_button, mscons
 from services.ingest.files.csv_lines import Form, Lines
 from services.ingest.files.rows import FileRows, Misshapen, Names, Stated, UnusableFileError
 from services.ingest.files.table_rows import TableRows
-
-_TEXTS: Final = (".csv", ".csv.gz")
-#: Texts that are understood by a table file only.
-_OTHER_TEXTS: Final = (".txt", ".tsv", ".dat", ".txt.gz", ".tsv.gz")
-
-#: Texts that may be MSCONS: utilities send it as .txt.
-_MESSAGES: Final = (".edi", ".txt", ".edi.gz", ".txt.gz")
-
-_NAMES: Final = tuple(
-    sorted({".parquet", ".xml", ".xlsx", *_TEXTS, *_OTHER_TEXTS, *_MESSAGES}, key=len, reverse=True)
-)
-
-_ENDINGS: Final = (
-    "its name must end in .csv, .csv.gz, .parquet, .xlsx, .xml (Green Button), or .edi (MSCONS)"
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,17 +23,6 @@ class Reading:
     table: TableFile | None
     #: that a packed text may unpack to
     max_bytes: int | None = None
-
-
-def ending(name: str) -> str:
-    """Return the ending of a file's name by which it is read.
-
-    :raises UnusableFileError: no file with such a name is.
-    """
-    for known in _NAMES:
-        if name.lower().endswith(known):
-            return known
-    raise UnusableFileError(_ENDINGS)
 
 
 def read(
@@ -81,7 +54,7 @@ def _read(
         table = _table(reading, "Green Button", green_button.table)
         lines = green_button.read(path, advance, one_channel=reading.table is None)
         yield from _rows(reading, table, lines)
-    elif name.endswith(_MESSAGES) and edifact.begins(path):
+    elif name.endswith(endings.MESSAGES) and edifact.begins(path):
         table = _table(reading, "MSCONS", mscons.table)
         messages = mscons.read(path, advance, one_channel=reading.table is None)
         yield from _rows(reading, table, messages)
@@ -90,14 +63,14 @@ def _read(
     elif name.endswith(".xlsx"):
         lines = _workbook(path, advance, sheet=None, skip=0, headers=True)
         yield from csv_rows.of_lines(csv_rows.as_texts(lines), reading.stated, reading.names)
-    elif name.endswith(_TEXTS):
+    elif name.endswith(endings.TEXTS):
         yield from csv_rows.read(
             path, reading.stated, reading.names, advance, max_bytes=reading.max_bytes
         )
-    elif name.endswith(_OTHER_TEXTS):
+    elif name.endswith(endings.OTHER_TEXTS):
         raise UnusableFileError("say in a table file (--table) what stands where in it")
     else:
-        raise UnusableFileError(_ENDINGS)
+        raise UnusableFileError(endings.UNKNOWN)
 
 
 def _rows(
@@ -111,8 +84,8 @@ def _lines(
 ) -> Iterator[Lines]:
     if path.suffix.lower() == ".xlsx":
         return _workbook(path, advance, sheet=table.sheet, skip=table.skip, headers=table.headers)
-    if not path.name.lower().endswith((*_TEXTS, *_OTHER_TEXTS)):
-        raise UnusableFileError(_ENDINGS)
+    if not path.name.lower().endswith((*endings.TEXTS, *endings.OTHER_TEXTS)):
+        raise UnusableFileError(endings.UNKNOWN)
     form = Form(
         encoding="utf-8-sig" if table.encoding == "utf-8" else table.encoding,
         separator=table.separator,

@@ -10,7 +10,7 @@ import structlog
 from services.core.runtime.reading_door import Answer
 from services.core.runtime.settings import Settings
 from services.core.runtime.uploads import Upload, UploadAsk
-from services.ingest.files import formats
+from services.ingest.files.endings import ending
 from services.ingest.files.rows import UnusableFileError
 from services.ingest.prepare import TimeBounds
 from services.ingest.uploads.job import Done, Failed, Job, Note, Progress
@@ -109,7 +109,7 @@ class Desk:
         if ask.act == "list":
             return self._spool.uploads(ask.facility)
         if ask.act == "begin":
-            formats.ending(ask.name)
+            ending(ask.name)
             return [self._spool.begin(ask.facility, ask.name, ask.size, ask.holds, ask.by)]
         upload = self._spool.find(ask.facility, ask.upload)
         if ask.act == "append":

@@ -24,7 +24,7 @@ from services.core.runtime.reading_door import Outcome
 from services.core.runtime.to_disk import to_disk
 from services.core.runtime.uploads import Holds, Upload
 from services.core.timeline.instants import rfc3339
-from services.ingest.files import formats
+from services.ingest.files.endings import ending
 
 #: How long an upload that nobody goes on with stays, and what became of one that was taken.
 ABANDONED_AFTER: Final = timedelta(days=7)
@@ -249,7 +249,7 @@ class Spool:
 
     def content(self, upload: Upload) -> Path:
         """Return where the file is: under its ending, which tells how it is read."""
-        return self._folder / upload.id / f"file{formats.ending(upload.name)}"
+        return self._folder / upload.id / f"file{ending(upload.name)}"
 
     def table(self, upload: Upload) -> Path:
         """Return where the table file of an upload is, if it has one."""

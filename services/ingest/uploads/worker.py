@@ -28,8 +28,9 @@ from services.core.facility.table_file import parse_table
 from services.core.runtime import logging
 from services.core.runtime.clock import SystemClock
 from services.core.runtime.shutdown import Shutdown
-from services.core.store.audit.record import come_from, record
+from services.core.store.audit.record import come_from, come_from_now_on, record
 from services.core.store.database import connect
+from services.core.store.emissions import source_shape
 from services.core.store.packing.days import DamagedDayError
 from services.core.store.readings import activities
 from services.core.store.readings.activities import ActivityConflictError
@@ -250,8 +251,8 @@ def _store_activities(
     with connect.connect(
         job.database_url, process="ingest", role="tonne_ingest", autocommit=True
     ) as connection:
-        come_from(connection, job.address)
-        new, report.duplicates = activities.prepare(connection, entries)
+        come_from_now_on(connection, job.address)
+        new, report.duplicates = activities.prepare(connection, entries, source_shape.hours)
         if job.is_trial:
             report.stored = len(new)
             return True

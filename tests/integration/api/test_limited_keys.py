@@ -71,6 +71,9 @@ BODIES: dict[str, Any] = {
     },
     "POST /v1/facilities/{facility}/try": {"text": "facility:", "payload": "{}"},
     "POST /v1/facilities/{facility}/imports": {"name": "secret.csv", "bytes": 1},
+    "POST /v1/facilities/{facility}/activities": {"activities": [
+        {"id": "B-1", "channel": "secretmeter.secretenergy", "from": "2026-11-01", "amount": 1},
+    ]},
     "PUT /v1/readings": {
         "facility": "secretworks", "reason": "a test",
         "readings": [{

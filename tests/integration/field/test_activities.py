@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -331,3 +331,43 @@ def test_a_wrong_bill_is_withdrawn_and_the_right_one_counts(
 def test_a_factor_by_money_says_of_which_year() -> None:
     with pytest.raises(FacilityFileError, match="holds for prices of one year: add data_year"):
         parse(_FILE.replace("data_year: 2022, ", ""))
+
+
+def test_an_amount_takes_the_shape_of_a_source_that_is_measured(
+    office: FieldBench, tmp_path: Path
+) -> None:
+    file = _FILE.replace(
+        "{id: heat, quantity: energy, unit: kWh, kind: event, since: 2026-01-01, range: [0, 9000]}",
+        "{id: heat, quantity: energy, unit: kWh, kind: event, since: 2026-01-01,"
+        " profile: {source: hall}}",
+    ).replace("kind: gauge, max_gap: 120}", "kind: gauge, max_gap: 3600}")
+    office.apply(
+        file + "  - {id: hall, scope: 2, method: activity, input: books.power, factor: heat}\n"
+    )
+    # the days of 2 and 3 February in Vienna, half known: three times as much in one hour
+    begin = datetime(2026, 2, 1, 23, tzinfo=UTC)
+    messages = [
+        (
+            "emissions/office/books/readings",
+            json.dumps(
+                {"ts": (begin + timedelta(minutes=m)).isoformat(),
+                 "values": {"power": 30 if m // 60 == 9 else 10}}
+            ),
+        )
+        for m in range(0, 24 * 60 + 1, 15)
+    ]  # fmt: skip
+    office.deliver(messages, at=begin + timedelta(days=1, minutes=5))
+    office.settle(begin + timedelta(days=2))
+    bill = "id,channel,from,to,amount\nB-1,books.heat,2026-02-02,{},2600\n"
+    early = imported(office, tmp_path, bill.format("2026-02-04"))
+    assert (early.code, "24 hours of the period are not known" in early.said) == (1, True)
+    assert imported(office, tmp_path, bill.format("2026-02-03")).code == 0
+    amounts = [value for _, value, _ in office.readings("books.heat")]
+    assert amounts == pytest.approx([100.0] * 9 + [300.0] + [100.0] * 14, rel=1e-3)
+    assert sum(round(amount * 1e9) for amount in amounts if amount is not None) == 2600 * 10**9
+    gone = tonne(
+        as_login(office.url, "tonne_admin"), "activities", "withdraw", "B-1", "--facility",
+        "office", "--reason", "wrong", "--yes",
+    )  # fmt: skip
+    assert (gone.code, "24 readings" in gone.said) == (0, True)
+    assert office.readings("books.heat") == []

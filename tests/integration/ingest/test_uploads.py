@@ -29,6 +29,7 @@ from tests.patience import PATIENCE_S, until
 from tests.services import as_login, server_directory
 
 IMPORTS = "/v1/facilities/linz/imports"
+ACTIVITIES = "/v1/facilities/linz/activities"
 BEGIN = datetime(2024, 3, 1, tzinfo=UTC)
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 #: A line that says nothing.
@@ -152,6 +153,7 @@ async def state_of(
     async with asyncio.timeout(PATIENCE_S):
         while True:
             answer = await client.get(f"{IMPORTS}/{upload}")
+            assert answer.status_code == 200, answer.text
             state: dict[str, Any] = ImportState.model_validate(answer.json()).model_dump(
                 mode="json"
             )
@@ -314,6 +316,26 @@ async def test_bills_are_taken_as_a_whole(client: httpx.AsyncClient, plant: Plan
     assert number(plant) == 31
     (entry,) = plant.rows("SELECT made_by FROM audit_entry WHERE action = 'activity.import'")
     assert entry["made_by"] == "key engineer"
+
+    sent = {"id": "B-1", "channel": "bills.gas", "from": "2024-01-01", "to": "2024-02-01"}
+    more = {**sent, "id": "B-2", "from": "2024-02-01", "to": None, "unit": "MWh"}
+    for entries, status, says in (
+        ([{**sent, "amount": 3100}, {**more, "amount": 0.1}], 200, {"stored": 1, "present": 1}),
+        ([{**sent, "amount": 3100}, {**more, "amount": 0.1}], 200, {"stored": 0, "present": 2}),
+        ([{**more, "id": "B-3", "amount": 1}, {**sent, "amount": 1}], 422, [1]),
+        ([{**more, "id": "B-3", "amount": 1, "channel": "bills.heat"}], 422, [0]),
+        ([{**more, "id": "B-3", "amount": 1, "to": "2099-01-01"}], 422, [0]),
+    ):
+        answer = await client.post(ACTIVITIES, json={"activities": entries})
+        assert answer.status_code == status, answer.text
+        body = answer.json()
+        assert says == (body if status == 200 else [e["index"] for e in body["errors"]])
+    assert number(plant) == 32
+    (last,) = plant.rows(
+        "SELECT made_by, address FROM audit_entry WHERE action = 'activity.import'"
+        " ORDER BY id DESC LIMIT 1"
+    )
+    assert (last["made_by"], str(last["address"])) == ("key engineer", "127.0.0.1")
 
 
 async def test_a_killed_ingest_goes_on_where_it_was(

@@ -20,6 +20,7 @@ VALUES (%(by)s, %(action)s, %(facility)s, %(subject)s, %(before)s::jsonb, %(afte
         %(reason)s)
 """
 
+_ADDRESS_OF_SESSION: Final = "SELECT set_config('tonne.address', %s, false)"
 _ADDRESS: Final = "SELECT set_config('tonne.address', %s, true)"
 
 
@@ -62,6 +63,12 @@ def come_from(connection: Connection | psycopg.Connection[Any], address: str | N
         connection.exec_driver_sql(_ADDRESS, (address,))
     else:
         connection.execute(_ADDRESS, (address,))
+
+
+def come_from_now_on(connection: psycopg.Connection[Any], address: str | None) -> None:
+    """As :func:`come_from`, of every transaction of a connection that serves one request alone."""
+    if address is not None:
+        connection.execute(_ADDRESS_OF_SESSION, (address,))
 
 
 def state_of_text(text: str | None) -> dict[str, Any]:

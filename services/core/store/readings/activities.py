@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import psycopg
 from psycopg.rows import class_row
 
-from services.core.accounting.activity_pieces import Piece, pieces
+from services.core.accounting.activity_pieces import Piece, hour_slots, pieces, weighed_pieces
 from services.core.accounting.spelling import did_you_mean
 from services.core.accounting.units import UnitError, conversion
 from services.core.facility.activity_file import ActivityEntry
+from services.core.facility.activity_profile import ActivityProfile, Shape
 from services.core.facility.errors import FacilityFileError, Problem
 from services.core.facility.in_force import in_force
 from services.core.store.audit.record import record
@@ -24,6 +26,9 @@ from services.core.timeline.instants import from_us, to_us
 
 #: Readings of one transaction: others wait for no more than this.
 _MOST_READINGS: Final = 10_000
+
+#: Days of an amount that is spread by hours: what one transaction may have of readings.
+_MOST_PROFILED_DAYS: Final = 366
 
 #: Quality and time source of what somebody imports: good, and dated by themselves.
 _GOOD: Final = 0
@@ -99,10 +104,16 @@ class ListedEntry:
     reason: str | None
 
 
+#: Returns what a source of a facility measured between two instants, by hour.
+SourceShape = Callable[[psycopg.Connection[Any], str, str, int, int], dict[int, float]]
+
+
 def prepare(
-    connection: psycopg.Connection[Any], entries: Sequence[ActivityEntry]
+    connection: psycopg.Connection[Any], entries: Sequence[ActivityEntry], shape: SourceShape
 ) -> tuple[list[Prepared], int]:
     """Return what is new among entries, and how many are there already.
+
+    ``shape``: of sources, for profiles that name one.
 
     :raises FacilityFileError: with every reason why an entry cannot be kept, by line.
     """
@@ -118,11 +129,12 @@ def prepare(
     known = _known(connection, channels, entries)
     for entry in entries:
         try:
-            prepared = _prepared(entry, channels[entry.facility or ""], horizon and horizon[0])
-            if _is_present(prepared, known.get((prepared.facility_id, entry.id))):
+            channel = _channel(entry, channels[entry.facility or ""])
+            if _is_present(entry, channel, known.get((channel.facility_id, entry.id))):
                 present += 1
             else:
-                new.append(prepared)
+                shape_here = partial(shape, connection, channel.facility)
+                new.append(_prepared(entry, channel, horizon and horizon[0], shape_here))
         except ValueError as error:
             problems.append(Problem(line=entry.line, message=str(error)))
     if problems:
@@ -156,9 +168,11 @@ def _known(
     return known
 
 
-def _prepared(
-    entry: ActivityEntry, channels: dict[str, _Channel], horizon: datetime | None
-) -> Prepared:
+def _channel(entry: ActivityEntry, channels: dict[str, _Channel]) -> _Channel:
+    """Return the channel that an entry names.
+
+    :raises ValueError: there is none, or it takes no such amount.
+    """
     if not channels:
         raise ValueError(f"there is no facility {entry.facility!r} with channels")
     channel = channels.get(entry.channel)
@@ -175,11 +189,17 @@ def _prepared(
         raise ValueError(
             f"{entry.channel} has a scale, and an amount has none: use another channel"
         )
+    return channel
+
+
+def _prepared(
+    entry: ActivityEntry, channel: _Channel, horizon: datetime | None, shape: Shape
+) -> Prepared:
     try:
         amount = conversion(entry.unit or channel.unit, channel.unit)(entry.amount)
     except UnitError as error:
         raise ValueError(f"unit: {error}") from None
-    parts = pieces(entry.id, entry.from_, entry.end, amount, ZoneInfo(channel.timezone))
+    parts = _parts(entry, channel, amount, shape)
     _check(entry, channel, parts, horizon)
     return Prepared(
         entry=entry,
@@ -188,6 +208,25 @@ def _prepared(
         unit=entry.unit or channel.unit,
         readings=tuple((part.ts_us, part.amount) for part in parts),
     )
+
+
+def _parts(entry: ActivityEntry, channel: _Channel, amount: float, shape: Shape) -> list[Piece]:
+    """Spread an amount over its days, or over their hours by the channel's profile.
+
+    :raises ValueError: the profile cannot be followed.
+    """
+    zone = ZoneInfo(channel.timezone)
+    stated = channel.spec.get("profile")
+    if stated is None:
+        return pieces(entry.id, entry.from_, entry.end, amount, zone)
+    if (entry.end - entry.from_).days > _MOST_PROFILED_DAYS:
+        raise ValueError(
+            f"{entry.channel} has a profile, and the period more than a year: give an entry for"
+            " each"
+        )
+    slots = hour_slots(entry.from_, entry.end, zone)
+    weights = ActivityProfile.model_validate(stated).weights(slots, shape)
+    return weighed_pieces(entry.id, slots, weights, amount)
 
 
 def _check(
@@ -203,7 +242,7 @@ def _check(
         raise ValueError(f"readings from before {horizon:%Y-%m-%d} are kept no longer")
     least, greatest = channel.spec.get("range") or (None, None)
     for _, amount in parts:
-        # days of 23 and 25 hours have other parts
+        # days of 23 and 25 hours have other parts, and so have hours of a profile
         if least is not None and greatest is not None and not least <= amount <= greatest:
             raise ValueError(
                 f"{amount:g} {channel.unit} a day is outside the range {least:g} .. {greatest:g} of"
@@ -211,16 +250,16 @@ def _check(
             )
 
 
-def _is_present(prepared: Prepared, known: tuple[Any, ...] | None) -> bool:
+def _is_present(entry: ActivityEntry, channel: _Channel, known: tuple[Any, ...] | None) -> bool:
     """Whether the entry is there as it is.
 
     :raises ValueError: another one has its id.
     """
     if known is None:
         return False
-    entry = prepared.entry
     *stated, withdrawn_at = known
-    if stated == [prepared.channel_id, entry.from_, entry.end, entry.amount, prepared.unit]:
+    unit = entry.unit or channel.unit
+    if stated == [channel.channel_id, entry.from_, entry.end, entry.amount, unit]:
         return True
     if withdrawn_at is not None:
         raise ValueError(

@@ -31,6 +31,8 @@ from services.core.runtime.reading_door import (
     answer_bytes,
     read_question,
 )
+from services.core.runtime.stated_activities import StatedActivities
+from services.core.runtime.stated_readings import StatedReadings
 from services.core.runtime.uploads import UploadAsk
 from services.ingest.bodies import body
 from services.ingest.bodies.records import TooLargeBodyError, UnusableBodyError
@@ -56,6 +58,14 @@ _LAST_ANSWERS_S: Final = 2.0
 _BUSY: Final = "ingest has too much in hand"
 _SILENT: Final = "ingest cannot write to its database at present"
 
+
+#: How metrics call what is asked beside readings.
+_ERRANDS: Final[dict[type, str]] = {
+    MappingTrial: "mapping-trial",
+    StatedReadings: "corrections",
+    StatedActivities: "activities",
+    UploadAsk: "upload",
+}
 
 #: Answers what is asked with a body that holds no readings of devices.
 Errands = Callable[[Head, bytes], Answer]
@@ -289,9 +299,7 @@ def _settle(future: asyncio.Future[Verdicts], verdicts: Verdicts) -> None:
 def _form(question: Head) -> str:
     if isinstance(question, Question):
         return question.form
-    if isinstance(question, UploadAsk):
-        return "upload"
-    return "mapping-trial" if isinstance(question, MappingTrial) else "corrections"
+    return _ERRANDS[type(question)]
 
 
 def _count(question: Head, answer: Answer) -> None:
