@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import io
 import os
 import signal
-import zipfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +14,6 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from openpyxl import Workbook
 from pydantic import SecretStr
 
 from services.api.app import create_app
@@ -32,8 +29,6 @@ IMPORTS = "/v1/facilities/linz/imports"
 ACTIVITIES = "/v1/facilities/linz/activities"
 BEGIN = datetime(2024, 3, 1, tzinfo=UTC)
 FIXTURES = Path(__file__).parents[2] / "fixtures"
-#: A line that says nothing.
-BLANKS = b"2024-05-01T00:00:00Z," + b" " * 1000 + b"\n"
 UTILITY = """
 Netz Beispiel;;;
 Datum;Uhrzeit;Leistung (kW);Status
@@ -221,7 +216,7 @@ async def test_a_file_comes_in_parts_is_checked_and_taken_once(
     assert [one["state"] for one in listed] == ["taken", "taken"]
 
 
-async def test_every_kind_of_file_is_read_and_what_is_none_is_refused(
+async def test_a_table_file_says_what_stands_where_and_what_is_no_file_harms_nobody(
     client: httpx.AsyncClient, plant: Plant
 ) -> None:
     upload = await uploaded(client, "Profil März.csv", UTILITY.encode())
@@ -235,62 +230,22 @@ async def test_every_kind_of_file_is_read_and_what_is_none_is_refused(
     assert (with_table["report"]["stored"], with_table["report"]["gaps"]) == (3, 1)
     assert with_table["report"]["refused"] == {"bad_value": 1}
 
-    book, sheet = io.BytesIO(), Workbook()
-    for row in (("time", "value"), ("2024-05-01T00:00:00Z", 1.5), ("2024-05-01T00:01:00Z", 2.5)):
-        sheet.active.append(row)
-    sheet.save(book)
     stated = {"device": "meter-grid", "channel": "import-power"}
-    wide: dict[str, dict[str, str]] = {"blanks.csv.gz": {}, "wrong.csv": {}}
-    for name, content, expected in (
-        ("book.xlsx", book.getvalue(), 2),
-        ("packed.csv.gz", gzip.compress(history(10)), 10),
-    ):
-        upload = await uploaded(client, name, content)
-        state = await ran(client, upload, "check", **(stated if expected == 2 else {}))
-        assert state["state"] == "checked", state["error"]
-        assert state["check"]["stored"] + state["check"]["duplicates"] == expected
-
     for name, content, says in (
         ("bomb.csv.gz", gzip.compress(b"0" * (64 << 20)), "a line has more"),
-        ("blanks.csv.gz", gzip.compress(b"time,a.b\n" + BLANKS * 9000), "unpacks to more"),
         ("wrong.csv", history(60_000, facility="wien"), "rows were refused"),
-        ("bomb.xlsx", bomb(), "no workbook"),
-        ("laughs.xml", laughs(), ""),
-        ("picture.xlsx", b"\x89PNG\r\n" + bytes(1000), "no workbook"),
-        ("picture.parquet", b"\x89PNG\r\n" + bytes(1000), "no Parquet"),
-        ("zeros.csv", bytes(10_000), ""),
     ):
         upload = await uploaded(client, name, content)
-        state = await ran(client, upload, "check", **wide.get(name, stated))
+        state = await ran(client, upload, "check", **(stated if name == "bomb.csv.gz" else {}))
         assert state["state"] == "failed", (name, state)
         assert says in state["error"], (name, state["error"])
-        assert plant.process is not None
-        assert plant.process.poll() is None
+    assert plant.process is not None
+    assert plant.process.poll() is None
     for name in ("picture.png", "no-ending", "../../etc/passwd.csv", "a\x00.csv"):
         answer = await client.post(IMPORTS, json={"name": name, "bytes": 10})
         assert answer.status_code in {400, 422}, (name, answer.text)
     large = await client.post(IMPORTS, json={"name": "a.csv", "bytes": 9 << 20})
     assert large.status_code == 413
-
-
-def bomb() -> bytes:
-    """A workbook whose sheet unpacks to 2 GB."""
-    packed = io.BytesIO()
-    with (
-        zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive,
-        archive.open("xl/worksheets/sheet1.xml", "w", force_zip64=True) as sheet,
-    ):
-        for _ in range(64):
-            sheet.write(bytes(1 << 20))
-    return packed.getvalue()
-
-
-def laughs() -> bytes:
-    """Entities of entities."""
-    entities = '<!ENTITY l0 "lol">' + "".join(
-        f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 12)
-    )
-    return f'<?xml version="1.0"?><!DOCTYPE f [{entities}]><feed>&l11;</feed>'.encode()
 
 
 async def test_bills_are_taken_as_a_whole(client: httpx.AsyncClient, plant: Plant) -> None:
