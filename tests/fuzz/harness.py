@@ -12,7 +12,10 @@ from pathlib import Path
 import atheris
 
 _OF_INTEREST = [
-    "services.core.facility.discovery",
+    "services.api.admission",
+    "services.api.languages.choice",
+    "services.api.routes.send_readings",
+    "services.core.facility",
     "services.core.runtime.reading_door",
     "services.ingest",
     "jmespath",

@@ -12,6 +12,8 @@ _LANGUAGES = {
     "json": "json",
     "bodies": "json",
     "tables": "csv",
+    "facility_files": "yaml",
+    "table_files": "yaml",
 }
 
 

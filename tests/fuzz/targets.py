@@ -18,6 +18,7 @@ from tests.fuzz import (
     door_targets,
     file_targets,
     packet_targets,
+    stated_targets,
 )
 
 _CORPUS: Final = Path(__file__).parent / "corpus"
@@ -50,6 +51,9 @@ TARGETS: Final[Mapping[str, Callable[[bytes], set[str]]]] = {
     "mscons": file_targets.mscons,
     "influx": file_targets.influx,
     "statistics": file_targets.statistics,
+    "http_heads": stated_targets.http_heads,
+    "facility_files": stated_targets.facility_files,
+    "table_files": stated_targets.table_files,
 }
 
 

@@ -53,8 +53,8 @@ def findings(error: ValidationError, document: Any, model: type[BaseModel]) -> l
         place = places.find(document, detail["loc"], missing=_is(detail, "missing"))
         if _is(detail, "missing") and detail["loc"] in misspelt:
             continue
-        if _is(detail, "too_short") and _has_entries(place.node):
-            # the entries are there, and each that is wrong has a finding of its own
+        if _is(detail, "too_short") and _is_of_entries(detail["loc"], errors):
+            # what is wrong with entries is told of each, and only then are there too few
             continue
         if detail["loc"] in unknown:
             mistake = _unknown(str(detail["loc"][-1]), unknown[detail["loc"]])
@@ -78,8 +78,9 @@ def _is(error: ErrorDetails, kind: str) -> bool:
     return bool(error["type"] == kind)
 
 
-def _has_entries(node: Any) -> bool:
-    return isinstance(node, Sequence) and not isinstance(node, str) and len(node) > 0
+def _is_of_entries(loc: tuple[int | str, ...], errors: Sequence[ErrorDetails]) -> bool:
+    """Whether entries of a list are wrong themselves."""
+    return any(len(e["loc"]) > len(loc) and e["loc"][: len(loc)] == loc for e in errors)
 
 
 def _unknown(key: str, known: Sequence[str]) -> str:
