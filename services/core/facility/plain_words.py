@@ -37,6 +37,9 @@ class Finding:
 #: So many mistakes are told at once: nobody reads more, and each takes a look at the document.
 MAX_FINDINGS: Final = 200
 
+#: What a value is that may be a text or a list of them, and is tried as both.
+_OTHER_KINDS: Final = frozenset({"string_type", "tuple_type"})
+
 
 def findings(error: ValidationError, document: Any, model: type[BaseModel]) -> list[Finding]:
     """Every mistake once, of the first :data:`MAX_FINDINGS`.
@@ -55,6 +58,8 @@ def findings(error: ValidationError, document: Any, model: type[BaseModel]) -> l
             continue
         if _is(detail, "too_short") and _is_of_entries(detail["loc"], errors):
             # what is wrong with entries is told of each, and only then are there too few
+            continue
+        if detail["type"] in _OTHER_KINDS and _was_meant_otherwise(detail["loc"], errors):
             continue
         if detail["loc"] in unknown:
             mistake = _unknown(str(detail["loc"][-1]), unknown[detail["loc"]])
@@ -81,6 +86,16 @@ def _is(error: ErrorDetails, kind: str) -> bool:
 def _is_of_entries(loc: tuple[int | str, ...], errors: Sequence[ErrorDetails]) -> bool:
     """Whether entries of a list are wrong themselves."""
     return any(len(e["loc"]) > len(loc) and e["loc"][: len(loc)] == loc for e in errors)
+
+
+def _was_meant_otherwise(loc: tuple[int | str, ...], errors: Sequence[ErrorDetails]) -> bool:
+    """Whether another way to write this, of those that Pydantic names here, is what is wrong."""
+    at = len(loc) - 1
+    return "[" in str(loc[at:]) and any(
+        e["loc"][:at] == loc[:at] and e["loc"][at : at + 1] != loc[at:]
+        for e in errors
+        if e["type"] not in _OTHER_KINDS
+    )
 
 
 def _unknown(key: str, known: Sequence[str]) -> str:
