@@ -37,7 +37,7 @@ from services.ingest.sources.door import Door
 from services.ingest.sources.hj212.listener import Hj212Door
 from services.ingest.sources.hj212.passwords import Passwords, passwords
 from services.ingest.sources.http.listener import DoorUnusableError, HttpDoor
-from services.ingest.sources.mqtt.source import MqttSource
+from services.ingest.sources.mqtt.source import MqttSource, Side
 from services.ingest.sources.source import MessageSource, SourceError
 from services.ingest.sparkplug import composition as sparkplug
 from services.ingest.stated_bounds import UnusableSettingError
@@ -134,12 +134,33 @@ def _source(
             tls=tls,
             overlap_s=settings.mqtt_overlap_s,
             version=settings.mqtt_version,
+            side=_nats_side(settings, session),
         )
     # only where it is used: its client takes long to load
     from services.ingest.sources.jetstream.source import JetstreamSource  # noqa: PLC0415
 
     name = settings.mqtt_client_id or DEFAULT
     return JetstreamSource(url, durable=name, max_waiting=max_waiting, tls=tls)
+
+
+def _nats_side(settings: Settings, session: BrokerSession) -> Side | None:
+    """Return who looks after an MQTT session at NATS, where a setting says how to reach that."""
+    if settings.backup_broker_url is None:
+        return None
+    setting = "TONNE_BACKUP_BROKER_URL"
+    url = broker_url.parse(settings.backup_broker_url.get_secret_value(), setting=setting)
+    if url.protocol != "nats":
+        raise UnusableSettingError(f"{setting} must begin with nats:// or tls://")
+    # only where it is used: its client takes long to load
+    from services.ingest.sources.nats_side.side import NatsSide  # noqa: PLC0415
+
+    tls = broker_tls.context(
+        url,
+        ca=settings.mqtt_tls_ca if url.tls else None,
+        cert=settings.mqtt_tls_cert if url.tls else None,
+        key=settings.mqtt_tls_key if url.tls else None,
+    )
+    return NatsSide(url, client_id=session.client_id, tls=tls)
 
 
 def _doors(

@@ -282,6 +282,7 @@ class Pipeline:
         notices = [
             ("broker-silent", self._source.silent),
             ("session-taken", self._source.trouble),
+            ("broker-damaged", self._source.damage),
             ("session-known", _SESSION_KNOWN if self._session_is_known else ""),
             ("sparkplug-off", _SPARKPLUG_OFF if self._misses_sparkplug else ""),
             ("device-hosts", self._connections.refused),

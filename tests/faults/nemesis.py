@@ -6,11 +6,15 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
+import nats.errors
+
+from tests.contract.ingest.broker_damage import delete_consumers, divert_consumers, keep_stream
 from tests.faults.proxy import Proxy
 from tests.faults.world import Disk, World
-from tests.services import Server
+from tests.services import Nats, Server
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +53,18 @@ def _proxy(pick: Callable[[World], Proxy], what: str) -> Callable[[World], None]
     return lambda world: getattr(pick(world), what)()
 
 
+def _damage(harm: Callable[[Nats], None]) -> Callable[[World], None]:
+    """Harm ingest's consumers; another one wants the messages, or NATS would throw them away."""
+
+    def strike(world: World) -> None:
+        # a broker that another fault has stopped or killed is harmed by nobody
+        with suppress(OSError, nats.errors.Error, TimeoutError):
+            keep_stream(world.broker)
+            harm(world.broker)
+
+    return strike
+
+
 def _fill(pick: Callable[[World], Disk]) -> Callable[[World], None]:
     return lambda world: pick(world).fill()
 
@@ -84,6 +100,8 @@ FAULTS: tuple[Fault, ...] = (
     *(Fault(name=f"cut {name}", strike=_proxy(pick, "cut")) for name, pick in _LINKS.items()),
     *(Fault(name=f"stall {name}", strike=_proxy(pick, "stall")) for name, pick in _LINKS.items()),
     *(Fault(name=f"full disk of {name}", strike=_fill(pick)) for name, pick in _DISKS.items()),
+    Fault(name="delete consumer", strike=_damage(delete_consumers)),
+    Fault(name="divert consumer", strike=_damage(divert_consumers)),
 )
 """Every fault a round may pick."""
 

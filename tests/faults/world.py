@@ -93,6 +93,7 @@ class World:
     ) -> None:
         directory.chmod(0o755)
         self._packing = packing
+        self._by_mqtt = source == "mqtt"
         self._directory = directory
         self._change = 0
         self.database_disk = Disk(directory / "pg", 600)
@@ -156,10 +157,13 @@ class World:
             "TONNE_DATABASE_URL": f"postgresql://{postgres_server.SUPERUSER}@127.0.0.1:"
             f"{database.port}/postgres",
             "TONNE_MQTT_URL": self._broker_url,
-            # so that a round sees the old filters left
-            "TONNE_MQTT_OVERLAP_S": "1.5",
+            # so that rounds see the old filters left, but later than `ack_wait`, when what a lost
+            # connection had in hand has come again, and than a look at what NATS holds
+            "TONNE_MQTT_OVERLAP_S": "8",
             **self._settings(directory),
         }
+        if self._by_mqtt:
+            settings["TONNE_BACKUP_BROKER_URL"] = self.broker.nats_url
         if self._packing:
             settings |= {"TONNE_PACK_AFTER_DAYS": "3", "TESTS_IMPORT": "tests.faults.quick_packing"}
         process = {"aggregate": "aggregator"}.get(word, word)

@@ -45,6 +45,7 @@ const NOTICES = {
   "factor-runs-out": t("A factor runs out soon"),
   "factor-stale": t("A factor is stale"),
   "broker-silent": t("The broker is silent"),
+  "broker-damaged": t("The broker lost what it held for ingest"),
   "session-known": t("The broker knows an old session"),
   "sparkplug-off": t("Sparkplug is not heard"),
   "session-taken": t("Another client has taken the session"),

@@ -88,6 +88,13 @@ ingest_sessions_taken = Counter(
     "Times that the broker ended ingest's session again and again: another client has its id.",
     registry=ingest_registry,
 )
+ingest_broker_damages = Counter(
+    "tonne_ingest_broker_damages",
+    "What NATS lost of what it held for ingest; kind: consumer-deleted, consumer-changed (where it"
+    " delivers to) or stream-back (acknowledged messages are gone from its file).",
+    ["kind"],
+    registry=ingest_registry,
+)
 ingest_clock_ahead_seconds = Gauge(
     "tonne_ingest_clock_ahead_seconds",
     "By how much this machine's clock is ahead of the database's, whose time is used; 0: they agree"

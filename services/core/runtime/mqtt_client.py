@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 from typing import Any, Self, cast
 
 from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
 from services.core.runtime.broker_url import BrokerUrl
 
@@ -51,6 +52,19 @@ class MqttClient(Client):
         if url.username is not None:
             client.username_pw_set(url.username, url.password)
         return client
+
+    def loop_stop(self) -> MQTTErrorCode:
+        """End the network thread, and wait for it.
+
+        paho's own looks twice at what the thread itself takes away when it ends.
+        """
+        thread = self._thread
+        self._thread_terminate = True
+        if thread is None:
+            return MQTTErrorCode.MQTT_ERR_INVAL
+        if thread is not threading.current_thread():
+            thread.join()
+        return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def release(self) -> None:
         """Close what disconnecting and stopping have left open; the last call of all."""

@@ -423,7 +423,8 @@ class Settings(BaseSettings):
     backup_broker_url: SecretStr | None = Field(
         None,
         description="NATS itself, `nats://user:pw@host:4222` or `tls://`, whose streams belong to a"
-        " backup; if not set that of `TONNE_MQTT_URL` where it begins so",
+        " backup; if not set that of `TONNE_MQTT_URL` where it begins so. With it ingest by MQTT"
+        " sets right at NATS what its session needs",
     )
     ingest_metrics_port: int = Field(
         9101, ge=0, le=65535, description="Prometheus metrics of ingest on 127.0.0.1; 0: none"

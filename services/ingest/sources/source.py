@@ -143,6 +143,11 @@ class MessageSource(Protocol):
         """What happened to the session in the last hour that may have cost messages, or nothing."""
         ...
 
+    @property
+    def damage(self) -> str:
+        """What the broker lost in the last hour of what it held for ingest, or nothing."""
+        ...
+
     def receive(self, *, limit: int, gather_s: float, timeout_s: float) -> list[Message]:
         """Wait up to ``timeout_s`` for a message, then up to ``gather_s`` for more.
 

@@ -13,7 +13,7 @@ import nats
 import trustme
 
 from services.core.runtime import broker_tls, broker_url
-from services.ingest.sources.jetstream.durable import STREAM, Durable
+from services.ingest.sources.jetstream.durable import STREAM, Durable, Memory
 from services.ingest.sources.jetstream.subjects import subjects
 from tests.services import Mosquitto, Nats, free_port
 
@@ -61,7 +61,8 @@ def make_durable(url: str, name: str, *, ack_wait_s: float) -> None:
 
     async def make() -> None:
         client = await nats.connect(url)
-        await Durable(client, name, ack_wait_s=ack_wait_s).ensure(subjects({"emissions/#"}))
+        durable = Durable(client, name, ack_wait_s=ack_wait_s, memory=Memory())
+        await durable.ensure(subjects({"emissions/#"}))
         await client.close()
 
     asyncio.run(make())

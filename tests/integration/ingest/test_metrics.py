@@ -84,7 +84,7 @@ def test_messages_readings_batches_conflicts_and_refusals_are_counted(
     # it is told against the clock, not as of the last batch
     assert metrics.value("tonne_ingest_lag_seconds") > lag_s
     assert found["tonne_ingest_shed_total", ""] == 0
-    until(lambda: plant.state.get("lag_s", 0) >= 99, "readiness says how late readings are")
+    until(lambda: (plant.state.get("lag_s") or 0) >= 99, "readiness says how late readings are")
 
 
 def test_a_lost_connection_to_the_broker_is_counted(plant: Plant, metrics: Metrics) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 from paho.mqtt.client import WebsocketConnectionError
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from services.core.runtime.mqtt_client import MqttClient
 
@@ -63,3 +63,27 @@ def test_a_connection_of_which_no_session_comes_is_closed(
     with pytest.raises((WebsocketConnectionError, ssl.SSLError)) as failure:
         client.connect("127.0.0.1", refusal.port)
     assert refusal.ended.wait(5.0), failure
+
+
+def test_a_network_thread_that_ends_while_it_is_stopped_is_no_error() -> None:
+    ended = threading.Thread(target=lambda: None)
+    ended.start()
+
+    class Ending(MqttClient):
+        """Whose thread takes itself away as soon as somebody has looked at it."""
+
+        looks = 0
+
+        @property
+        def _thread(self) -> threading.Thread | None:
+            self.looks += 1
+            return ended if self.looks == 1 else None
+
+        @_thread.setter
+        def _thread(self, _thread: threading.Thread | None) -> None:
+            self.looks = 0
+
+    client = Ending(CallbackAPIVersion.VERSION2)
+    client.looks = 0
+    assert client.loop_stop() == MQTTErrorCode.MQTT_ERR_SUCCESS
+    assert client.loop_stop() == MQTTErrorCode.MQTT_ERR_INVAL

@@ -65,6 +65,8 @@ class Pull:
         self._asked_until = 0.0
         #: when NATS was last heard of, or asked after it had nothing to answer
         self._heard_at = 0.0
+        #: messages so far
+        self.heard = 0
 
     async def start(self) -> None:
         """Listen for answers.
@@ -115,6 +117,7 @@ class Pull:
             self._on_status(answer.headers or {})
             return
         self._asked = max(0, self._asked - 1)
+        self.heard += 1
         arrival = self._burst.arrival()
         self._burst.add(message(answer, received_at=arrival, era=self._era))
 

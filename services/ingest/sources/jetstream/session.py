@@ -19,7 +19,7 @@ from services.core.runtime.broker_url import BrokerUrl
 from services.core.runtime.nats_client import RECOVERABLE
 from services.ingest.sources.jetstream.burst import Burst
 from services.ingest.sources.jetstream.delivery import DeliveryToken
-from services.ingest.sources.jetstream.durable import Durable
+from services.ingest.sources.jetstream.durable import Durable, Memory
 from services.ingest.sources.jetstream.pull import Pull
 from services.ingest.sources.jetstream.retained import Retained
 from services.ingest.sources.jetstream.subjects import subjects
@@ -30,6 +30,9 @@ _log: Final = structlog.get_logger()
 
 #: Of a cluster that is not complete yet.
 _NO_SUITABLE_PEERS: Final = 10005
+
+#: How often the consumer and its stream are looked at.
+_WATCH_S: Final = 5.0
 
 #: While something has to happen elsewhere before what is retained is handed over.
 _LOOK_S: Final = 0.1
@@ -58,6 +61,10 @@ class JetstreamSession:
         self._wake = wake
         self._burst = Burst(self._hand_over)
         self._client: Client | None = None
+        self.memory = Memory()
+        self._watch_at = 0.0
+        #: how much had come when messages were waiting and nothing came; None: all is well
+        self._stuck_at: int | None = None
         self._durable: Durable | None = None
         #: when the stream was made: what lay in an earlier one cannot be acknowledged in this
         self._era: datetime | None = None
@@ -70,6 +77,8 @@ class JetstreamSession:
         self._denied = ""
         self._away = False
         self._connections = 0
+        #: whether messages waited at NATS, and none came though they were asked for
+        self.silent = False
 
     @property
     def open(self) -> bool:
@@ -120,7 +129,12 @@ class JetstreamSession:
 
     async def _begin(self, client: Client, filters: frozenset[str]) -> None:
         wanted = subjects(filters)
-        self._durable = Durable(client, self._name, ack_wait_s=self._ack_wait_s)
+        self._durable = Durable(
+            client,
+            self._name,
+            ack_wait_s=self._ack_wait_s,
+            memory=self.memory,
+        )
         # before anything else: from now on NATS keeps what is published
         self._era = await self._durable.ensure(wanted)
         self._pull = Pull(
@@ -161,8 +175,9 @@ class JetstreamSession:
         self._filters = filters
 
     async def run_once(self) -> None:
-        """Ask for as many messages as there is room for.
+        """Ask for as many messages as there is room for, and look after the consumer.
 
+        :raises nats.errors.Error: NATS does not answer, or refuses.
         :raises BrokerRefusalError: NATS refuses what waiting will not change.
         """
         if self._denied:
@@ -170,8 +185,23 @@ class JetstreamSession:
         if self._broken:
             self._say_away(self._broken)
             await self.leave([])
-        elif self._pull is not None:
+        elif self._pull is not None and self._durable is not None:
             await self._pull.ask(self._room())
+            await self._watch(self._pull, self._durable)
+
+    async def _watch(self, pull: Pull, durable: Durable) -> None:
+        """See now and then whether what waits comes; a connection on which it does not is ended."""
+        now = asyncio.get_running_loop().time()
+        if now < self._watch_at:
+            return
+        self._watch_at = now + _WATCH_S
+        if not await durable.look() or not self._room():
+            self._stuck_at = None
+        elif pull.heard == self._stuck_at:
+            self._stuck_at, self.silent = None, True
+            self._broken = self._broken or "it has messages and sends none"
+        else:
+            self._stuck_at = pull.heard
 
     async def ack(self, tokens: Iterable[DeliveryToken]) -> None:
         """Acknowledge messages, whichever connection has delivered them.
@@ -243,6 +273,7 @@ class JetstreamSession:
     # -- what comes from below ----------------------------------------------------------------
 
     def _hand_over(self, messages: list[Message]) -> None:
+        self.silent = False
         self._deliver(messages)
         self._wake()
 

@@ -24,6 +24,7 @@ from services.ingest.sources.inbox import Inbox
 from services.ingest.sources.jetstream.delivery import DeliveryToken
 from services.ingest.sources.jetstream.session import JetstreamSession
 from services.ingest.sources.jetstream.subjects import refused
+from services.ingest.sources.probe import SILENT
 from services.ingest.sources.source import Message, Refusals
 
 _log: Final = structlog.get_logger()
@@ -46,8 +47,6 @@ class JetstreamSource:
 
     #: the consumer's messages stay its own whoever connects
     trouble = ""
-    #: a consumer that is gone ends the request that waits for its messages
-    silent = ""
 
     def __init__(
         self,
@@ -111,6 +110,16 @@ class JetstreamSource:
         self._renewed |= renewed
         self._filters = filters
         self._wake()
+
+    @property
+    def silent(self) -> str:
+        """Why what the broker acknowledges does not come, or nothing."""
+        return SILENT if self._session.silent else ""
+
+    @property
+    def damage(self) -> str:
+        """What NATS lost in the last hour of what it held for ingest, or nothing."""
+        return self._session.memory.damage.text
 
     @property
     def refused(self) -> Refusals:

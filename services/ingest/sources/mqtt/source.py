@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -34,6 +34,23 @@ _HOLD_S: Final = 5.0
 _LOOK_S: Final = 0.5
 
 
+class Side(Protocol):
+    """Who looks after a session at the broker, other than by MQTT."""
+
+    @property
+    def damage(self) -> str:
+        """What the broker lost in the last hour, or nothing."""
+        ...
+
+    def start(self) -> None:
+        """Begin to look; returns at once."""
+        ...
+
+    def close(self) -> None:
+        """Look no longer."""
+        ...
+
+
 class MqttSource:
     """The :class:`.source.MessageSource` of MQTT brokers."""
 
@@ -51,8 +68,11 @@ class MqttSource:
         hold_s: float = _HOLD_S,
         overlap_s: float = OVERLAP_S,
         version: MqttVersion = "auto",
+        side: Side | None = None,
     ) -> None:
+        """``side``: looks after the session at the broker itself; None: nobody does."""
         self._hold_s = hold_s
+        self._side = side
         self.inbox = Inbox(max_waiting=max_waiting)
         self._session = MqttSession(
             url,
@@ -89,6 +109,8 @@ class MqttSource:
         self._session.watch.existed = known
         self._asked.append((filters, draining, needless, frozenset()))
         self._thread.start()
+        if self._side is not None:
+            self._side.start()
 
     def subscribe(
         self,
@@ -121,6 +143,11 @@ class MqttSource:
         """What happened to the session in the last hour that may have cost messages, or nothing."""
         return self._session.watch.trouble
 
+    @property
+    def damage(self) -> str:
+        """What the broker lost in the last hour of what it held for ingest, or nothing."""
+        return "" if self._side is None else self._side.damage
+
     def receive(self, *, limit: int, gather_s: float, timeout_s: float) -> list[Message]:
         """Wait up to ``timeout_s`` for a message, then up to ``gather_s`` for more."""
         if self.inbox.silent_s() > self._hold_s:
@@ -150,6 +177,8 @@ class MqttSource:
         if self._closing:
             return
         self._closing = True
+        if self._side is not None:
+            self._side.close()
         self._wake()
         if self._thread.ident is not None:
             self._thread.join()
