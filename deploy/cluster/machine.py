@@ -82,7 +82,7 @@ class Program:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*self.machine.within, *self.command],
-                env={**os.environ, **self.machine.environment, **self.environment},
+                env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -118,8 +118,6 @@ class Machine:
     name: str
     number: int
     directory: Path
-    #: of every program on it
-    environment: dict[str, str] = field(default_factory=dict)
     programs: list[Program] = field(default_factory=list)
 
     @property
