@@ -90,9 +90,9 @@ def _is_of_entries(loc: tuple[int | str, ...], errors: Sequence[ErrorDetails]) -
 
 def _was_meant_otherwise(loc: tuple[int | str, ...], errors: Sequence[ErrorDetails]) -> bool:
     """Whether another way to write this, of those that Pydantic names here, is what is wrong."""
-    at = len(loc) - 1
-    return "[" in str(loc[at:]) and any(
-        e["loc"][:at] == loc[:at] and e["loc"][at : at + 1] != loc[at:]
+    depth = len(loc) - 1
+    return "[" in str(loc[depth:]) and any(
+        e["loc"][:depth] == loc[:depth] and e["loc"][depth : depth + 1] != loc[depth:]
         for e in errors
         if e["type"] not in _OTHER_KINDS
     )
