@@ -28,7 +28,7 @@ PAGE: Final = ROOT / "deploy" / "docs" / "contribute" / "ways-in.md"
 CODE: Final = ROOT / "services" / "ingest"
 
 #: Folders that take nothing in by themselves.
-INWARD: Final = {"quarantine", "sources"}
+INWARD: Final = {"quarantine", "sources", "sources/nats_side"}
 
 HINT: Final = f"see {PAGE.relative_to(ROOT)}"
 
