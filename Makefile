@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run up down status cluster test screens unit fuzz faults drill lint bench migrate deb clean
+.PHONY: help run up down status cluster test screens unit fuzz faults drill lint bench migrate deb sbom audit release clean
 
 BOOTSTRAP := deploy/local/bootstrap.sh
 PYTHON := .venv/bin/python
@@ -20,6 +20,7 @@ RELEASE ?= 12
 DRILLS ?= 4
 # Files of tests that run at a time: more than there are cores, because many of them wait.
 WORKERS ?= 6
+KEY ?=
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -96,6 +97,22 @@ migrate:  ## bring the database to the newest schema
 deb:  ## a package for Debian RELEASE (12 or 13), into dist
 	@$(BOOTSTRAP) run
 	@deploy/debian/build.sh $(RELEASE)
+
+sbom:  ## what tonne consists of, as CycloneDX, into dist/tonne.cdx.json
+	@$(BOOTSTRAP) lint
+	@mkdir -p dist; tools=$$(deploy/release/tools.sh); \
+	  $(PYTHON) deploy/debian/runtime_requirements.py 3.11 | "$$tools"/bin/cyclonedx-py \
+	  requirements --pyproject pyproject.toml --output-reproducible -o dist/tonne.cdx.json -
+
+audit:  ## look the locked packages up among known vulnerabilities
+	@$(BOOTSTRAP) lint
+	@$(PYTHON) -m deploy.release.audit "$$(deploy/release/tools.sh)"
+
+release: sbom  ## packages, bill of materials and provenance into dist, signed by KEY (a file)
+	@test -n "$(KEY)" || { echo "name the key: make release KEY=release.pem" >&2; exit 1; }
+	@rm -f dist/*.whl dist/tonne-*.tar.gz dist/SHA256SUMS* dist/provenance.intoto.json
+	@$(PYTHON) -m hatchling build -d dist
+	@$(PYTHON) -m deploy.release.attest sign "$(KEY)" dist
 
 clean:  ## stop everything; delete the local stack's data and all caches, but not .venv
 	@$(BOOTSTRAP) lint

@@ -25,6 +25,7 @@ from services.api.health import HOLDS_S, Health
 from services.api.http import errors
 from services.api.http.answer_cache import AnswerCache
 from services.api.http.calls import well_asked
+from services.api.http.every_answer import EveryAnswer
 from services.api.http.formats import NameFormat
 from services.api.http.middleware import CountRequests, LimitBody
 from services.api.http.parameters import TellTime
@@ -89,6 +90,7 @@ from services.api.routes import (
 )
 from services.api.routes.live import live_reader
 from services.api.routes.live_hours import hours_reader
+from services.api.server_tls import ServerTlsError, tls_context
 from services.api.serving import Server, server_config
 from services.api.states import AnswerStates
 from services.core.runtime import logging
@@ -264,6 +266,7 @@ def create_app(
     app.add_middleware(NameFormat)
     app.add_middleware(PrometheusErrors)
     app.add_middleware(CountRequests)
+    app.add_middleware(EveryAnswer, access=settings.api_access_log)
     return app
 
 
@@ -278,6 +281,10 @@ def run(settings: Settings) -> int:
     try:
         app = create_app(settings)
     except SettingsError as error:
+        return _refuse(str(error))
+    try:
+        tls = tls_context(settings)
+    except ServerTlsError as error:
         return _refuse(str(error))
     try:
         connect(settings.database, process="api").close()
@@ -300,8 +307,14 @@ def run(settings: Settings) -> int:
     # the program itself is no garbage: to look through it takes 0.1 s, in which no stream speaks,
     # and the thousands of objects of an answer make the collector look all the time
     gc.freeze()
-    config = server_config(app, settings)
-    log.info("serving", host=settings.api_host, port=settings.api_port, auth=settings.api_auth)
+    config = server_config(app, settings, tls)
+    log.info(
+        "serving",
+        host=settings.api_host,
+        port=settings.api_port,
+        auth=settings.api_auth,
+        tls=tls is not None,
+    )
     server = Server(config, app.state.context.feed)
     with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(server.serve(sockets=[listener]))

@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import signal
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -28,8 +29,10 @@ _IDLE_S: Final = 75
 _TICKS_BETWEEN_WORDS: Final = 10
 
 
-def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
-    """How uvicorn serves ``app``."""
+def server_config(
+    app: FastAPI, settings: Settings, tls: ssl.SSLContext | None = None
+) -> uvicorn.Config:
+    """How uvicorn serves ``app``, with TLS or without."""
     proxies = [ipaddress.ip_network(proxy) for proxy in settings.trusted_proxies]
 
     def is_proxy(address: str) -> bool:
@@ -44,7 +47,7 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         stall_s=settings.api_stall_timeout_s,
         is_proxy=is_proxy,
     )
-    return uvicorn.Config(
+    config = uvicorn.Config(
         app,
         http=guarded(limits),
         ws="none",
@@ -57,6 +60,10 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         timeout_keep_alive=_IDLE_S,
         timeout_graceful_shutdown=5,
     )
+    config.load()
+    # a context of uvicorn's own making would read its files once
+    config.ssl = tls
+    return config
 
 
 class Server(uvicorn.Server):

@@ -6,12 +6,14 @@ replayed from quarantine, if that was asked for.
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 import psycopg
+import structlog
 
 from services.core.runtime import metrics
 from services.core.runtime.shutdown import Shutdown
@@ -38,6 +40,8 @@ from services.ingest.sources.source import Connector, Host, Message, MessageSour
 from services.ingest.times_before import TimesBefore
 from services.ingest.write import write
 from services.ingest.write_queue import WriteQueue
+
+_log: Final = structlog.get_logger()
 
 #: How long a turn without messages takes: progress is reported and a stop noticed in between.
 _IDLE_S: Final = 0.25
@@ -110,6 +114,9 @@ class Pipeline:
             partial(write, database, allowance=self._allowance), max_rows=batch_rows
         )
         self._measures = Measures()
+        #: of this process, so that ids of batches are of no other
+        self._run = secrets.token_hex(4)
+        self._batches = 0
         #: of the registry: the newest one whose topics the broker brings
         self._heard_revision = 0
 
@@ -165,6 +172,10 @@ class Pipeline:
     def run_once(self) -> None:
         """One batch, or one look at an idle world."""
         messages = self._receive()
+        if messages:
+            # what is logged from here on is of this batch, until the next one
+            self._batches += 1
+            structlog.contextvars.bind_contextvars(batch=f"{self._run}-{self._batches}")
         if self._replay.busy or time.monotonic() >= self._look_at:
             self._database.run(self._look)
             if self._replay.step(self._registry.directory):
@@ -208,6 +219,13 @@ class Pipeline:
                 door.ack(done.messages)
         seconds = time.monotonic() - started
         self._measures.batch(done.messages, done.rows, done.outcome, seconds=seconds)
+        _log.debug(
+            "written",
+            messages=len(done.messages),
+            rows=len(done.rows),
+            refused=len(done.outcome.refused),
+            ms=round(1000 * seconds, 1),
+        )
 
     def _begin(self, connection: psycopg.Connection[Any], _tried: bool) -> None:
         database_time.adopt(connection, "ingest", self._clock)

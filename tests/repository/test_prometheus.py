@@ -89,3 +89,18 @@ def test_operation_is_drawn_from_metrics() -> None:
     asked = " ".join(t["expr"] for panel in dashboard["panels"] for t in panel["targets"])
     for process in ("ingest", "aggregator", "api"):
         assert f"tonne_{process}_" in asked
+
+
+def test_the_pipeline_is_drawn_from_the_broker_to_the_recipient() -> None:
+    """Each stage with its rate, its time and what goes wrong there."""
+    dashboard = json.loads((DEPLOY / "grafana" / "dashboards" / "pipeline.json").read_text())
+    asked = " ".join(t["expr"] for panel in dashboard["panels"] for t in panel["targets"])
+    for metric in (
+        "tonne_ingest_messages_total", "tonne_ingest_lag_seconds", "tonne_ingest_quarantined_total",
+        "tonne_ingest_batch_seconds_bucket", "tonne_aggregator_backlog_rows",
+        "tonne_aggregator_tick_seconds_bucket", "tonne_aggregator_failed_ticks_total",
+        "tonne_api_request_seconds_bucket", "tonne_api_requests_total", "tonne_notify_waiting",
+    ):  # fmt: skip
+        assert metric in asked
+    stages = [p["title"][0] for p in dashboard["panels"] if p["title"][0].isdigit()]
+    assert stages == ["1", "2", "3", "4", "5"]

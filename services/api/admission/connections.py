@@ -18,6 +18,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from services.api.admission.budgets import network_of
+from services.api.http.every_answer import PROTECTION
 from services.api.http.problems import (
     HeadTooLarge,
     Malformed,
@@ -73,8 +74,10 @@ class GuardedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Count the connection, and wait for the headers of a request."""
         super().connection_made(transport)
-        # whatever the system does not take at once counts as unread
-        transport.set_write_buffer_limits(high=0)
+        # whatever the system does not take at once counts as unread; by TLS a limit of 0 bytes is
+        # reached by none
+        is_tls = transport.get_extra_info("sslcontext") is not None
+        transport.set_write_buffer_limits(high=1 if is_tls else 0, low=0)
         self._address = network_of(self.client[0]) if self.client else ""
         self.open_by_address[self._address] += 1
         self._is_counted = True
@@ -222,6 +225,7 @@ class GuardedProtocol(H11Protocol):
                 (b"content-type", b"application/problem+json"),
                 (b"content-length", str(len(body)).encode()),
                 (b"connection", b"close"),
+                *PROTECTION,
                 *((name.encode(), value.encode()) for name, value in problem.headers.items()),
             ]
             for event in (

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 
+from services.api.http.every_answer import request_id
 from services.api.languages.reader import translate
 
 MEDIA_TYPE = "application/problem+json"
@@ -49,6 +50,7 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
             "status": self.status,
             "detail": translate(self.detail),
             **({"errors": self.errors} if self.errors else {}),
+            **({"request_id": name} if (name := request_id()) else {}),
         }
 
     def response(self) -> Response:
@@ -276,6 +278,12 @@ class ProblemDetails(BaseModel):
     )
     errors: list[dict[str, Any]] | None = Field(
         None, description="every invalid parameter, with the reason"
+    )
+    request_id: str | None = Field(
+        None,
+        description="what log lines of this request have; the `X-Request-ID` that was sent, if it"
+        " is of up to 64 letters, digits, `.`, `_`, `:` and `-`",
+        examples=["0f3c9a4e6b1d4f0c8a5e7d2b9c1f6a3e"],
     )
 
 

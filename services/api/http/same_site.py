@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from fastapi import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.api.admission.gate import PROMETHEUS, key_of
 from services.api.http.problems import CrossSite, MisdirectedHost, Problem
@@ -22,10 +22,6 @@ _FORM_TYPES = frozenset(
 )
 #: Methods that change nothing.
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_ANSWER_HEADERS = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-)
 
 
 async def no_form(request: Request) -> None:
@@ -78,7 +74,7 @@ class SameSiteOnly:
 
     The request must name this machine as its host: another website could point its own name to
     127.0.0.1 (DNS rebinding). An `Origin` must be that very host and port, because a page of
-    another program on this machine is foreign too. No other website may embed an answer.
+    another program on this machine is foreign too.
     """
 
     def __init__(self, app: ASGIApp, *, authenticated: bool) -> None:
@@ -91,25 +87,15 @@ class SameSiteOnly:
             await self._app(scope, receive, send)
             return
 
-        async def marked(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message["headers"], *_missing(message)]}
-            await send(message)
-
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         try:
             if not self._authenticated:
                 _check_host(headers)
                 _check_origin(headers)
         except Problem as problem:
-            await problem.response()(scope, receive, marked)
+            await problem.response()(scope, receive, send)
             return
-        await self._app(scope, receive, marked)
-
-
-def _missing(message: Message) -> list[tuple[bytes, bytes]]:
-    given = {name for name, _ in message["headers"]}
-    return [(name, value) for name, value in _ANSWER_HEADERS if name not in given]
+        await self._app(scope, receive, send)
 
 
 def _check_host(headers: dict[bytes, str]) -> None:

@@ -15,6 +15,7 @@ from fastapi.responses import Response
 from services.api.admission.spending import leave_place
 from services.api.auth import Principal
 from services.api.context import Context
+from services.api.http.every_answer import request_id
 from services.api.http.problems import (
     BodyTooLarge,
     Busy,
@@ -100,6 +101,8 @@ async def ask(context: Context, question: Head, body: Sequence[bytes]) -> Answer
     :raises NotConfirmed: no answer came; whether all was stored is not known.
     """
     settings = context.settings
+    # not what a body is known by: the same one comes again under another id
+    question = msgspec.structs.replace(question, request_id=request_id())
     try:
         async with asyncio.timeout(settings.api_request_timeout_s * _PATIENCE):
             return await reading_door.ask(settings.readings_door, question, body)

@@ -34,9 +34,7 @@ router = APIRouter(include_in_schema=False)
 _PAGE_HEADERS = {
     # the arrow of a list to choose from is a data: image
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:;"
-    " frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    " frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'",
 }
 #: Asked for again on every visit, and mostly answered with 304.
 _REVALIDATE = "no-cache"

@@ -33,8 +33,7 @@ async def page(request: Request, path: str) -> Response:
     file = await run_in_threadpool(_file, path)
     headers = {
         "Content-Security-Policy": await run_in_threadpool(_policy, file),
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
+        "X-Frame-Options": "SAMEORIGIN",
         "Cache-Control": "no-cache",
     }
     answer = FileResponse(file, headers=headers, stat_result=file.stat())

@@ -63,6 +63,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, tag_field="ask", tag="
     channel: str | None = None
     #: of the times of line protocol
     precision: Precision = "ns"
+    #: of the request that brought it, for log lines
+    request_id: str | None = None
 
 
 class MappingTrial(msgspec.Struct, frozen=True, kw_only=True, tag_field="ask", tag="try"):
@@ -75,6 +77,7 @@ class MappingTrial(msgspec.Struct, frozen=True, kw_only=True, tag_field="ask", t
     topic: str | None = None
     #: what MQTT 5 says beside the payload, by the names that mappings have for it
     properties: dict[str, str | int | list[str]] | None = None
+    request_id: str | None = None
 
 
 #: What may stand before a body.

@@ -161,6 +161,17 @@ class Settings(BaseSettings):
     api_auth: Literal["required", "off"] = Field(
         "required", description="`off` binds to 127.0.0.1 only"
     )
+    api_tls_cert: Path | None = Field(
+        None,
+        description="certificate of the API, PEM, with those between it and its authority: with it"
+        " the API speaks HTTPS and no HTTP. Read again when it was renewed",
+    )
+    api_tls_key: Path | None = Field(None, description="its private key, PEM, without a passphrase")
+    api_access_log: Literal["changes", "all", "off"] = Field(
+        "changes",
+        description="requests that are logged: `changes`, what is no GET and what was refused;"
+        " `all`, but for probes and files of pages; `off`",
+    )
     api_trusted_proxies: str | None = Field(
         None,
         description="addresses or networks, comma separated, of proxies before the API whose"

@@ -54,6 +54,7 @@ class StatedReadings(msgspec.Struct, frozen=True, kw_only=True, tag_field="ask",
     by: str
     address: str | None = None
     reason: str
+    request_id: str | None = None
 
 
 class RefusedCorrection(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -59,17 +60,18 @@ class Unsignalled(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: FastAPI) -> AsyncIterator[str]:
+async def serving(app: FastAPI, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """Serve ``app`` on a free port, with the limits of its settings; yields its address."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = Unsignalled(server_config(app, app.state.context.settings))
+    server = Unsignalled(server_config(app, app.state.context.settings, tls))
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         async with asyncio.timeout(PATIENCE_S):
             while not server.started:
                 assert not task.done(), task
                 await asyncio.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        scheme = "http" if tls is None else "https"
+        yield f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         app.state.context.feed.close()
         server.stop()

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 import httpx
 import psycopg
 import pytest
+import structlog
 from pydantic import SecretStr
 
 from services.api.app import create_app
@@ -105,6 +106,34 @@ async def test_what_is_answered_is_durable_and_the_same_again_changes_nothing(
     assert counts(await sent(client, rows(1, start=20) * 3)) == (1, 2, 0, 0)
     assert plant.count("reading") == 14
     assert plant.quarantine() == []
+
+
+async def test_a_request_is_found_in_the_logs_of_both_and_leads_to_its_batch(
+    client: httpx.AsyncClient, plant: Plant
+) -> None:
+    def lines(event: str) -> list[dict[str, Any]]:
+        texts = plant.log.read_text().splitlines()
+        said = [json.loads(text) for text in texts if text.startswith("{")]
+        return [line for line in said if line["event"] == event]
+
+    with structlog.testing.capture_logs(
+        processors=[structlog.contextvars.merge_contextvars]
+    ) as of_the_api:
+        for name in ("first-7", "second-7"):
+            await sent(client, rows(3), headers={"X-Request-ID": name, "Idempotency-Key": "one"})
+        await sent(client, rows(2, start=9), headers={"X-Request-ID": "third-7"})
+        await sent(client, "{", 422, headers={"X-Request-ID": "fourth-7"})
+    requests = [line for line in of_the_api if line["event"] == "request"]
+    assert [(line["request"], line["status"]) for line in requests] == [
+        ("first-7", 200), ("second-7", 200), ("third-7", 200), ("fourth-7", 422),
+    ]  # fmt: skip
+    stored = lines("readings by HTTP are stored")
+    # the second is the first once more, whatever its id
+    assert [(line["request"], line["new"]) for line in stored] == [("first-7", 3), ("third-7", 2)]
+    (first,), (third,) = (line["batches"] for line in stored)
+    assert first.partition("-")[0] == third.partition("-")[0]
+    assert int(first.partition("-")[2]) < int(third.partition("-")[2])
+    assert [line["request"] for line in lines("not taken")] == ["fourth-7"]
 
 
 async def test_each_refused_one_has_its_verdict_and_lies_in_quarantine(

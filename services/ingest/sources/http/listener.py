@@ -138,9 +138,10 @@ class HttpDoor(DoorThread):
 
     def ack(self, messages: Sequence[Message]) -> None:
         """Note that these are durable; call after COMMIT only."""
+        batch = structlog.contextvars.get_contextvars().get("batch")
         for message in messages:
             if isinstance(message.token, DoorToken):
-                message.token.request.durable()
+                message.token.request.durable(batch)
 
     # -- the network thread -------------------------------------------------------------------
 
@@ -183,6 +184,8 @@ class HttpDoor(DoorThread):
         """Answer one question; a client that goes away before has no answer."""
         try:
             question = await read_question(reader)
+            # this task's own: what is logged of the body names the request that brought it
+            structlog.contextvars.bind_contextvars(request=question.request_id)
             answer = self._refusal(question)
             unread = question.body_bytes if answer is not None else 0
             if answer is None:
@@ -198,6 +201,8 @@ class HttpDoor(DoorThread):
             return
         metrics.ingest_http_requests.labels(_form(question), answer.outcome).inc()
         _count(question, answer)
+        if answer.outcome != "taken":
+            _log.warning("not taken", form=_form(question), why=answer.outcome)
         with contextlib.suppress(OSError):
             writer.write(answer_bytes(answer))
             await writer.drain()
@@ -269,7 +274,16 @@ class HttpDoor(DoorThread):
                 # the pipeline has finished what it had in hand, and told it by now
                 await asyncio.sleep(0)
             if verdicts.done():
-                return _with(verdicts.result())
+                told = verdicts.result()
+                _log.info(
+                    "readings by HTTP are stored",
+                    batches=taken.batches,
+                    new=told.new,
+                    repeated=told.repeated,
+                    replaced=told.replaced,
+                    refused=told.refused,
+                )
+                return _with(told)
         finally:
             gone.cancel()
             ended.cancel()

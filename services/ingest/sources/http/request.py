@@ -46,6 +46,8 @@ class Request:
     answer: Callable[[Verdicts], None]
     tokens: list[DoorToken] = field(default_factory=list)
     not_durable: int = 0
+    #: in which of it was stored, by their ids in log lines
+    batches: list[str] = field(default_factory=list)
     #: nobody waits for the answer any more
     is_abandoned: bool = False
 
@@ -59,8 +61,10 @@ class Request:
         """What waits of it."""
         return sum(len(message.payload) for message in self.waiting)
 
-    def durable(self) -> None:
-        """Note that one of its messages is durable; answers with the last."""
+    def durable(self, batch: str | None = None) -> None:
+        """Note that one of its messages is durable with a batch; answers with the last."""
+        if batch is not None and batch not in self.batches[-1:]:
+            self.batches.append(batch)
         self.not_durable -= 1
         if not self.not_durable:
             self.answer(_verdicts(self.verdicts, self.tokens))

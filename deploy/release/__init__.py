@@ -1,0 +1,1 @@
+"""What a release consists of: packages, bill of materials, provenance, signatures; and audits."""
