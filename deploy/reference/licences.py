@@ -48,18 +48,18 @@ _OPERATORS: Final = re.compile(r"\s+(?:AND|OR|WITH)\s+|[()]")
 
 def licence_of(package: Distribution) -> str:
     """Return a package's licence as SPDX says it, or as the package does where nobody knows."""
-    meta = package.metadata
+    meta = package.metadata.json
     if package.name in _BY_FILE:
         return _BY_FILE[package.name]
-    expression = meta.get("License-Expression")
+    expression = meta.get("license_expression")
     if expression:
         return str(expression)
     classifiers = [
         text.rsplit(" :: ", 1)[1]
-        for text in meta.get_all("Classifier") or []
+        for text in meta.get("classifier") or []
         if text.startswith("License :: ") and not text.endswith("OSI Approved")
     ]
-    texts = classifiers or [(meta.get("License") or "unknown").strip().splitlines()[0]]
+    texts = classifiers or [str(meta.get("license") or "unknown").strip().splitlines()[0]]
     return " OR ".join(sorted({_SAID.get(text.lower(), text) for text in texts}))
 
 

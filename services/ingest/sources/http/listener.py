@@ -274,16 +274,16 @@ class HttpDoor(DoorThread):
                 # the pipeline has finished what it had in hand, and told it by now
                 await asyncio.sleep(0)
             if verdicts.done():
-                told = verdicts.result()
+                outcome = verdicts.result()
                 _log.info(
                     "readings by HTTP are stored",
                     batches=taken.batches,
-                    new=told.new,
-                    repeated=told.repeated,
-                    replaced=told.replaced,
-                    refused=told.refused,
+                    new=outcome.new,
+                    repeated=outcome.repeated,
+                    replaced=outcome.replaced,
+                    refused=outcome.refused,
                 )
-                return _with(told)
+                return _with(outcome)
         finally:
             gone.cancel()
             ended.cancel()
