@@ -19,7 +19,7 @@ from services.aggregator.retention import Retention
 from services.aggregator.setbacks import NOBODYS_FAULT, Setbacks
 from services.aggregator.summing import Summing
 from services.aggregator.tick import tick
-from services.core.runtime import metrics
+from services.core.runtime import metrics, tracing
 from services.core.runtime.shutdown import Shutdown
 from services.core.runtime.steady_time import SteadyTime
 from services.core.store.database import database_time, notify
@@ -86,6 +86,7 @@ class Loop:
         #: facilities whose last tick computed what arrived, and left older work to the next one
         self._history_first: set[int] = set()
         self._setbacks = Setbacks(monotonic)
+        self._steps = tracing.StepsBefore()
 
     def run(self, connection: psycopg.Connection[Any]) -> None:
         """Turn until a stop is asked for; ``connection`` is in autocommit mode.
@@ -93,6 +94,8 @@ class Loop:
         :raises psycopg.OperationalError: the database went away; nothing was half done.
         """
         notify.listen(connection, notify.INVALIDATED, notify.REGISTRY, notify.FACTOR_VALUES)
+        if tracing.enabled():
+            notify.listen(connection, notify.TRACED_READINGS)
         self._revision = -1
         database_time.adopt(connection, "aggregator", self._clock)
         while not self._shutdown.requested:
@@ -107,6 +110,7 @@ class Loop:
         Each at most once, and no more of them than take about :data:`_LOOK_AGAIN_S`. Values that
         were published are taken before: what they restate is work of this turn.
         """
+        self._hear_all(connection)
         database_time.look(connection, self._clock)
         self._refresh_plans(connection)
         self._setbacks.refresh(connection, self._revision)
@@ -159,17 +163,20 @@ class Loop:
             return True
         usual = self._pieces.get(facility_id, Pieces())
         try:
-            done = tick(
-                connection,
-                self._without(plan),
-                now,
-                head,
-                self._setbacks.pieces(facility_id, usual),
-                history_first=facility_id in self._history_first,
-                hold_closing=self._clock.is_frozen,
-                dated=now,
-                pack_before=0 if self._clock.is_frozen else self._packing.first_warm_day(now),
-            )
+            with tracing.span(
+                "aggregator.tick", self._steps.take(str(facility_id)), facility=plan.slug
+            ):
+                done = tick(
+                    connection,
+                    self._without(plan),
+                    now,
+                    head,
+                    self._setbacks.pieces(facility_id, usual),
+                    history_first=facility_id in self._history_first,
+                    hold_closing=self._clock.is_frozen,
+                    dated=now,
+                    pack_before=0 if self._clock.is_frozen else self._packing.first_warm_day(now),
+                )
         except psycopg.errors.SerializationFailure:
             # a late reading opened a packed day while it was read: the next tick reads its rows
             return True
@@ -253,6 +260,21 @@ class Loop:
             now_s + _LOOK_S, now_s + to_next_minute_s + 0.001, *self._paced_until_s.values()
         )
         for notice in connection.notifies(timeout=max(0.0, until_s - now_s)):
+            if self._hear(notice):
+                continue
             of_facility = notice.channel == notify.INVALIDATED and notice.payload.isdecimal()
             if not of_facility or int(notice.payload) not in self._paced_until_s:
                 return
+
+    def _hear(self, notice: psycopg.Notify) -> bool:
+        """Note the step that a notification tells of; return whether it does."""
+        if notice.channel != notify.TRACED_READINGS:
+            return False
+        self._steps.note(notice.payload)
+        return True
+
+    def _hear_all(self, connection: psycopg.Connection[Any]) -> None:
+        """Note the steps that were told of; what they led to is committed, and seen next."""
+        if tracing.enabled():
+            for notice in connection.notifies(timeout=0):
+                self._hear(notice)

@@ -13,6 +13,7 @@ from services.cli.say import say
 from services.core.facility.errors import ApplyError
 from services.core.runtime.credentials import without_credentials
 from services.core.runtime.settings import SettingsError
+from services.core.runtime.tracing import TracingError
 from services.core.store.database.connect import DatabaseUrlError
 from services.core.store.database.schema_version import SchemaError
 from services.core.store.readings.packing.archived import ArchivedDayError
@@ -34,6 +35,7 @@ def clear_errors(*own_errors: type[Exception]) -> Iterator[None]:
         yield
     except (
         SettingsError,
+        TracingError,
         DatabaseUrlError,
         SchemaError,
         ApplyError,

@@ -9,12 +9,15 @@ import typer
 from services.cli import process
 from services.cli.errors import clear_errors
 from services.cli.on_demand import loading
+from services.core.runtime import tracing
 from services.core.runtime.settings import Settings
 
 
 def _serve(name: str, run: Callable[[Settings], int]) -> None:
     with clear_errors():
-        raise typer.Exit(run(process.settings(name)))
+        settings = process.settings(name)
+        tracing.configure(process=name, endpoint=settings.otel_endpoint)
+        raise typer.Exit(run(settings))
 
 
 def ingest() -> None:

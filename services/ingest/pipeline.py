@@ -15,7 +15,7 @@ from typing import Any, Final
 import psycopg
 import structlog
 
-from services.core.runtime import metrics
+from services.core.runtime import metrics, tracing
 from services.core.runtime.shutdown import Shutdown
 from services.core.runtime.steady_time import SteadyTime
 from services.core.store.database import database_time
@@ -181,20 +181,25 @@ class Pipeline:
             if self._replay.step(self._registry.directory):
                 self._allowance.expire()
         if messages:
-            started = time.monotonic()
-            prepared = self._prepare(arrival_time.corrected(messages, self._clock))
-            if prepared.quarantine and self._allowance.due:
-                self._database.run(self._look_at_quarantine)
-            self._queue.add(messages, prepared)
-            while self._queue.has_live:
-                self._write_piece(started)
-                started = time.monotonic()
-            self._presence.note(prepared.sightings)
-            self._alone.settle(self._registry.directory)
+            with tracing.span("ingest.batch", batch=f"{self._run}-{self._batches}"):
+                self._work_off(messages)
         if self._queue.busy:
             self._write_piece()
         if self._presence.due or self._progress.due:
             self._database.run(self._report)
+
+    def _work_off(self, messages: Sequence[Message]) -> None:
+        """Prepare and write a batch."""
+        started = time.monotonic()
+        prepared = self._prepare(arrival_time.corrected(messages, self._clock))
+        if prepared.quarantine and self._allowance.due:
+            self._database.run(self._look_at_quarantine)
+        self._queue.add(messages, prepared)
+        while self._queue.has_live:
+            self._write_piece(started)
+            started = time.monotonic()
+        self._presence.note(prepared.sightings)
+        self._alone.settle(self._registry.directory)
 
     def _receive(self) -> Sequence[Message]:
         full = self._queue.full
@@ -212,7 +217,8 @@ class Pipeline:
     def _write_piece(self, started: float | None = None) -> None:
         """Write a piece, and acknowledge the messages that are durable with it."""
         started = time.monotonic() if started is None else started
-        done = self._queue.write_piece()
+        with tracing.span("ingest.commit"):
+            done = self._queue.write_piece()
         if done.messages:
             self._source.ack(done.messages)
             for door in self._doors:

@@ -8,6 +8,7 @@ import psycopg
 import structlog
 
 from services.api.live.feed import LiveFeed
+from services.core.runtime import tracing
 from services.core.runtime.backoff import Backoff
 from services.core.runtime.steady_time import SteadyTime
 from services.core.store.database import notify
@@ -26,13 +27,15 @@ async def listen(database_url: str, feed: LiveFeed, steady: SteadyTime | None = 
 
     ``steady`` is shown the database's clock all the time.
     """
-    backoff = Backoff()
+    backoff, steps = Backoff(), tracing.StepsBefore()
     while True:
         try:
             async with await connect_async(
                 database_url, process="api", role="tonne_read", autocommit=True, any_schema=True
             ) as connection:
                 await notify.listen_async(connection, notify.LIVE)
+                if tracing.enabled():
+                    await notify.listen_async(connection, notify.TRACED_TOTALS)
                 backoff.reset()
                 # what was notified while nobody listened
                 feed.all_changed()
@@ -40,7 +43,12 @@ async def listen(database_url: str, feed: LiveFeed, steady: SteadyTime | None = 
                     if steady is not None:
                         await look_async(connection, steady)
                     async for notification in connection.notifies(timeout=_LOOK_EVERY_S):
-                        feed.changed(notification.payload)
+                        if notification.channel == notify.TRACED_TOTALS:
+                            steps.note(notification.payload)
+                            continue
+                        facility = notification.payload
+                        with tracing.span("api.event", steps.take(facility), facility=facility):
+                            feed.changed(facility)
         except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
             log.warning("listen_interrupted", error=str(error))
         await asyncio.sleep(backoff.next_s())

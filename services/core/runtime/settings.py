@@ -363,6 +363,12 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`auto`: console on a terminal, else JSON"
     )
+    otel_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://\S+$",
+        description="collector that traces are sent to, OTLP by HTTP such as"
+        " `http://127.0.0.1:4318`; needs `tonne[otel]`. None are made if not set",
+    )
     batch_messages: int = Field(
         5000, ge=1, le=50_000, description="most messages that ingest takes at once"
     )

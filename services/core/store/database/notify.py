@@ -6,16 +6,24 @@ moment, never data.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
 from psycopg import sql
+
+from services.core.runtime import tracing
 
 #: Readings were committed; payload: the facility's id.
 INVALIDATED = "tonne_touched"
 
 #: A facility's totals changed; payload: the facility's slug.
 LIVE = "tonne_live"
+
+#: What traces go on by, where they are asked for: before :data:`INVALIDATED` and :data:`LIVE` the
+#: step that they come from; payload: what theirs is, a space, and a traceparent.
+TRACED_READINGS = "tonne_traced_readings"
+TRACED_TOTALS = "tonne_traced_totals"
 
 #: The registry changed; payload: its new revision.
 REGISTRY = "tonne_registry"
@@ -25,6 +33,13 @@ FACTOR_VALUES = "tonne_factor_values"
 
 #: Something is to be told; payload: empty.
 OUTBOX = "tonne_outbox"
+
+
+def tell_step(execute: Callable[..., object], name: str, facility: str | int) -> None:
+    """Announce the step in hand with the transaction, if it is traced."""
+    step = tracing.traceparent()
+    if step is not None:
+        execute("SELECT pg_notify(%s, %s)", (name, f"{facility} {step}"))
 
 
 def listen(connection: psycopg.Connection[Any], *names: str) -> None:

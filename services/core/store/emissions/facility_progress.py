@@ -190,6 +190,7 @@ def advance(
     rolled_to: int | None = None,
 ) -> None:
     """Write that a tick changed the facility, and tell listeners; minutes None: as they were."""
+    notify.tell_step(connection.execute, notify.TRACED_TOTALS, slug)
     connection.execute(
         _ADVANCE,
         {

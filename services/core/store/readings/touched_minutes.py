@@ -58,6 +58,7 @@ def name_minutes(
     ):
         facility_id, live = divmod(target, 2)
         part = slice(begin, end)
+        notify.tell_step(cursor.execute, notify.TRACED_READINGS, facility_id)
         cursor.execute(
             _TOUCH,
             (
