@@ -163,7 +163,7 @@ class Loop:
             return True
         usual = self._pieces.get(facility_id, Pieces())
         try:
-            with tracing.span(
+            with tracing.step(
                 "aggregator.tick", self._steps.take(str(facility_id)), facility=plan.slug
             ):
                 done = tick(

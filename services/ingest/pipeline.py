@@ -181,7 +181,7 @@ class Pipeline:
             if self._replay.step(self._registry.directory):
                 self._allowance.expire()
         if messages:
-            with tracing.span("ingest.batch", batch=f"{self._run}-{self._batches}"):
+            with tracing.step("ingest.batch", batch=f"{self._run}-{self._batches}"):
                 self._work_off(messages)
         if self._queue.busy:
             self._write_piece()
@@ -217,7 +217,7 @@ class Pipeline:
     def _write_piece(self, started: float | None = None) -> None:
         """Write a piece, and acknowledge the messages that are durable with it."""
         started = time.monotonic() if started is None else started
-        with tracing.span("ingest.commit"):
+        with tracing.step("ingest.commit"):
             done = self._queue.write_piece()
         if done.messages:
             self._source.ack(done.messages)

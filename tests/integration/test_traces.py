@@ -157,9 +157,9 @@ def test_a_step_of_several_continues_the_newest_and_links_the_others(
 ) -> None:
     steps = tracing.StepsBefore()
     for name in ("first", "second", "third"):
-        with tracing.span(name):
+        with tracing.step(name):
             steps.note(f"7 {tracing.traceparent()}")
-    with tracing.span("tick", steps.take("7"), facility="linz"):
+    with tracing.step("tick", steps.take("7"), facility="linz"):
         pass
     assert steps.take("7") == ()
     first, second, third, tick = spans.get_finished_spans()
@@ -182,7 +182,7 @@ def test_what_is_remembered_of_steps_is_bounded() -> None:
 def test_where_nothing_is_traced_nothing_is_made_or_told(database_url: str) -> None:
     assert not tracing.enabled()
     # the same object each time, which does nothing
-    assert tracing.span("a", ["x"], facility="linz") is tracing.span("b")
+    assert tracing.step("a", ["x"], facility="linz") is tracing.step("b")
     assert tracing.traceparent() is None
     with psycopg.connect(database_url, autocommit=True) as connection:
         notify.listen(connection, notify.TRACED_READINGS)

@@ -47,7 +47,7 @@ async def listen(database_url: str, feed: LiveFeed, steady: SteadyTime | None = 
                             steps.note(notification.payload)
                             continue
                         facility = notification.payload
-                        with tracing.span("api.event", steps.take(facility), facility=facility):
+                        with tracing.step("api.event", steps.take(facility), facility=facility):
                             feed.changed(facility)
         except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
             log.warning("listen_interrupted", error=str(error))

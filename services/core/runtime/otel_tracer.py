@@ -32,7 +32,7 @@ class OtelTracer:
         self._tracer = provider.get_tracer("tonne")
 
     @contextmanager
-    def span(
+    def step(
         self, name: str, before: Sequence[str], attributes: dict[str, str | int]
     ) -> Iterator[None]:
         """Trace a step that continues the last of ``before`` and links the others."""

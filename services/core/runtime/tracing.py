@@ -27,7 +27,7 @@ class TracingError(ValueError):
 class Tracer(Protocol):
     """Who traces steps."""
 
-    def span(
+    def step(
         self, name: str, before: Sequence[str], attributes: dict[str, str | int]
     ) -> AbstractContextManager[None]:
         """Trace a step."""
@@ -69,13 +69,13 @@ def enabled() -> bool:
     return _tracer is not None
 
 
-def span(
+def step(
     name: str, before: Sequence[str] = (), **attributes: str | int
 ) -> AbstractContextManager[None]:
     """Trace a step; ``before``: the traceparents of those that it follows from, oldest first."""
     if _tracer is None:
         return _NOTHING
-    return _tracer.span(name, before, attributes)
+    return _tracer.step(name, before, attributes)
 
 
 def traceparent() -> str | None:
