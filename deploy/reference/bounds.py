@@ -19,6 +19,8 @@ ANSWERS: Final[dict[str, str]] = {
     "GET /v1/facilities/{facility}/factors": _FILES,
     "GET /v1/facilities/{facility}/versions/{number}": "one file, 1 MiB",
     "GET /v1/facilities/{facility}/versions/{number}/difference": "two files, 1 MiB each",
+    "GET /v1/facilities/{facility}/imports": "the files that are being uploaded",
+    "GET /v1/facilities/{facility}/imports/{upload}": _ONE,
     "GET /v1/live": _FILES,
     "GET /v1/stream": "a stream: ten minutes, 500 KiB unread, 100 of a key, 10 000 of all; see"
     " `TONNE_API_STREAMS`, `TONNE_API_STREAMS_PER_KEY`",
@@ -108,7 +110,8 @@ def page_of_bounds() -> str:
 
 
 def _body(method: str, path: str, settings: Settings) -> str:
-    if (method, path) == ("POST", "/v1/readings"):
+    is_part = method == "PUT" and path.endswith("/imports/{upload}/content")
+    if is_part or (method, path) == ("POST", "/v1/readings"):
         own = settings.readings_body_bytes >> 20
         return f"{own} MiB (`TONNE_READINGS_BODY_BYTES`), 128 MiB of all together"
     return f"{settings.api_body_bytes >> 20} MiB (`TONNE_API_BODY_BYTES`)"

@@ -43,6 +43,8 @@ _TRUSTED = {
     "curl",
     "mosquitto_pub",
     "mosquitto_sub",
+    "openssl",
+    "sha256sum",
     "cp",
     "install",
     "journalctl",

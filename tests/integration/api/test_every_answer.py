@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from deploy.reference.bounds import ANSWERS, answer_bound
 from services.api.app import create_app
+from services.api.http.middleware import brings_readings
 from services.api.server_tls import ServerTlsError, tls_context
 from services.api.serving import server_config
 from services.core.runtime.settings import Settings
@@ -68,7 +69,8 @@ async def test_no_call_takes_a_body_without_a_bound(client: httpx.AsyncClient) -
             yield b" " * 1000
 
     for method, path in asked:
-        limit = READINGS if (method, path) == ("POST", "/v1/readings") else BODY
+        is_large = brings_readings({"method": method, "path": path})
+        limit = READINGS if is_large else BODY
         headers = {"Content-Type": "application/json", "X-Tonne-Request": "1"}
         announced = await client.request(method, path, content=b" " * (limit + 1), headers=headers)
         assert announced.status_code == 413, (method, path)
