@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -11,6 +13,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from deploy.site.pictures import CHROMIUM
+from tests.e2e.screenshots import photograph
 from tests.e2e.test_dashboard import address, browser, connection, emit, page, this_minute, wait_for
 from tests.e2e.test_dashboard_alerts import fire, limit
 from tests.e2e.test_dashboard_widths import LONG, TOO_WIDE
@@ -101,6 +104,13 @@ async def test_alerts_of_all_facilities_stand_beside_their_limits_and_are_snooze
     await expect(past).to_have_count(1)
     await expect(past).to_contain_text("Fault of the instrument")
 
+    # a rate holds for a quarter of an hour, and is then unknown
+    connection.execute(
+        "DELETE FROM emission_minute WHERE minute BETWEEN %s AND %s",
+        (now - 50 * MINUTE, now - 25 * MINUTE),
+    )
+    await _course_is_drawn(page, address)
+
     # nothing newer is known: the value is of then, and nobody knows that of now
     connection.execute(
         "UPDATE threshold_state SET value_at = %s WHERE threshold_id = %s", (now - 9 * MINUTE, rate)
@@ -113,3 +123,26 @@ async def test_alerts_of_all_facilities_stand_beside_their_limits_and_are_snooze
     older = f"1,200 kg/h at {(now - 9 * MINUTE).astimezone(ZoneInfo('Europe/Vienna')):%H:%M}"
     await expect(standing.filter(has_text="site-rate")).to_contain_text(older)
     await expect(standing.filter(has_text="site-rate")).not_to_contain_text("now 1,200")
+
+
+async def _course_is_drawn(page: Page, address: str) -> None:
+    """The list has a small line of the alert's values; its page a chart, with the API's values."""
+    await page.goto(f"{address}/alerts")
+    line = page.locator("#open-list .spark")
+    await expect(line).to_have_attribute("aria-label", re.compile("from .* to .* kg/h; the limit"))
+    await photograph(page, "alerts-courses", 390, 1440)
+    await page.click("text=site-rate: above 1,000 kg/h")
+    plot = page.locator("#one .plot")
+    await expect(plot.locator(".line.dashed")).to_have_count(1)
+    number = parse_qs(urlsplit(page.url).query)["alert"][0]
+    async with httpx.AsyncClient(base_url=address) as client:
+        rows = (await client.get(f"/v1/alerts/courses?alert={number}")).json()
+    known = [row for row in rows if row["value"] is not None]
+    assert 0 < len(known) < len(rows)
+    await page.click("#one summary")
+    drawn = page.locator("#one details tbody tr")
+    await expect(drawn).to_have_count(len(rows))
+    await expect(drawn.filter(has_text="no data")).to_have_count(len(rows) - len(known))
+    await expect(plot.locator(".gaps")).not_to_have_attribute("d", "")
+    await expect(page.locator("#one .legend")).to_contain_text("unknown")
+    await photograph(page, "alert-course", 390, 1440)

@@ -119,6 +119,7 @@ def test_the_calls_of_the_contract_are_there_and_those_with_data_want_a_key() ->
         ("post", "/v1/factors/{factor}/values"),
         ("get", "/v1/alerts"),
         ("get", "/v1/alerts/codes"),
+        ("get", "/v1/alerts/courses"),
         ("get", "/v1/alerts/{alert}"),
         ("post", "/v1/alerts/{alert}/ack"),
         ("get", "/v1/thresholds"),

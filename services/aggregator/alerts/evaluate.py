@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from services.aggregator.alerts import raise_alerts
 from services.aggregator.alerts.changed_ranges import ChangedRanges
 from services.aggregator.alerts.raise_alerts import Outlook
-from services.aggregator.alerts.watched_values import values
 from services.core.accounting.alerting.history import Revised, revise
 from services.core.accounting.alerting.measures.values import Values
 from services.core.accounting.alerting.states import States, Transition, fold
@@ -30,6 +29,7 @@ from services.core.accounting.alerting.verdicts import (
 )
 from services.core.runtime import metrics
 from services.core.store.alerts import history
+from services.core.store.alerts.values.read import values
 from services.core.store.emissions import facility_progress
 from services.core.store.emissions.facility_progress import Progress
 from services.core.store.registry.plan import FacilityPlan

@@ -15,8 +15,8 @@ import { clockWords, wallAfter, wallOf } from "./zones.js";
 
 const HOURS = { 1: t("an hour"), 8: t("8 hours"), 24: t("a day"), 168: t("a week") };
 
-/** The cards of an answer of `/v1/alerts/{id}`. */
-export function alertParts(alert, { facility, codes, maintenance, acknowledge, changed }) {
+/** The cards of an answer of `/v1/alerts/{id}`; `course` is that of its course. */
+export function alertParts(alert, { facility, codes, maintenance, course, acknowledge, changed }) {
   const at = (time) => clockWords(Date.parse(time), facility.timezone);
   const isOver = alert.resolved_at !== null || alert.undone_at !== null;
   const pairs = [
@@ -30,13 +30,14 @@ export function alertParts(alert, { facility, codes, maintenance, acknowledge, c
   ];
   const cards = [
     card(t("Alert"), ...(alert.message ? [node("p", { textContent: alert.message })] : []), facts(pairs), node("p", {}, around(alert, facility))),
+    course,
     card(t("Comments"), ...comments(alert, codes, at), ...(isOver ? [] : [acknowledgement(alert, codes, acknowledge)])),
     card(t("How it went"), table([t("Time"), t("State"), t("Value"), t("Limit"), t("Judged")], alert.transitions.map((step) => [
       at(step.at), step.undone_at ? t("{state}, retracted", { state: alertStateWords(step.state) }) : alertStateWords(step.state),
       inUnit(alert.unit, step.value, alert.figure), inUnit(alert.unit, step.limit, alert.figure), at(step.judged_at),
     ]))),
   ];
-  if (!isOver) cards.splice(2, 0, card(t("Snooze"), ...muting(alert, maintenance, at), ...snooze(alert, facility, changed)));
+  if (!isOver) cards.splice(3, 0, card(t("Snooze"), ...muting(alert, maintenance, at), ...snooze(alert, facility, changed)));
   return cards;
 }
 

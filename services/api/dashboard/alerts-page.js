@@ -1,6 +1,7 @@
 // The page of alerts: what stands in all facilities, beside its limit, and what is over; or one alert.
 
 import { AlertCodes, KINDS } from "./alert-codes.js";
+import { COURSES_MS, courseCard, readSparks, spark } from "./alert-course.js";
 import { Alerts } from "./alerts.js";
 import { get, page, post } from "./api.js";
 import { alertParts } from "./alert-parts.js";
@@ -20,6 +21,8 @@ let chosen = address.get("facility") ?? "";
 let facilities = new Map();
 let codes = new AlertCodes();
 let next = null;
+/** Small pictures by alert, of which alerts they were read, and when. */
+let sparks = { pictures: new Map(), of: "", at: 0 };
 const list = new Alerts($("open"), $("open-list"), $("open-summary"), (id, comment) => acknowledge(id, comment ? { comment } : {}));
 
 start();
@@ -68,16 +71,28 @@ const refresh = () => (one === null ? showOpen() : showOne());
 async function showOpen() {
   try {
     const open = await get("/v1/alerts", { ...(chosen && { facility: chosen }), state: "{firing,no-data}", limit: 500 });
-    list.drawAll(open, (alert) => ({
+    const draw = () => list.drawAll(open, (alert) => ({
       zone: facilities.get(alert.facility)?.timezone ?? "UTC",
       place: facilities.get(alert.facility)?.name ?? alert.facility,
       said: codes.texts(alert.facility, alert),
       href: `/alerts?${new URLSearchParams({ alert: alert.id })}`,
+      course: sparks.pictures.get(alert.id),
     }));
+    draw();
     readAgain();
+    await readCourses(open);
+    draw();
   } catch (error) {
     sayUnread(error);
   }
+}
+
+/** Read the courses of what stands, if it changed or a while has passed. */
+async function readCourses(alerts) {
+  const of = alerts.map(({ id }) => id).join();
+  if (of === sparks.of && Date.now() - sparks.at < COURSES_MS) return;
+  const courses = await readSparks(alerts);
+  sparks = { pictures: new Map(alerts.map((alert) => [alert.id, spark(alert, courses.get(alert.id))])), of, at: Date.now() };
 }
 
 async function showOne() {
@@ -89,7 +104,11 @@ async function showOne() {
     $("title").textContent = t("Alert {threshold}", alert);
     if (isBeingFilled()) return;
     $("one").hidden = false;
-    $("one").replaceChildren(...alertParts(alert, { facility, codes, maintenance, acknowledge, changed: showOne }));
+    const isOpen = $("one").querySelector("details")?.open ?? false;
+    const course = await courseCard(alert, facility);
+    if (isBeingFilled()) return;
+    $("one").replaceChildren(...alertParts(alert, { facility, codes, maintenance, course, acknowledge, changed: showOne }));
+    if (isOpen) $("one").querySelector("details").open = true;
     readAgain();
   } catch (error) {
     sayUnread(error);

@@ -98,7 +98,8 @@ export class Alerts {
 
   /**
    * Draw alerts of any facilities; a comment that is being typed stays. `about(alert)` has the `zone`
-   * of its facility, and if they are to be shown its `place`, the texts of its codes as `said`, a page's `href`.
+   * of its facility, and if they are to be shown its `place`, the texts of its codes as `said`, a page's `href`
+   * and a small picture of its `course`.
    */
   drawAll(alerts, about) {
     const open = alerts.filter((alert) => !alert.resolved_at && !alert.undone_at)
@@ -123,7 +124,7 @@ export class Alerts {
     const item = document.createElement("li");
     item.innerHTML =
       '<p class="severity"></p><div class="what"><p class="title"></p><p class="quiet detail"></p>' +
-      '<p class="words"></p><p class="quiet known-by"></p></div>' +
+      '<p class="course-line"></p><p class="words"></p><p class="quiet known-by"></p></div>' +
       '<form><label class="sr"></label><input maxlength="1000" autocomplete="off">' +
       '<button type="submit"></button></form>';
     const [label, input] = [item.querySelector("label"), item.querySelector("input")];
@@ -144,7 +145,7 @@ export class Alerts {
     return item;
   }
 
-  fill(item, alert, { zone, place, said = [], href }) {
+  fill(item, alert, { zone, place, said = [], href, course = null }) {
     const put = (selector, text) => {
       const element = item.querySelector(selector);
       if (element.textContent !== text) element.textContent = text;
@@ -159,6 +160,8 @@ export class Alerts {
     const beside = alert.present_value === null ? "" : ` · ${olderValue(alert, zone) ?? trend(alert)}`;
     put(".detail", `${place ? `${place} · ` : ""}${what(alert)} · ${when(alert, zone)}${beside}${silent}`);
     if (href) item.querySelector(".title").replaceChildren(node("a", { href, textContent: item.querySelector(".title").textContent }));
+    const line = item.querySelector(".course-line");
+    if (line.firstChild !== course) line.replaceChildren(...(course ? [course] : []));
     put(".words", alert.message ?? "");
     const by = alert.acked_by ? t("Acknowledged by {name}", { name: alert.acked_by }) : "";
     put(".known-by", [by, [...said, alert.comment && `“${alert.comment}”`].filter(Boolean).join(" · ")].filter(Boolean).join(": "));

@@ -110,6 +110,33 @@ class Alert(BaseModel):
     )
 
 
+class AlertCoursePoint(BaseModel):
+    """What a threshold of an alert watched, in some minutes one after the other."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    alert: int = Field(examples=[17])
+    facility: str = Field(examples=["linz"])
+    time: datetime = Field(examples=["2026-11-23T16:55:00Z"], description="begin of the minutes")
+    interval_s: int = Field(examples=[60], description="length of the minutes together")
+    value: float | None = Field(
+        examples=[12040.5],
+        description="last value of them, in the unit of the alert; `null`: unknown in all of them",
+    )
+    low: float | None = Field(examples=[11890.0], description="lowest value of them")
+    high: float | None = Field(examples=[12040.5], description="highest value of them")
+    share_missing: float = Field(
+        examples=[0.0], description="share of the minutes in which the value is unknown"
+    )
+    is_incomplete: bool = Field(
+        examples=[False], description="the rate of one of its sources is unknown in some of them"
+    )
+    is_substituted: bool = Field(
+        examples=[False],
+        description="a part of the value was filled in by the rule of a source, not measured",
+    )
+
+
 class AlertTransition(BaseModel):
     """A change of a threshold's state."""
 

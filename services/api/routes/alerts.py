@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, NamedTuple
 
+import psycopg
 from fastapi import APIRouter, Path
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
@@ -27,15 +28,23 @@ from services.api.http.parameters import (
 )
 from services.api.http.problems import NotFound, documented
 from services.api.http.shapes import Shape
-from services.api.models.alerts import Alert, AlertCodeRow, AlertState, AlertWithHistory
+from services.api.models.alerts import (
+    Alert,
+    AlertCodeRow,
+    AlertCoursePoint,
+    AlertState,
+    AlertWithHistory,
+)
 from services.core.facility.fields import Slug
-from services.core.store.alerts import queries, threshold_changes
+from services.core.store.alerts import courses, queries, threshold_changes
+from services.core.store.alerts.courses import CourseRequest
 from services.core.store.alerts.threshold_changes import Remark
 
 router = APIRouter(route_class=Call, tags=["alerts"])
 
 _ROWS = Shape(Alert)
 _CODES = Shape(AlertCodeRow)
+_COURSES = Shape(AlertCoursePoint)
 
 AlertId = Annotated[int, Path(ge=1, lt=1 << 63, description="alert id")]
 
@@ -152,6 +161,58 @@ async def get_codes(
     return rows_answer(rows, _CODES, accept=accept, name=query.format)
 
 
+class CoursesQuery(Query):
+    """Parameters of ``GET /v1/alerts/courses``."""
+
+    alert: Annotated[list[Annotated[int, Field(ge=1, lt=1 << 63)]], BeforeValidator(split_list)] = (
+        Field(min_length=1, max_length=50, description="alert ids", examples=[[17]])
+    )
+    from_: Instant | None = Field(
+        None,
+        alias="from",
+        description="default: an hour, or a quarter of its length, before each breach",
+    )
+    to: End | None = Field(None, description="default: as long after each breach, or now")
+    max_points: int = Field(
+        200, ge=2, le=2000, description="rows of each alert; each stands for as many minutes"
+    )
+    format: TextFormat = None
+
+
+@router.get(
+    "/v1/alerts/courses",
+    summary="List how the values of alerts went",
+    response_model=list[AlertCoursePoint],
+    responses=_COURSES.documented(
+        "Rows by alert and time, of at most 35 days, as present data have it. An alert whose values"
+        " are unknown has none: its threshold was deleted or watches something else now, or its"
+        " window ended too long ago to be added up. JSON or, with `Accept: text/csv`, CSV.",
+        NotFound,
+    ),
+)
+async def get_courses(
+    context: InContext,
+    who: Reader,
+    query: Annotated[CoursesQuery, FromQuery()],
+    accept: Accept = "",
+) -> Response:
+    """List the values that were compared with the limits of alerts, before, in and after each."""
+    request = CourseRequest(
+        alerts=query.alert, begins=query.from_, ends=query.to, max_points=query.max_points
+    )
+    now = context.clock.now()
+
+    def ask(connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
+        facilities = courses.facilities_of(connection, request.alerts)
+        for alert in request.alerts:
+            if alert not in facilities or not who.sees(facilities[alert]):
+                raise _unknown(alert)
+        return courses.courses(connection, request, now)
+
+    rows = await context.database.read_in_thread(ask)
+    return rows_answer(rows, _COURSES, accept=accept, name=query.format)
+
+
 @router.get(
     "/v1/alerts/{alert}",
     summary="Get an alert",
@@ -189,5 +250,9 @@ async def _visible(context: Context, who: Principal, alert: int) -> dict[str, ob
     async with context.database.read() as connection:
         row = await queries.alert(connection, alert)
     if row is None or not who.sees(row["facility"]):
-        raise NotFound(f"There is no alert {alert}; GET /v1/alerts lists alerts.")
+        raise _unknown(alert)
     return row
+
+
+def _unknown(alert: int) -> NotFound:
+    return NotFound(f"There is no alert {alert}; GET /v1/alerts lists alerts.")

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.aggregator.alerts.watched_values import values
+from services.core.store.alerts.values.read import values
 from services.core.store.registry.plan import facility_plans
 from tests.integration.aggregator.plant import FILE, Plant, Reading, instant
 

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from services.aggregator.alerts.watched_values import values
 from services.core.accounting.alerting.measures.values import Values
+from services.core.store.alerts.values.read import values
 from services.core.store.registry.plan import facility_plans
 from services.core.timeline.windows import ROLLING_MINUTES, fixed_bounds
 from tests.integration.aggregator.plant import instant, some_readings
@@ -78,8 +78,13 @@ def test_totals_and_coverage_are_the_sums_of_their_minutes(works: Watch) -> None
         totals_and_coverage(works, back)
 
 
-def totals_and_coverage(works: Watch, back: int) -> None:
-    last = int((T0 + timedelta(hours=HOURS)).timestamp()) // 60
+def test_windows_that_ended_long_ago_are_the_sums_of_their_minutes_too(works: Watch) -> None:
+    # for those of an hour, and of the calendar, what is stored of now is too far away to be moved
+    totals_and_coverage(works, 70, ago=150)
+
+
+def totals_and_coverage(works: Watch, back: int, *, ago: int = 0) -> None:
+    last = int((T0 + timedelta(hours=HOURS)).timestamp()) // 60 - ago
     first = last - back
     found = judged(works, first, last)
     plan = facility_plans(works.connection)[works.facility_id]

@@ -429,3 +429,38 @@ async def test_an_alert_has_its_present_value_until_it_is_over(
     works.tick(T0 + 41 * MINUTE)
     (high,) = (await client.get("/v1/alerts", params={"threshold": "high"})).json()
     assert (high["state"], high["present_value"]) == ("resolved", None)
+
+
+async def test_the_course_of_an_alert_is_what_was_compared_with_its_limit(
+    works: Watch, client: httpx.AsyncClient
+) -> None:
+    works.power(T0 - 90 * MINUTE, [50] * 30)
+    breach(works)
+    (alert,) = (await client.get("/v1/alerts")).json()
+    rows = (await client.get("/v1/alerts/courses", params={"alert": alert["id"]})).json()
+    assert {row["alert"] for row in rows} == {alert["id"]}
+    assert {row["interval_s"] for row in rows} == {60}
+    # from an hour before the breach to now, minute by minute
+    assert (rows[0]["time"], rows[-1]["time"]) == ("2026-11-23T16:52:00Z", "2026-11-23T17:52:00Z")
+    at = {row["time"][11:16]: row for row in rows}
+    assert at["16:52"]["value"] == pytest.approx(10)
+    assert at["17:52"]["value"] == pytest.approx(30) == alert["value"]
+    assert at["17:52"]["low"] == at["17:52"]["high"] == at["17:52"]["value"]
+    # for a quarter of an hour the last reading is taken for the rate, then nothing is known
+    gap = at["17:40"]
+    assert (gap["value"], gap["low"], gap["high"], gap["share_missing"]) == (None, None, None, 1)
+    assert gap["is_incomplete"] is True
+    assert [row["is_substituted"] for row in rows] == [False] * len(rows)
+
+    fewer = {"alert": alert["id"], "from": "2026-11-23T16:00:00Z", "max_points": 10}
+    steps = (await client.get("/v1/alerts/courses", params=fewer)).json()
+    assert {row["interval_s"] for row in steps} == {900}
+    assert steps[-1]["time"] == "2026-11-23T17:45:00Z"
+    assert steps[-1]["low"] < steps[-1]["high"] == pytest.approx(30)
+
+    works.restate(LIMITS.replace("above: 20", "above: 21"))
+    assert (await client.get("/v1/alerts/courses", params={"alert": alert["id"]})).json() == rows
+    works.restate(LIMITS.replace("source: by-gauge, measure: rate", "measure: rate"))
+    assert (await client.get("/v1/alerts/courses", params={"alert": alert["id"]})).json() == []
+    unknown = await client.get("/v1/alerts/courses", params={"alert": 4711})
+    assert (unknown.status_code, unknown.json()["title"]) == (404, "Not found")

@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from services.aggregator.alerts.watched_values import values
 from services.core.runtime.clock import FixedClock
+from services.core.store.alerts.values.read import values
 from services.core.store.database.connect import connect
 from services.core.store.registry.plan import facility_plans
 from services.core.timeline.instants import to_minute

@@ -124,8 +124,10 @@ class Total(EmissionMeasure):
 
     def fill(self, values: Values, thresholds: SourceGroups, series: EmissionSeries) -> None:
         """Put the sum of the totals, and what it will be at the window's end."""
-        thresholds.put_sum(values.value, series.totals(thresholds.window).kg)
+        totals = series.totals(thresholds.window)
+        thresholds.put_sum(values.value, totals.kg)
         thresholds.put_any(values.incomplete, series.unknown)
+        thresholds.put_any(values.substituted, totals.known_ms > totals.covered_ms)
         if thresholds.window in _RATE_WINDOWS:
             self._project(values, thresholds, series)
 

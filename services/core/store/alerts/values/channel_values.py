@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from services.aggregator.alerts.value_request import ValueRequest
 from services.core.accounting.alerting.measures.channels import ChannelMeasure, WatchedGauge
 from services.core.accounting.alerting.measures.values import Values
 from services.core.accounting.derived.instants import (
@@ -16,6 +15,7 @@ from services.core.accounting.derived.instants import (
     derived_readings,
 )
 from services.core.accounting.series import ChannelRule
+from services.core.store.alerts.values.value_request import ValueRequest
 from services.core.store.readings import series
 from services.core.store.readings.series_arrays import Readings, SeriesRequest
 from services.core.store.registry.watch_plan import Watched

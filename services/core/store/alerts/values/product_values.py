@@ -7,10 +7,10 @@ from typing import Final
 
 import numpy as np
 
-from services.aggregator.alerts.value_request import ValueRequest
 from services.core.accounting.alerting.measures.products import ProductMeasure
 from services.core.accounting.alerting.measures.values import Floats, Integers, Values
 from services.core.store.alerts import watch_series
+from services.core.store.alerts.values.value_request import ValueRequest
 from services.core.store.alerts.watch_series import Sources
 from services.core.store.registry.watch_plan import Watched, WatchedProduct
 from services.core.timeline.instants import EPOCH, MINUTE

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from services.aggregator.alerts.value_request import ValueRequest
 from services.core.accounting.alerting.measures.pollutants import PollutantMeasure
 from services.core.accounting.alerting.measures.values import Values
 from services.core.accounting.pollutants.compliance import LimitYear
+from services.core.store.alerts.values.value_request import ValueRequest
 from services.core.store.emissions import pollutant_means
 from services.core.timeline.instants import to_minute
 

@@ -51,12 +51,18 @@ class EmissionSeries:
         self._first, self._last = first, last
         #: by row: whether the source is retired
         self.retired = np.array([unknown_after.get(s) is None for s in sources.ids], dtype=bool)
-        stored = [window for window in windows if window != "hour"]
-        self._windows = watch_series.windows(connection, sources, mass, stored) if stored else {}
+        names = [window for window in windows if window != "hour"]
+        stored = watch_series.windows(connection, sources, mass, names) if names else {}
+        self._windows = {
+            name: window for name, window in stored.items() if not self._is_far(name, window)
+        }
         stored_to = {window.last_minute for window in self._windows.values()}
         #: minutes in memory, so that every stored window can be moved to every minute
         self._low = min([first - COVERAGE_DELAY, *(minute + 1 for minute in stored_to)])
         self._high = max([last, *stored_to])
+        for name in stored.keys() - self._windows.keys():
+            if name in ROLLING_MINUTES:
+                self._windows[name] = self._summed(name, stored[name])
         ranges = {"": (self._low, self._high)}
         for name in self._windows:
             if (length := ROLLING_MINUTES.get(name)) is not None:
@@ -64,6 +70,29 @@ class EmissionSeries:
         self._read(ranges, unknown_after)
         #: where the rate of a source that is not retired is unknown
         self.unknown = np.isnan(self.rate_kg_h) & ~self.retired[:, None]
+
+    def _is_far(self, name: str, window: WindowTotal) -> bool:
+        """Return whether a window is added up anew at less cost than it is moved."""
+        length = ROLLING_MINUTES.get(name)
+        if length is None:
+            # that of another period of the calendar is of no use
+            return window.since > self._last
+        return max(self._first - window.last_minute, window.last_minute - self._last) > length
+
+    def _summed(self, name: str, stored: WindowTotal) -> WindowTotal:
+        """Return a rolling window that ends before the first minute in memory."""
+        since = self._low - ROLLING_MINUTES[name]
+        ug, covered_ms, known_ms = watch_series.sums(
+            self._connection, self._sources, self._mass, since, self._low
+        )
+        return WindowTotal(
+            since=since,
+            last_minute=self._low - 1,
+            ug=ug,
+            covered_ms=covered_ms,
+            known_ms=known_ms,
+            present=stored.present,
+        )
 
     def _read(
         self, ranges: Mapping[str, tuple[int, int]], unknown_after: Mapping[int, int | None]

@@ -6,12 +6,12 @@ from collections import defaultdict
 from itertools import islice
 from typing import NamedTuple
 
-from services.aggregator.alerts.emission_series import EmissionSeries
-from services.aggregator.alerts.value_request import ValueRequest
 from services.core.accounting.alerting.measures.emissions import EmissionMeasure
 from services.core.accounting.alerting.measures.source_groups import SourceGroups, SourceThreshold
 from services.core.accounting.alerting.measures.values import Values
 from services.core.accounting.pathway.paths import Path
+from services.core.store.alerts.values.emission_series import EmissionSeries
+from services.core.store.alerts.values.value_request import ValueRequest
 from services.core.store.alerts.watch_series import Sources
 from services.core.store.registry import pathways
 from services.core.store.registry.pathways import StatedPath

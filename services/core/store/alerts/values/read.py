@@ -13,16 +13,16 @@ from typing import Any, Final
 
 import psycopg
 
-from services.aggregator.alerts import (
+from services.core.accounting.alerting.measures.measure import Measure
+from services.core.accounting.alerting.measures.values import Values
+from services.core.store.alerts.values import (
     channel_values,
     device_values,
     emission_values,
     pollutant_values,
     product_values,
 )
-from services.aggregator.alerts.value_request import ValueRequest
-from services.core.accounting.alerting.measures.measure import Measure
-from services.core.accounting.alerting.measures.values import Values
+from services.core.store.alerts.values.value_request import ValueRequest
 from services.core.store.registry.watch_plan import Watched, WatchPlan
 
 _FILLS: Final = (

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from services.aggregator.alerts.value_request import ValueRequest
 from services.core.accounting.alerting.measures.devices import ArrivalMeasure, RefusalMeasure
 from services.core.accounting.alerting.measures.values import Values
 from services.core.store.alerts import watch_series
+from services.core.store.alerts.values.value_request import ValueRequest
 
 
 def fill_arrivals(values: Values, request: ValueRequest) -> None:

@@ -1,0 +1,201 @@
+"""How the values of alerts went: computed again from what is stored, as thresholds are evaluated.
+
+A course follows from present data: what was restated since is restated in it too. It exists while
+the alert's threshold is in force and watches what it watched when the alert fired.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any, Final, LiteralString
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+from psycopg.rows import dict_row
+
+from services.core.accounting.alerting.measures.emissions import EmissionMeasure
+from services.core.accounting.alerting.measures.values import Values
+from services.core.store.alerts.values.read import values
+from services.core.store.emissions import facility_progress
+from services.core.store.registry.watch_plan import Watched, watch_plan
+from services.core.timeline.instants import DAY_MINUTES, EPOCH, MINUTE, to_minute
+from services.core.timeline.windows import ROLLING_MINUTES
+
+#: What comes before a breach and after it is shown too, so that both can be seen.
+_LEAST_MARGIN: Final = timedelta(hours=1)
+
+#: Of a longer one, the end.
+_LONGEST_MINUTES: Final = 35 * DAY_MINUTES
+
+#: A window that ended long ago is moved or added up; minutes of sources that this may read.
+_MAX_READ: Final = 1_000_000
+
+#: Alerts of a facility that are about as long are read together: minutes.
+_LENGTHS: Final = (180, 360, 720, 1440, 2880, 5 * DAY_MINUTES, 12 * DAY_MINUTES, _LONGEST_MINUTES)
+
+#: Minutes that a row may stand for.
+_STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440)
+
+_ALERTS: LiteralString = """
+SELECT a.id, a.facility_id, f.slug AS facility, a.threshold_id, a.started_at, a.resolved_at,
+       a.undone_at, coalesce(v.spec, t.spec) AS spec, t.spec AS present_spec
+FROM alert a JOIN threshold t ON t.id = a.threshold_id JOIN facility f ON f.id = a.facility_id
+LEFT JOIN threshold_revision v
+       ON v.threshold_id = a.threshold_id AND v.version = a.threshold_version
+WHERE a.id = ANY(%(alerts)s) ORDER BY a.id
+"""
+
+#: Keys of a threshold that say what its value is.
+_SUBJECT: Final = (
+    "source", "scope", "device", "channel", "pollutant", "product", "measure", "window", "figure",
+    "budget", "confidence_interval",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CourseRequest:
+    """Alerts whose courses are asked for."""
+
+    alerts: Sequence[int]
+    #: None: an hour or a quarter of its length before each breach
+    begins: datetime | None
+    #: None: as long after each breach, or now
+    ends: datetime | None
+    #: rows of each alert at most
+    max_points: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Span:
+    """Minutes, both included."""
+
+    first: int
+    last: int
+
+    @property
+    def shared(self) -> _Span:
+        """Return the span that this one is read with."""
+        wanted = self.last - self.first + 1
+        length = next(minutes for minutes in _LENGTHS if minutes >= wanted)
+        return _Span(first=self.last - length + 1, last=self.last)
+
+
+def courses(
+    connection: psycopg.Connection[Any], request: CourseRequest, now: datetime
+) -> list[dict[str, Any]]:
+    """Return rows by alert and time; an alert of whose values nothing is known has none.
+
+    ``connection``: of one state of the database.
+    """
+    with connection.cursor(row_factory=dict_row) as cursor:
+        alerts = cursor.execute(_ALERTS, {"alerts": list(request.alerts)}).fetchall()
+    by_facility: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for alert in alerts:
+        by_facility[alert["facility_id"]].append(alert)
+    rows: list[dict[str, Any]] = []
+    for facility_id, of_facility in by_facility.items():
+        rows += _of_facility(connection, facility_id, of_facility, request, now)
+    return sorted(rows, key=lambda row: (row["alert"], row["time"]))
+
+
+def facilities_of(connection: psycopg.Connection[Any], alerts: Sequence[int]) -> dict[int, str]:
+    """Return the facility of each alert that there is."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(_ALERTS, {"alerts": list(alerts)}).fetchall()
+    return {row["id"]: row["facility"] for row in rows}
+
+
+def _of_facility(
+    connection: psycopg.Connection[Any],
+    facility_id: int,
+    alerts: Sequence[Mapping[str, Any]],
+    request: CourseRequest,
+    now: datetime,
+) -> Iterator[dict[str, Any]]:
+    plan = watch_plan(connection, facility_id)
+    index_of = {threshold.id: index for index, threshold in enumerate(plan.thresholds)}
+    evaluated_to = facility_progress.read(connection, facility_id, now).evaluated_to
+    newest = to_minute(now) if evaluated_to is None else min(to_minute(now), evaluated_to)
+    by_span: dict[_Span, list[tuple[Mapping[str, Any], int, _Span]]] = defaultdict(list)
+    for alert in alerts:
+        index = index_of.get(alert["threshold_id"])
+        if index is None or not _watches_the_same(alert):
+            continue
+        span = _span(alert, request, newest)
+        if span.first <= span.last and _is_affordable(plan.thresholds[index], span, newest):
+            by_span[span.shared].append((alert, index, span))
+    for read, members in by_span.items():
+        selected = sorted({index for _, index, _ in members})
+        part = values(connection, facility_id, plan, selected, read.first, read.last)
+        for alert, index, span in members:
+            row, columns = selected.index(index), slice(span.first - read.first, None)
+            yield from _rows(alert, part, (row, columns), span, request.max_points)
+
+
+def _watches_the_same(alert: Mapping[str, Any]) -> bool:
+    then, now = alert["spec"], alert["present_spec"]
+    return all(then.get(key) == now.get(key) for key in _SUBJECT)
+
+
+def _span(alert: Mapping[str, Any], request: CourseRequest, newest: int) -> _Span:
+    begins = alert["started_at"]
+    ended = alert["resolved_at"] or alert["undone_at"]
+    length = (EPOCH + newest * MINUTE if ended is None else ended) - begins
+    margin = max(_LEAST_MARGIN, length / 4)
+    first = to_minute(request.begins or begins - margin)
+    last = newest
+    if request.ends is not None:
+        last = min(last, to_minute(request.ends))
+    elif ended is not None:
+        last = min(last, to_minute(ended + margin))
+    first = max(first, last - _LONGEST_MINUTES + 1)
+    return _Span(first=first, last=last)
+
+
+def _is_affordable(watched: Watched, span: _Span, newest: int) -> bool:
+    length = ROLLING_MINUTES.get(watched.spec.window or "")
+    if length is None or not isinstance(watched.measure, EmissionMeasure):
+        return True
+    return min(length, newest - span.last) * len(watched.sources) <= _MAX_READ
+
+
+def _rows(
+    alert: Mapping[str, Any], part: Values, cells: tuple[int, slice], span: _Span, max_points: int
+) -> Iterator[dict[str, Any]]:
+    """Yield the lowest, highest and last value of each step; a step aligns with the epoch."""
+    step = _step(span, max_points)
+    minutes = np.arange(span.first, span.last + 1)
+    cuts = [0, *(np.flatnonzero(np.diff(minutes // step)) + 1).tolist(), minutes.size]
+    value, incomplete, substituted = (
+        array[cells] for array in (part.value, part.incomplete, part.substituted)
+    )
+    if np.isnan(value).all():
+        return
+    for begin, end in pairwise(cuts):
+        known = value[begin:end][~np.isnan(value[begin:end])]
+        yield {
+            "alert": alert["id"],
+            "facility": alert["facility"],
+            "time": EPOCH + int(minutes[begin]) // step * step * MINUTE,
+            "interval_s": step * 60,
+            "value": _last(known),
+            "low": float(known.min()) if known.size else None,
+            "high": float(known.max()) if known.size else None,
+            "share_missing": 1.0 - known.size / (end - begin),
+            "is_incomplete": bool(incomplete[begin:end].any()),
+            "is_substituted": bool(substituted[begin:end].any()),
+        }
+
+
+def _step(span: _Span, max_points: int) -> int:
+    wanted = (span.last - span.first + 1) / max_points
+    return next((step for step in _STEPS if step >= wanted), _STEPS[-1])
+
+
+def _last(known: NDArray[np.float64]) -> float | None:
+    return float(known[-1]) if known.size else None

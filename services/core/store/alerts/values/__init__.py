@@ -1,0 +1,1 @@
+"""What thresholds watch, minute by minute, read for all of them at once."""
