@@ -10,7 +10,7 @@ import typer
 from services.cli import process
 from services.cli.errors import clear_errors, failure
 from services.core.runtime.escapes import shown
-from services.core.store.audit.record import record
+from services.core.store.audit.record import record, state_of_text
 from services.core.store.registry import applied_file
 
 
@@ -27,6 +27,7 @@ def export(
                 by=process.operator(),
                 facility=facility,
                 subject=facility,
+                after=state_of_text(applied_file.text(row)),
             )
     if row is None:
         raise failure(f"there is no facility {facility}; create it with `tonne apply`")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
@@ -125,6 +127,15 @@ async def test_one_signs_in_at_the_provider_and_goes_on_where_one_was(
         )
 
 
+#: Upper ends and heights of the fields of a form.
+BOXES = """
+() => [...document.querySelectorAll(".filters :is(input, select, button)")].map((field) => {
+  const { top, height } = field.getBoundingClientRect();
+  return [top, height];
+})
+"""
+
+
 async def test_an_admin_reads_who_did_what(
     guarded: str, page: Page, connection: Connection, database_url: str
 ) -> None:
@@ -151,3 +162,19 @@ async def test_an_admin_reads_who_did_what(
     await page.click("#filters button")
     await expect(rows).to_have_count(1)
     await expect(rows.locator("td").first).to_have_text("person chief")
+    # a time is told as on other pages, in the reader's zone by its name, with the instant behind it
+    (made_at,) = connection.execute(
+        "SELECT made_at FROM audit_entry WHERE action = 'session.begin'"
+    ).fetchone() or (None,)
+    told = rows.locator("time")
+    zone = await page.evaluate("Intl.DateTimeFormat().resolvedOptions().timeZone")
+    local = made_at.astimezone(ZoneInfo(zone))
+    await expect(told).to_have_text(f"{local:%a, {local.day} %b %Y, %H:%M:%S}")
+    instant = datetime.fromisoformat(await told.get_attribute("title") or "")
+    assert abs(instant - made_at) < timedelta(milliseconds=1)
+    await expect(page.locator("#zone")).to_contain_text(f"Times are of {zone};")
+    # fields of a row are of one height, and stand on one line
+    boxes = await page.evaluate(BOXES)
+    assert {(round(top), round(height)) for top, height in boxes} == {
+        (round(boxes[0][0]), round(boxes[0][1]))
+    }

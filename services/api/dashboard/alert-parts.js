@@ -24,7 +24,7 @@ export function alertParts(alert, { facility, codes, maintenance, course, acknow
     [t("Limit"), headline(alert)], [t("Value when it fired"), inUnit(alert.unit, alert.value, alert.figure)],
     [t("Now"), isOver ? null : olderValue(alert, facility.timezone) ?? inUnit(alert.unit, alert.present_value, alert.figure)],
     [t("First minute beyond"), at(alert.started_at)], [t("Fired"), at(alert.fired_at)], [t("Ended"), ended(alert, at)],
-    [t("Known by"), alert.acked_by ? `${alert.acked_by}, ${at(alert.acked_at)}` : t("nobody yet")],
+    [t("Known by"), alert.acked_by ? `${whoWords(alert.acked_by)}, ${at(alert.acked_at)}` : t("nobody yet")],
     ...Object.entries(KINDS).map(([kind, name]) => [name, codes.text(alert.facility, kind, alert)]),
     [t("Notifications"), alert.maintenance ? t("muted by {maintenance}", alert) : null],
   ];
@@ -83,7 +83,7 @@ function muting({ threshold, source }, maintenance, at) {
   const concerns = ({ thresholds, sources }) =>
     (thresholds === null && sources === null) || thresholds?.includes(threshold) || (source !== null && sources?.includes(source));
   return maintenance.filter(concerns).map(({ id: slug, from, to, reason, stated_by: by }) => {
-    const id = [slug, by].filter(Boolean).join(", ");
+    const id = [slug, whoWords(by)].filter(Boolean).join(", ");
     const textContent = t("Nobody is notified from {from} until {to} ({id}): {reason}", { from: at(from), to: at(to), id, reason });
     return node("p", { className: "doubt", textContent });
   });

@@ -2,6 +2,7 @@
 
 import { KINDS } from "./alert-codes.js";
 import { headline, inUnit, what } from "./alerts.js";
+import { whoWords } from "./audit-words.js";
 import { severityWords } from "./codes.js";
 import { node } from "./dom.js";
 import { clockWords } from "./zones.js";
@@ -20,7 +21,7 @@ export function pastTable(alerts, facilities, codes) {
     const link = node("a", { href: `/alerts?${new URLSearchParams({ alert: alert.id })}`, textContent: alert.threshold });
     return [
       link, facility?.name ?? alert.facility, severityWords(alert.severity), what(alert), at(alert.fired_at), ended(alert, at),
-      inUnit(alert.unit, alert.value, alert.figure), headline(alert), alert.acked_by ?? "–",
+      inUnit(alert.unit, alert.value, alert.figure), headline(alert), whoWords(alert.acked_by) ?? "–",
       ...Object.keys(KINDS).map((kind) => codes.text(alert.facility, kind, alert) ?? "–"), alert.comment ?? "–",
     ];
   }));

@@ -1,5 +1,6 @@
 // Alerts: those that fire now, those of the last day, acknowledgements and comments.
 
+import { whoWords } from "./audit-words.js";
 import { measureWords, severityWords, windowWords } from "./codes.js";
 import { FIGURES } from "./figures.js";
 import { node } from "./dom.js";
@@ -163,7 +164,7 @@ export class Alerts {
     const line = item.querySelector(".course-line");
     if (line.firstChild !== course) line.replaceChildren(...(course ? [course] : []));
     put(".words", alert.message ?? "");
-    const by = alert.acked_by ? t("Acknowledged by {name}", { name: alert.acked_by }) : "";
+    const by = alert.acked_by ? t("Acknowledged by {name}", { name: whoWords(alert.acked_by) }) : "";
     put(".known-by", [by, [...said, alert.comment && `“${alert.comment}”`].filter(Boolean).join(" · ")].filter(Boolean).join(": "));
     put("label", t("Comment on {threshold}", alert));
     put("button", alert.acked_at ? t("Comment") : t("Acknowledge"));

@@ -7,7 +7,7 @@ export const ACTIONS = {
   "facility.apply": t("applied a facility file"),
   "facility.retire": t("retired a facility"),
   "facility.purge": t("began to delete a facility"),
-  "facility.export": t("exported a facility file"),
+  "facility.export": t("took a copy of a facility file"),
   "organisation.apply": t("applied an organisation's file"),
   "organisation.remove": t("removed an organisation"),
   "threshold.put": t("set a threshold"),
@@ -52,9 +52,20 @@ export const ACTIONS = {
 /** What was done; an action that is not here stands as it is. */
 export const actionWords = (action) => ACTIONS[action] ?? action;
 
+/** Who that is, by the word that his name has in the log. */
+const KINDS = {
+  person: (name) => t("person {name}", { name }),
+  key: (name) => t("key {name}", { name }),
+  user: (name) => t("user {name}", { name }),
+  login: (name) => t("login {name}", { name }),
+};
+const NOBODY = { "someone without a key": t("someone without a key") };
+
 /** Who did it, after what they are; a name stays as it is. */
 export function whoWords(by) {
-  const [, kind, name] = /^(person|key) (.*)$/.exec(by ?? "") ?? [];
-  if (kind === undefined) return by;
-  return kind === "person" ? t("person {name}", { name }) : t("key {name}", { name });
+  const [, kind, name] = /^(\w+) (.*)$/.exec(by ?? "") ?? [];
+  return NOBODY[by] ?? (Object.hasOwn(KINDS, kind ?? "") ? KINDS[kind](name) : by);
 }
+
+/** Where it was done from: an address, or the machine of the database itself. */
+export const whenceWords = (address) => (address === "this machine" ? t("this machine") : address);

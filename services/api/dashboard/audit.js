@@ -1,15 +1,19 @@
 // The page of the audit log: newest entries first, older ones on demand.
 
 import { page } from "./api.js";
-import { ACTIONS, actionWords, whoWords } from "./audit-words.js";
+import { ACTIONS, actionWords, whenceWords, whoWords } from "./audit-words.js";
 import { labelled, node } from "./dom.js";
 import { readAgain, sayUnread } from "./notice.js";
 import { t } from "./words.js";
+import { secondWords } from "./zones.js";
 
 const $ = (id) => document.getElementById(id);
 const PAGE = 100;
+/** The log is of all facilities, so its times are those of the reader's own clock. */
+const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 let next = null;
 
+$("zone").textContent = t("Times are of {zone}; what stands behind one is the instant in UTC.", { zone: ZONE });
 const filters = $("filters");
 $("action").append(...Object.entries(ACTIONS).map(([value, textContent]) => node("option", { value, textContent })));
 for (const [name, value] of new URLSearchParams(location.search)) {
@@ -52,14 +56,14 @@ async function read(address) {
 }
 
 function row(entry) {
-  const time = entry.time.replace("T", " ").slice(0, 19);
   const cells = [
-    [t("Who"), whoWords(entry.by)], [t("From"), entry.address],
+    [t("Who"), whoWords(entry.by)], [t("From"), whenceWords(entry.address)],
     [t("Action"), node("span", { textContent: actionWords(entry.action), title: entry.action })],
     [t("Facility"), entry.facility ?? t("all")], [t("Of what"), entry.subject || "–"],
   ];
   return node("tr", {},
-    node("th", { scope: "row", textContent: time }),
+    node("th", { scope: "row" },
+      node("time", { dateTime: entry.time, title: entry.time, textContent: secondWords(Date.parse(entry.time), ZONE) })),
     ...cells.map(([name, text]) => labelled(name, text)),
     labelled(t("Before and after"), ...states(entry)));
 }

@@ -69,3 +69,9 @@ export function clockWords(instant, zone) {
   const wall = wallOf(instant, zone);
   return `${day(wall)}, ${clock(wall)}`;
 }
+
+/** An instant in words of a zone, to the second. */
+export function secondWords(instant, zone) {
+  const wall = wallTime(instant, zone);
+  return `${day(wall.slice(0, 16).replace(" ", "T"))}, ${wall.slice(11)}`;
+}

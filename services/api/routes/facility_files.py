@@ -46,6 +46,7 @@ from services.core.facility.checks import warnings
 from services.core.facility.editing.edits import MAX_EDITS, edited
 from services.core.facility.editing.patch import Edit
 from services.core.facility.file import check, parse, refuse_other
+from services.core.store.audit.exports import FileCopy, is_recorded, record_copy
 from services.core.store.audit.record import difference
 from services.core.store.operations import heard_topics
 from services.core.store.operations.apply_facility import AppliedFacility, apply_facility
@@ -95,9 +96,11 @@ async def get_facility(context: InContext, who: Engineer, facility: str) -> Resp
     """Return the file as it was applied, with its comments; applying it again changes nothing.
 
     The file names the recipients of alerts, so this needs a key with the scope `write`. `ETag` is
-    the SHA-256 of the text: send it as `If-Match` when you apply what you made of it.
+    the SHA-256 of the text: send it as `If-Match` when you apply what you made of it. The audit log
+    says who took a copy of which text, once a day.
     """
     text = await _in_force(context, who, facility)
+    await _record_copy(context, who, facility, text)
     tag = file_versions.digest(text)
     headers = {"ETag": f'"{tag}"', "Cache-Control": "private, no-cache"}
     return Response(text, media_type=_YAML, headers=headers)
@@ -326,7 +329,9 @@ async def get_versions(
 async def get_version(context: InContext, who: Engineer, facility: str, number: int) -> Response:
     """Return a text of the facility's file as it was applied, with its comments."""
     await _in_force(context, who, facility)
-    return Response(await _version(context, facility, number), media_type=_YAML)
+    text = await _version(context, facility, number)
+    await _record_copy(context, who, facility, text)
+    return Response(text, media_type=_YAML)
 
 
 class DifferenceQuery(Query):
@@ -358,8 +363,21 @@ async def get_difference(
     since = number - 1 if query.since is None else query.since
     before = await _version(context, facility, since) if since > 0 else None
     after = await _version(context, facility, number)
+    if before is None:
+        await _record_copy(context, who, facility, after)
     text = await run_in_threadpool(difference, before, after)
     return Response(text, media_type="text/x-diff")
+
+
+async def _record_copy(context: Context, who: Principal, facility: str, text: str) -> None:
+    """Say in the audit log, before he gets it, who took a copy of which text: once a day."""
+    copy = FileCopy(facility=facility, text=text, by=who.name, address=who.address)
+    async with context.database.read() as connection:
+        if await is_recorded(connection, copy):
+            return
+    await context.database.write(
+        lambda connection: record_copy(connection, copy), address=who.address
+    )
 
 
 async def _version(context: Context, facility: str, number: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import getpass
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -194,6 +195,40 @@ def test_an_exported_file_and_imported_factors_are_recorded(
         ("factor.import", None, "", *who),
     ]
     assert "bio-oil" in json.dumps(entries[1][6]["changes"])
+
+
+async def test_who_takes_a_copy_of_a_facility_file_is_recorded_once_a_day(
+    guarded: httpx.AsyncClient, connection: Connection
+) -> None:
+    writers = [
+        bearer(keys.create(connection, name=name, scopes=["write"])) for name in ("one", "other")
+    ]
+    texts = [_FILE.format(id="linz", name=name) for name in ("works", "new works")]
+    for text in texts:
+        await guarded.put("/v1/facilities/linz", content=text, headers=writers[0])
+        # a page that is open asks again and again
+        for _ in range(3):
+            assert (await guarded.get("/v1/facilities/linz", headers=writers[0])).text == text
+    versions = "/v1/facilities/linz/versions"
+    assert (await guarded.get(f"{versions}/1", headers=writers[1])).text == texts[0]
+    await guarded.get(f"{versions}/2/difference", headers=writers[1])
+    await guarded.get(f"{versions}/2/difference?since=0", headers=writers[1])
+    # whoever may not read it gets none, and says none
+    reader = bearer(keys.create(connection, name="reader", scopes=["read"]))
+    assert (await guarded.get("/v1/facilities/linz", headers=reader)).status_code == 403
+    entries = connection.execute(
+        "SELECT made_by, facility, subject, address, after FROM audit_entry"
+        " WHERE action = 'facility.export' ORDER BY id"
+    ).fetchall()
+    assert [(*entry[:4], entry[4]["sha256"]) for entry in entries] == [
+        (f"key {name}", "linz", "linz", "127.0.0.1", hashlib.sha256(text.encode()).hexdigest())
+        for name, text in (
+            ("one", texts[0]),
+            ("one", texts[1]),
+            ("other", texts[0]),
+            ("other", texts[1]),
+        )
+    ]
 
 
 def test_every_action_has_a_meaning() -> None:

@@ -57,7 +57,8 @@ MEANINGS: Final[dict[Action, str]] = {
     "facility.apply": "a facility file came into force; subject: the facility",
     "facility.retire": "a facility was taken out of force; subject: the facility",
     "facility.purge": "deleting a facility permanently began; subject: the facility",
-    "facility.export": "a facility file was printed by `tonne export`; subject: the facility",
+    "facility.export": "somebody took a copy of a facility file, by `tonne export` or by the API"
+    " (there once a day for each reader and text); subject: the facility",
     "organisation.apply": "an organisation's file came into force; subject: the organisation",
     "organisation.remove": "an organisation was taken out of force; subject: the organisation",
     "threshold.put": "a threshold was set by the API; subject: its id",
