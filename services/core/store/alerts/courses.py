@@ -171,9 +171,8 @@ def _rows(
     step = _step(span, max_points)
     minutes = np.arange(span.first, span.last + 1)
     cuts = [0, *(np.flatnonzero(np.diff(minutes // step)) + 1).tolist(), minutes.size]
-    value, incomplete, substituted = (
-        array[cells] for array in (part.value, part.incomplete, part.substituted)
-    )
+    value: NDArray[np.float64] = part.value[cells]
+    incomplete, substituted = part.incomplete[cells], part.substituted[cells]
     if np.isnan(value).all():
         return
     for begin, end in pairwise(cuts):
