@@ -24,6 +24,7 @@ from services.core.store.alerts.values.read import values
 from services.core.store.emissions import facility_progress
 from services.core.store.registry.watch_plan import Watched, watch_plan
 from services.core.timeline.instants import DAY_MINUTES, EPOCH, MINUTE, to_minute
+from services.core.timeline.intervals import Interval
 from services.core.timeline.windows import ROLLING_MINUTES
 
 #: What comes before a breach and after it is shown too, so that both can be seen.
@@ -70,21 +71,6 @@ class CourseRequest:
     max_points: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Span:
-    """Minutes, both included."""
-
-    first: int
-    last: int
-
-    @property
-    def shared(self) -> _Span:
-        """Return the span that this one is read with."""
-        wanted = self.last - self.first + 1
-        length = next(minutes for minutes in _LENGTHS if minutes >= wanted)
-        return _Span(first=self.last - length + 1, last=self.last)
-
-
 def courses(
     connection: psycopg.Connection[Any], request: CourseRequest, now: datetime
 ) -> list[dict[str, Any]]:
@@ -121,20 +107,26 @@ def _of_facility(
     index_of = {threshold.id: index for index, threshold in enumerate(plan.thresholds)}
     evaluated_to = facility_progress.read(connection, facility_id, now).evaluated_to
     newest = to_minute(now) if evaluated_to is None else min(to_minute(now), evaluated_to)
-    by_span: dict[_Span, list[tuple[Mapping[str, Any], int, _Span]]] = defaultdict(list)
+    together: dict[Interval, list[tuple[Mapping[str, Any], int, Interval]]] = defaultdict(list)
     for alert in alerts:
         index = index_of.get(alert["threshold_id"])
         if index is None or not _watches_the_same(alert):
             continue
-        span = _span(alert, request, newest)
-        if span.first <= span.last and _is_affordable(plan.thresholds[index], span, newest):
-            by_span[span.shared].append((alert, index, span))
-    for read, members in by_span.items():
+        minutes = _minutes(alert, request, newest)
+        if minutes.minutes > 0 and _is_affordable(plan.thresholds[index], minutes, newest):
+            together[_shared(minutes)].append((alert, index, minutes))
+    for read, members in together.items():
         selected = sorted({index for _, index, _ in members})
-        part = values(connection, facility_id, plan, selected, read.first, read.last)
-        for alert, index, span in members:
-            row, columns = selected.index(index), slice(span.first - read.first, None)
-            yield from _rows(alert, part, (row, columns), span, request.max_points)
+        part = values(connection, facility_id, plan, selected, read.start, read.end - 1)
+        for alert, index, minutes in members:
+            cells = selected.index(index), slice(minutes.start - read.start, None)
+            yield from _rows(alert, part, cells, minutes, request.max_points)
+
+
+def _shared(minutes: Interval) -> Interval:
+    """Return the minutes that these are read with."""
+    length = next(length for length in _LENGTHS if length >= minutes.minutes)
+    return Interval(start=minutes.end - length, end=minutes.end)
 
 
 def _watches_the_same(alert: Mapping[str, Any]) -> bool:
@@ -142,7 +134,7 @@ def _watches_the_same(alert: Mapping[str, Any]) -> bool:
     return all(then.get(key) == now.get(key) for key in _SUBJECT)
 
 
-def _span(alert: Mapping[str, Any], request: CourseRequest, newest: int) -> _Span:
+def _minutes(alert: Mapping[str, Any], request: CourseRequest, newest: int) -> Interval:
     begins = alert["started_at"]
     ended = alert["resolved_at"] or alert["undone_at"]
     length = (EPOCH + newest * MINUTE if ended is None else ended) - begins
@@ -153,23 +145,26 @@ def _span(alert: Mapping[str, Any], request: CourseRequest, newest: int) -> _Spa
         last = min(last, to_minute(request.ends))
     elif ended is not None:
         last = min(last, to_minute(ended + margin))
-    first = max(first, last - _LONGEST_MINUTES + 1)
-    return _Span(first=first, last=last)
+    return Interval.through(max(first, last - _LONGEST_MINUTES + 1), last)
 
 
-def _is_affordable(watched: Watched, span: _Span, newest: int) -> bool:
+def _is_affordable(watched: Watched, minutes: Interval, newest: int) -> bool:
     length = ROLLING_MINUTES.get(watched.spec.window or "")
     if length is None or not isinstance(watched.measure, EmissionMeasure):
         return True
-    return min(length, newest - span.last) * len(watched.sources) <= _MAX_READ
+    return min(length, newest + 1 - minutes.end) * len(watched.sources) <= _MAX_READ
 
 
 def _rows(
-    alert: Mapping[str, Any], part: Values, cells: tuple[int, slice], span: _Span, max_points: int
+    alert: Mapping[str, Any],
+    part: Values,
+    cells: tuple[int, slice],
+    interval: Interval,
+    max_points: int,
 ) -> Iterator[dict[str, Any]]:
     """Yield the lowest, highest and last value of each step; a step aligns with the epoch."""
-    step = _step(span, max_points)
-    minutes = np.arange(span.first, span.last + 1)
+    step = _step(interval.minutes, max_points)
+    minutes = np.arange(interval.start, interval.end)
     cuts = [0, *(np.flatnonzero(np.diff(minutes // step)) + 1).tolist(), minutes.size]
     value: NDArray[np.float64] = part.value[cells]
     incomplete, substituted = part.incomplete[cells], part.substituted[cells]
@@ -191,8 +186,8 @@ def _rows(
         }
 
 
-def _step(span: _Span, max_points: int) -> int:
-    wanted = (span.last - span.first + 1) / max_points
+def _step(minutes: int, max_points: int) -> int:
+    wanted = minutes / max_points
     return next((step for step in _STEPS if step >= wanted), _STEPS[-1])
 
 
