@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -16,8 +18,10 @@ from services.api.languages.catalogues import (
     place,
 )
 from services.api.languages.extraction import keys, renewed, untranslated
+from services.api.languages.own_texts import ENGLISH_ALONE, modules
 from services.api.languages.sentences import PLACE, translate
 from services.core.facility.alert_codes import AlertCodes
+from services.core.facility.places import _ONE_OF
 from services.core.store.audit.actions import ACTIONS
 from services.core.store.readings.quarantine_reasons import Reason
 
@@ -83,6 +87,15 @@ def test_texts_of_answers_are_those_that_the_code_says() -> None:
             id="two texts",
         ),
         pytest.param(
+            "works: boiler counts by grid of 2024; a newer one is expected since June 2025; take"
+            " the newer figure from where this one is: the facility file, `tonne factors import` or"
+            " a newer release of tonne",
+            "works: boiler zählt nach grid von 2024; ein neuerer wird seit Juni 2025 erwartet;"
+            " nehmen Sie die neuere Zahl von dort, wo diese her ist: aus der Anlagendatei, `tonne"
+            " factors import` oder einer neueren Ausgabe von tonne",
+            id="with a month",
+        ),
+        pytest.param(
             "Grid is too high. Stack 1: total of month 12.3 kg, limit 10 kg",
             "Grid is too high. Stack 1: Summe je Monat 12.3 kg, Grenze 10 kg",
             id="behind what people wrote",
@@ -91,6 +104,65 @@ def test_texts_of_answers_are_those_that_the_code_says() -> None:
 )
 def test_a_text_is_translated_where_it_is_known(text: str, german: str | None) -> None:
     assert translate(text, "de") == german
+
+
+def test_modules_whose_texts_stay_english_say_why() -> None:
+    stay = {
+        path.name: why[1]
+        for path, code, _ in modules()
+        if (why := ENGLISH_ALONE.search(code)) is not None
+    }
+    assert all(len(why.split()) > 2 for why in stay.values())
+    # whoever says so of a module without texts says it for nothing
+    assert stay.keys() == {
+        path.name
+        for path, code, place in modules()
+        if ENGLISH_ALONE.search(code) is not None and list(place.texts(code))
+    }
+
+
+def _notices(code: str) -> bool:
+    """Whether a module makes what `/readyz` tells: a notice, or a code with its detail."""
+    return any(
+        (
+            isinstance(node, ast.Dict)
+            and {"code", "detail"} <= {k.value for k in node.keys if isinstance(k, ast.Constant)}
+        )
+        or (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id == "Notice"
+        )
+        for node in ast.walk(ast.parse(code))
+    )
+
+
+def test_modules_that_make_notices_are_among_those_whose_texts_are_collected() -> None:
+    package = Path(str(files("services")))
+    collected = {path for path, _, _ in modules()}
+    assert [
+        str(path.relative_to(package))
+        for path in sorted(package.rglob("*.py"))
+        if path not in collected and _notices(path.read_text(encoding="utf-8"))
+    ] == []
+
+
+def test_parts_of_a_file_that_change_have_words() -> None:
+    """Lines such as `+ device meter-grid`, wherever the registry makes them."""
+    store = Path(str(files("services"))) / "core/store"
+    made = {
+        words
+        for folder in ("registry", "readings", "operations")
+        for path in (store / folder).rglob("*.py")
+        for words in re.findall(
+            r"""f["'](?:[+~-]|\{(?:sign|[^{}]*'~'[^{}]*)\}) ([a-z][a-z ]*[a-z]) \{""",
+            path.read_text(encoding="utf-8"),
+        )
+    }
+    assert {"device", "path of scope", "product", "threshold"} <= made
+    text = (files("services.api") / "dashboard" / "change-words.js").read_text(encoding="utf-8")
+    parts = set(re.findall(r'^  "?([a-z ]+?)"?: \(name\) =>', text, re.MULTILINE))
+    assert made | set(_ONE_OF.values()) <= parts
 
 
 def test_a_text_within_another_ones_values_is_collected() -> None:

@@ -1,5 +1,6 @@
 // What the API answers by a code, in the reader's language; a code that is not here stands as it is.
 
+import { whoWords } from "./audit-words.js";
 import { locale, t } from "./words.js";
 
 const said = (words) => (code) => words[code] ?? code;
@@ -35,6 +36,8 @@ const REASONS = {
 
 /** Why a version of an hour came to be: a kind, or `kind: cause`. */
 export function reasonWords(reason) {
+  const [, what, by] = /^((?:discarded|corrected) reading) (by .*)$/s.exec(reason) ?? [];
+  if (what !== undefined) return `${REASONS[what]} ${causeWords(by)}`;
   const at = reason.indexOf(": ");
   const kind = at < 0 ? reason : reason.slice(0, at);
   return [REASONS[kind] ?? kind, ...(at < 0 ? [] : [causeWords(reason.slice(at + 2))])].join(": ");
@@ -42,6 +45,10 @@ export function reasonWords(reason) {
 
 /** What a restatement comes from; hours are told in the reader's language, what people wrote stays. */
 export function causeWords(cause) {
+  const [, who, why] = /^by (.+?): (.*)$/s.exec(cause ?? "") ?? [];
+  if (who !== undefined) return t("by {who}: {why}", { who: whoWords(who), why });
+  const [, again] = /^(\S+) is in the facility file again$/.exec(cause ?? "") ?? [];
+  if (again !== undefined) return t("{source} is in the facility file again", { source: again });
   const hours = /^hours? (\S+?)(?: to (\S+))?$/.exec(cause ?? "");
   if (hours === null) return cause;
   const [, from, to] = hours;

@@ -1,7 +1,8 @@
 // The readings behind an input, fetched when somebody opens them, with what people corrected of them.
 
 import { get } from "./api.js";
-import { causeWords, qualityWords } from "./codes.js";
+import { whoWords } from "./audit-words.js";
+import { qualityWords } from "./codes.js";
 import { offerCorrection } from "./correct-reading.js";
 import { node } from "./dom.js";
 import { wallTime } from "./format.js";
@@ -71,7 +72,7 @@ function history(corrections) {
   if (corrections.length === 0) return "–";
   return node("span", {}, ...corrections.toReversed().map(({ old_value: old, old_quality: quality, kind, by, reason }) =>
     node("span", { className: kind === "corrected" ? "corrected" : "quiet", textContent: [
-      quality === null ? t("added by {by}", { by: causeWords(by) }) : t("was {value} ({quality}), by {by}", { value: valueWords(old), quality: qualityWords(quality), by: causeWords(by) }),
+      quality === null ? t("added by {by}", { by: whoWords(by) }) : t("was {value} ({quality}), by {by}", { value: valueWords(old), quality: qualityWords(quality), by: whoWords(by) }),
       ...(reason ? [reason] : []),
     ].join(": ") })));
 }

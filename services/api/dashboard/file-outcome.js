@@ -1,5 +1,7 @@
 // What applying a facility file changes, and what of the past is computed again because of it.
 
+import { changeWords, placeWords } from "./change-words.js";
+import { reasonWords } from "./codes.js";
 import { node } from "./dom.js";
 import { table } from "./tree.js";
 import { plural, t } from "./words.js";
@@ -15,10 +17,10 @@ export function outcome(result, zone) {
     node("h3", { textContent: title }),
     ...(nothingChanges(result) ? [node("p", { textContent: t("Comments and layout alone: no total changes.") })] : []),
     ...(differences.length ? [table([t("Where"), t("Before"), t("After")], differences.map(({ place, before, after }) => [
-      place, stated(before, t("not stated")), stated(after, t("no longer stated")),
+      placeWords(place), stated(before, t("not stated")), stated(after, t("no longer stated")),
     ]))] : []),
     ...(changes.length ? [node("details", {}, node("summary", { textContent: t("Parts that change: {n}", { n: changes.length }) }),
-      node("ul", {}, ...changes.map((change) => node("li", { textContent: change }))))] : []),
+      node("ul", {}, ...changes.map((change) => node("li", { textContent: changeWords(change) }))))] : []),
     ...restated(result, zone),
     ...(warnings.length ? [node("h3", { textContent: t("Warnings") }),
       node("ul", {}, ...warnings.map((warning) => node("li", { className: "doubt", textContent: warning })))] : []),
@@ -40,7 +42,7 @@ function restated({ restatements }, zone) {
   if (restatements.length === 0) return [title, node("p", { textContent: t("Nothing of the past.") })];
   const at = (time) => clockWords(Date.parse(time), zone);
   return [title, table([t("Source"), t("From"), t("To"), t("Hours"), t("Why")],
-    restatements.map(({ source, from, to, hours, reason }) => [source, at(from), at(to), String(hours), reason]))];
+    restatements.map(({ source, from, to, hours, reason }) => [source, at(from), at(to), String(hours), reasonWords(reason)]))];
 }
 
 /** A value as the file has it; long ones on demand. */

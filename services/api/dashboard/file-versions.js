@@ -2,6 +2,7 @@
 
 import { page, text } from "./api.js";
 import { whoWords } from "./audit-words.js";
+import { changeWords } from "./change-words.js";
 import { node } from "./dom.js";
 import { sayWhy } from "./notice.js";
 import { table } from "./tree.js";
@@ -46,8 +47,9 @@ function button(words, label, work) {
 
 function changed(changes) {
   if (changes.length === 0) return t("comments and layout");
-  if (changes.length <= 3) return changes.join(", ");
-  return node("details", {}, node("summary", { textContent: plural("{n} part", "{n} parts", changes.length) }), changes.join(", "));
+  const words = changes.map(changeWords);
+  if (words.length <= 3) return words.join(", ");
+  return node("details", {}, node("summary", { textContent: plural("{n} part", "{n} parts", changes.length) }), words.join(", "));
 }
 
 /** Show what a version has otherwise than another one, which can be chosen; 0 is nothing. */

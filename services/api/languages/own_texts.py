@@ -25,7 +25,11 @@ Key = str | tuple[str, str]
 _SILENT: Final = frozenset(
     {"Field", "Column", "TypeError", "KeyError", "AssertionError", "compile", "bindparam", "text"}
     | {"debug", "info", "warning", "error", "exception", "Header", "FromQuery", "Literal", "get"}
-    | {"documented", "put", "post", "delete", "TypeAdapter", "removeprefix", "TypeVar"}
+    | {"documented", "put", "post", "delete", "TypeAdapter", "removeprefix", "TypeVar", "_coded"}
+)
+#: Statements of the database.
+_SQL: Final = re.compile(
+    r"\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH) |[\w.]+ = (?:ANY\(|:\w+$|%)|id, name, "
 )
 _WORD: Final = re.compile(r"(?<![\w{])[A-Za-z]{2,}(?![\w}])")
 #: What reads like a text and is none: names of Sparkplug, commands, a header, a pattern.
@@ -33,7 +37,7 @@ _NAME: Final = re.compile(
     r"(?:Device|Node) (?:Control|Info)/|Engineering Units$|tonne \w+$|Bearer |\\s|channel: device"
 )
 #: Texts of one word, which are looked for nowhere else.
-_SHORT: Final = ("line {line}: {message}", "required")
+_SHORT: Final = ("line {line}: {message}", "required", "Conflict")
 _ADJACENT: Final = re.compile(r"(\{\w+\})(?:\{\w+\})+")
 
 
@@ -84,6 +88,35 @@ _PLACES: Final = (
         _Place(f"core/store/{name}", raised=True)
         for name in ("registry", "people", "operations", "alerts", "candidates", "answers")
     ),
+    _Place("core/accounting/factor_calendar.py"),
+    _Place("core/runtime/steady_time.py"),
+    _Place("core/store/database/schema_version.py"),
+    _Place("core/store/database/unreadable_chunks.py"),
+    *(
+        _Place(f"core/store/operations/{name}.py")
+        for name in (
+            "audits_due",
+            "calibration_ranges",
+            "heard_topics",
+            "notices",
+            "readiness",
+            "standing",
+            "unstated_intervals",
+        )
+    ),
+    *(
+        _Place(f"aggregator/{name}.py")
+        for name in (
+            "base_years",
+            "packing",
+            "published_values",
+            "retention",
+            "setbacks",
+            "summing",
+        )
+    ),
+    _Place("notify/homeassistant/announcer.py"),
+    _Place("notify/suspended_recipients.py"),
     *(
         _Place(f"ingest/{name}")
         for name in (
@@ -92,6 +125,7 @@ _PLACES: Final = (
             "decode",
             "entry.py",
             "errands.py",
+            "pipeline.py",
             "prepare.py",
             "quarantine/reasons.py",
             "refusals.py",
@@ -110,31 +144,26 @@ _PLACES: Final = (
     _Place("api/routes", raised=True),
     _Place("api/routes/operation.py"),
 )
-#: Below a place, and of files that people import or of what no page shows.
-_ELSEWHERE: Final = frozenset(
-    {"activity_file.py", "alert_codes.py", "differences.py", "discovery", "factor_file.py"}
-    | {"families", "headings.py", "schema.py", "table_file.py", "topics.py", "value_file.py"}
-    | {"hj212.py", "china_month.py", "cbam.py", "prometheus.py", "prometheus_reading.py"}
-    | {"prometheus_errors.py", "purge_facility.py", "written.py", "send_readings.py"}
-    | {"footprint_body.py", "footprints.py", "factor_shares.py", "intensity.py", "substitution.py"}
-    | {"intensity_batches.py", "stack_hours.py", "documentation.py", "dashboard_assets.py"}
-    | {"electricity_reading.py", "periods.py", "history.py", "derived_readings.py", "shapes.py"}
-    | {"parquet.py", "rebirth.py", "connection.py", "composition.py", "linearity.py", "qa.py"}
-    | {"relative.py", "well_formed.py", "cursors.py", "emission_series.py", "readings.py"}
-    | {"pollutants.py", "organisation.py", "intervals.py"}
-)
+#: A module says so itself whose texts are told in English alone, and why.
+ENGLISH_ALONE: Final = re.compile(r"^# Texts here stay English: (.+)$", re.MULTILINE)
+
+
+def modules() -> Iterator[tuple[Path, str, _Place]]:
+    """Yield each module of the places, with its code, once for each place that it is in."""
+    package = Path(str(files("services")))
+    for place in _PLACES:
+        path = package / place.path
+        for module in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            yield module, module.read_text(encoding="utf-8"), place
 
 
 def own_texts() -> set[Key]:
     """Find the texts, as keys of the catalogues; those that differ by names of places are one."""
-    package = Path(str(files("services")))
     keys = {PLACE.sub("{}", key): key for key in _SHORT}
-    for place in _PLACES:
-        path = package / place.path
-        for module in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            if _ELSEWHERE.isdisjoint(module.relative_to(package).parts):
-                for key in place.texts(module.read_text(encoding="utf-8")):
-                    keys.setdefault(PLACE.sub("{}", key), key)
+    for _, code, place in modules():
+        if ENGLISH_ALONE.search(code) is None:
+            for key in place.texts(code):
+                keys.setdefault(PLACE.sub("{}", key), key)
     return set(keys.values())
 
 
@@ -162,7 +191,12 @@ def _texts(node: ast.AST) -> Iterator[str]:
         return  # a docstring
     if isinstance(node, ast.Constant | ast.JoinedStr):
         key = _key(node)
-        if " " in key.strip() and len(_WORD.findall(key)) > 1 and not _NAME.match(key):
+        if (
+            " " in key.strip()
+            and len(_WORD.findall(key)) > 1
+            and not _NAME.match(key)
+            and not _SQL.match(key)
+        ):
             yield key
     for child in ast.iter_child_nodes(node):
         if not (isinstance(node, ast.JoinedStr) and isinstance(child, ast.Constant)):

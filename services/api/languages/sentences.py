@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from functools import cache, lru_cache
 from itertools import islice
 from typing import Final, NamedTuple
+
+from babel.dates import format_skeleton
 
 from services.api.languages.catalogues import Texts, answer_texts
 
@@ -30,6 +33,11 @@ _PUNCTUATION: Final = {
 }
 #: Places of codes, which pages have words for.
 _CODES: Final = frozenset({"{measure}", "{window}"})
+#: A month, as English has it.
+_MONTH: Final = re.compile(
+    "(?:January|February|March|April|May|June|July|August|September|October|November|December)"
+    r" \d{4}"
+)
 #: Longer texts are those of a document; so many parts of one are looked at.
 _LONGEST: Final = 4000
 _MOST_PARTS: Final = 200
@@ -118,6 +126,9 @@ class _Translator:
     def _value(self, place: str, value: str) -> _Translation:
         if place in _CODES:
             return _Translation(_page(self._language).gettext(value), 0)
+        if _MONTH.fullmatch(value):
+            month = datetime.strptime(value, "%B %Y").replace(tzinfo=UTC)
+            return _Translation(format_skeleton("yMMMM", month, locale=self._language), len(value))
         return self.translate(value) or _Translation(value, 0)
 
     def _apart(self, text: str) -> Iterator[_Translation]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+# Texts here stay English: they are as Prometheus words them
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, Final, TypeVar

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+# Texts here stay English: the documentation has them
 import re
 from collections.abc import Iterator
 from functools import cache

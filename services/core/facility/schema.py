@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+# Texts here stay English: the schema has a catalogue of its own
 import json
 from functools import cache
 from typing import Any

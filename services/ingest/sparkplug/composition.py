@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+# Texts here stay English: who starts ingest reads them
 from typing import Final
 
 import structlog

@@ -7,6 +7,7 @@ messages as the makers document them, and the readings that must come out.
 
 from __future__ import annotations
 
+# Texts here stay English: pages of the documentation have them
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
