@@ -4,7 +4,8 @@
 #
 #   bootstrap.sh           what the local stack needs
 #   bootstrap.sh lint      only the Python packages (the other two also build the documentation)
-#   bootstrap.sh test      also what the tests need: mosquitto, chromium, Prometheus and Alertmanager
+#   bootstrap.sh test      also what the tests need: mosquitto, chromium, axe-core, Prometheus and
+#                          Alertmanager
 #   bootstrap.sh cluster   also what a cluster of machines needs: Patroni, etcd, nftables
 #
 # A second call finds everything there and does nothing.
@@ -17,6 +18,8 @@ source "$here/messages.sh"
 source "$here/python-packages.sh"
 # shellcheck source=system-packages.sh
 source "$here/system-packages.sh"
+# shellcheck source=browser-packages.sh
+source "$here/browser-packages.sh"
 
 purpose=${1:-run}
 case "$purpose" in
@@ -29,4 +32,5 @@ install_python_packages
 [ "$purpose" = lint ] || build_documentation
 [ "$purpose" = lint ] || install_database
 [ "$purpose" != test ] || install_test_programs
+[ "$purpose" != test ] || install_browser_packages
 [ "$purpose" != cluster ] || install_cluster_programs

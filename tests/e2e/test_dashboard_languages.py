@@ -13,6 +13,7 @@ from deploy.site.pictures import CHROMIUM
 from services.api.languages.catalogues import TRANSLATED, Texts
 from services.api.languages.extraction import keys
 from services.api.routes.dashboard import _PAGES
+from tests.e2e.axe import violations
 from tests.e2e.screenshots import photograph
 from tests.e2e.test_dashboard import address, browser, connection, page, wait_for
 from tests.e2e.test_dashboard_widths import TOO_WIDE, WIDTHS, plant_everything
@@ -121,6 +122,9 @@ async def test_every_page_is_in_each_language_and_fits_every_screen(
             await page.wait_for_function(ANSWERED, arg=waited)
             seen = set(await page.evaluate(SEEN))
             assert english & seen == set(), (path, language)
+            # what pages say to those who hear them is in their language, too
+            await page.set_viewport_size({"width": 1440, "height": 1080})
+            assert await violations(page) == [], (path, language)
             for width in WIDTHS:
                 await page.set_viewport_size({"width": width, "height": 1080})
                 await photograph(page, f"{path.strip('/') or 'live'}-{language}-{width}")
