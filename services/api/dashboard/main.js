@@ -61,6 +61,7 @@ async function start() {
     return;
   }
   if (facilities.length === 0) {
+    setState("empty");
     say(t("There is no facility yet; make one on the page Configuration, or with `tonne apply FILE`."));
     setTimeout(start, 5000);
     return;

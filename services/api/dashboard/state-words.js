@@ -4,6 +4,7 @@ import { t } from "./words.js";
 
 /** By the states of `follow` of `api.js`. */
 export const STATES = {
+  empty: t("there is no facility yet"),
   connecting: t("connecting"), live: t("live"), reconnecting: t("reconnecting"), offline: t("not connected"),
   silent: t("no word"),
 };

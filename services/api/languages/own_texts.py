@@ -137,7 +137,10 @@ _PLACES: Final = (
             "write.py",
         )
     ),
+    _Place("core/accounting/emission_report/period.py", raised=True),
+    _Place("api/admission", raised=True),
     _Place("api/auth.py"),
+    _Place("api/routes/ask_ingest.py"),
     _Place("api/http", raised=True),
     _Place("api/http/problems.py"),
     _Place("api/http/validation.py"),
