@@ -14,6 +14,7 @@ export async function listedFacilities() {
     try {
       const facilities = await get("/v1/facilities");
       readAgain();
+      if (facilities.length === 0) waitForNothing();
       if (facilities.length === 0) say(t("There is no facility yet; make one on the page Configuration, or with `tonne apply FILE`."));
       return facilities;
     } catch (error) {
@@ -21,6 +22,12 @@ export async function listedFacilities() {
       await new Promise((done) => setTimeout(done, AGAIN_MS));
     }
   }
+}
+
+/** Where there is no facility nothing is loading. */
+export function waitForNothing() {
+  for (const select of document.querySelectorAll("select:disabled")) select.replaceChildren(new Option("–", ""));
+  for (const part of document.querySelectorAll("main [aria-busy]")) part.ariaBusy = "false";
 }
 
 /** Offer `[value, name]` pairs in a list, and call `choose` with the value that is chosen. */

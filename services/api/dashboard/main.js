@@ -1,5 +1,6 @@
 // The dashboard: chooses a facility, follows its stream, and draws what comes.
 
+import { waitForNothing } from "./facility-list.js";
 import { Alerts } from "./alerts.js";
 import { ApiError, follow, get, post } from "./api.js";
 import { Chart } from "./chart.js";
@@ -62,6 +63,7 @@ async function start() {
   }
   if (facilities.length === 0) {
     setState("empty");
+    waitForNothing();
     say(t("There is no facility yet; make one on the page Configuration, or with `tonne apply FILE`."));
     setTimeout(start, 5000);
     return;
