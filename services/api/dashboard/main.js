@@ -1,6 +1,5 @@
 // The dashboard: chooses a facility, follows its stream, and draws what comes.
 
-import { waitForNothing } from "./facility-list.js";
 import { Alerts } from "./alerts.js";
 import { ApiError, follow, get, post } from "./api.js";
 import { Chart } from "./chart.js";
@@ -8,6 +7,7 @@ import { drawChartTable } from "./chart-table.js";
 import { drawElectricity } from "./electricity.js";
 import { addressed } from "./facility-list.js";
 import { joinLevels } from "./factor-levels.js";
+import { waitForNothing } from "./facility-list.js";
 import { FIGURES, chosenFigure } from "./figures.js";
 import { NO_DATA, ago, clock, rate, rateText } from "./format.js";
 import { SMALL } from "./masses.js";
