@@ -35,6 +35,7 @@ from services.core.store.database import notify
 from services.core.store.database.connect import connect
 from services.core.store.database.progress import ProgressReporter
 from services.ingest import app as ingest
+from services.ingest import stated_bounds
 from tests import applying
 from tests.contract.ingest.traffic import publish
 from tests.patience import PATIENCE_S
@@ -97,7 +98,7 @@ async def test_from_a_message_to_the_event_of_its_total(
         mqtt_url=SecretStr(nats.url),
         ingest_metrics_port=0,
     )
-    pipeline = ingest._compose(settings, shutdown)
+    pipeline = ingest._compose(settings, shutdown, stated_bounds.bounds(settings), None)
     loop = Loop(
         clock=SteadyTime(),
         shutdown=shutdown,

@@ -18,6 +18,7 @@ class StatedActivities(
     #: who states them, as the audit log shows it, and the address that the request comes from
     by: str
     address: str | None = None
+    request_id: str | None = None
 
 
 class WrongActivity(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,6 +34,7 @@ class UploadAsk(msgspec.Struct, frozen=True, kw_only=True, tag_field="ask", tag=
     #: who asks, and from where, as ledger and audit log show it
     by: str = ""
     address: str | None = None
+    request_id: str | None = None
     #: of ``begin``
     name: str = ""
     size: int = 0
