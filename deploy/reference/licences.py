@@ -22,6 +22,7 @@ ALLOWED: Final = frozenset(
 #: What packages say that name no SPDX licence.
 _SAID: Final[dict[str, str]] = {
     "3-clause bsd license": "BSD-3-Clause",
+    "apache": "Apache-2.0",
     "apache 2.0": "Apache-2.0",
     "apache license 2.0": "Apache-2.0",
     "apache license, version 2.0": "Apache-2.0",

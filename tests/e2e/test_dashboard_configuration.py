@@ -121,7 +121,7 @@ async def test_a_file_is_written_corrected_tried_applied_and_looked_back_at(
 
     await page.click("#try")
     outcome = page.locator("#outcome")
-    await expect(outcome).to_contain_text("factor f 2026-01-01, co2_kg")
+    await expect(outcome).to_contain_text("factor f 2026-01-01, co2 kg")
     await expect(page.locator("#facility")).to_have_value("works")
     await expect(outcome.locator("td[data-label=Hours]")).to_have_text(["1"])
     await fits(page, "configuration-tried")

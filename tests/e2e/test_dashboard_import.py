@@ -79,6 +79,7 @@ async def test_a_file_is_chosen_mapped_checked_and_taken(
     page = rough
     apply_text(database_url, FILE)
     await page.goto(f"{address}/import?facility=house")
+    await expect(page.locator("#chosen")).to_be_visible()
     await expect(page.locator("#check")).to_be_disabled()
     await page.set_input_files("#chosen", HOUSEHOLD)
     await expect(page.locator("#preview-text")).to_contain_text(

@@ -207,3 +207,10 @@ def test_months_and_years_begin_by_the_clock_too() -> None:
         assert [amount for *_, amount in run(config, (before, 900.0), (after, 2.0))] == [0.0, 2.0]
         # within the period it is a register like others
         assert len(run(config, ("2026-05-01T23:00", 900.0), ("2026-05-02T01:00", 902.0))) == 1
+
+
+def test_a_reading_of_midnight_after_a_day_without_one_brings_that_day() -> None:
+    # 11 kWh by 20:00 of the 28th, as many in the 29th, shown at 0:00 by a clock that is behind
+    flow = [11 / 60 if 8 <= minute // 60 % 24 < 9 else 0.0 for minute in range(4 * 1440)]
+    device = Device(BEGINNINGS[0], flow, [700, 1400, 2100, 3600], late_min=1)
+    assert counted(device) == pytest.approx(expected(device), abs=1e-9)

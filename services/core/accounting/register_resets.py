@@ -8,7 +8,8 @@ be, and what it shows then is what flowed since: nothing has to be judged by its
 *not seen* where a period began between two readings, the register shows no less than before, and
            what it shows can have flowed since: the day before came to 1.2 kWh by 14:00, and the
            next reading is that of 1.5 kWh at 16:00 of this day. Within `CLOCK_OFF_US` after the
-           beginning it may be still to come, and the rise is taken for one.
+           beginning it may be still to come, and the rise is taken for one; where the
+           period before began between the readings too, the register counts from there.
 
 What it shows must be possible at `max_rate`, or the fall is judged as that of any register. From
 the beginning of the period on it is counted whole. Up to the end of the period before, nothing is:
@@ -58,26 +59,34 @@ def between(r: Readings, resets: Resets, a: Ints, b: Ints) -> Between:
     late = ~inside & (starts[last] >= t0 - CLOCK_OFF_US)
     early = ~inside & ~late & (starts[last + 1] <= t1 + CLOCK_OFF_US)
     since = np.where(early, starts[last + 1], starts[last])
+    first = np.searchsorted(starts, t0, side="right")
     rise, _ = rise_between(r, a, b)
-    shown = r.v[b]
-    possible = shown >= 0
-    elapsed_us = np.maximum(t1 - since, 0) + round(CLOCK_ALLOWANCE_S * 1e6)
-    if r.max_rate is not None:
-        rate = r.max_rate if isinstance(r.max_rate, float | int) else r.max_rate[b]
-        limit = rate * elapsed_us / HOUR_US + r.digit[b]
-        falls = possible & (shown <= limit + rate * CLOCK_OFF_US / HOUR_US)
-        rises = possible & (shown <= limit)
-    else:
-        falls = rises = possible
+    seen = (rise < 0) & (inside | late | early) & _can_have_flowed(r, b, since, CLOCK_OFF_US)
     # before that the reset may be still to come, as a fall
     is_past = inside & (t1 - starts[last] >= CLOCK_OFF_US)
-    is_reset = ((rise < 0) & (inside | late | early) & falls) | ((rise >= 0) & is_past & rises)
-    first = np.searchsorted(starts, t0, side="right")
+    risen = (rise >= 0) & is_past & _can_have_flowed(r, b, since)
+    # the reset of this period may be still to come, but that of the one before is past
+    before = starts[np.maximum(last - 1, 0)]
+    of_before = inside & ~is_past & ~seen & (first < last) & _can_have_flowed(r, b, before)
+    begins = np.where(inside, starts[last], t0)
     return Between(
-        is_reset,
+        seen | risen | of_before,
         np.where(inside, starts[first], t0),
-        np.where(inside, starts[last], t0),
+        np.where(of_before, before, begins),
     )
+
+
+def _can_have_flowed(r: Readings, b: Ints, since_us: Ints, more_us: int = 0) -> Bools:
+    """Return whether what readings show can have flowed since then, at `max_rate`.
+
+    ``more_us``: so much longer than that.
+    """
+    shown = r.v[b]
+    if r.max_rate is None:
+        return np.asarray(shown >= 0)
+    rate = r.max_rate if isinstance(r.max_rate, float | int) else r.max_rate[b]
+    elapsed_us = np.maximum(r.ts[b] - since_us, 0) + round(CLOCK_ALLOWANCE_S * 1e6) + more_us
+    return np.asarray((shown >= 0) & (shown <= rate * elapsed_us / HOUR_US + r.digit[b]))
 
 
 def _starts(resets: Resets, first_us: int, last_us: int) -> Ints:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from services.core.timeline.instants import rfc3339
@@ -59,15 +59,19 @@ def read(text: str, *, now: datetime, is_end: bool = False) -> datetime:
     return instant.astimezone(UTC)
 
 
-def in_order(begins: datetime | None, ends: datetime | None) -> None:
-    """Refuse a span that is reversed or empty; None: without bound.
+def in_order(begins: date | None, ends: date | None) -> None:
+    """Refuse a span, of instants or of days, that is reversed or empty; None: without bound.
 
     :raises ValueError: it is; the message says both ends.
     """
     if begins is not None and ends is not None and begins >= ends:
         raise ValueError(
-            f"`from` must be before `to`, but {rfc3339(begins)} is not before {rfc3339(ends)}"
+            f"`from` must be before `to`, but {_written(begins)} is not before {_written(ends)}"
         )
+
+
+def _written(bound: date) -> str:
+    return rfc3339(bound) if isinstance(bound, datetime) else bound.isoformat()
 
 
 def _absolute(written: str) -> datetime:

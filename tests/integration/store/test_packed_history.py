@@ -175,7 +175,8 @@ async def _charts(plant: Plant, url: str) -> list[Any]:
             for hours in (0, 20, 60):
                 told.append(await chart_annotations(
                     connection, [plant.facility_id], begins=START + hours * HOUR,
-                    ends=START + (hours + 40) * HOUR, kinds=["register"], limit=1000,
+                    ends=START + (hours + 40) * HOUR, kinds=["register"],
+                    open_gaps=[], limit=1000,
                 ))  # fmt: skip
             told.append(repr(await source_accounts(connection, "works")))
     finally:

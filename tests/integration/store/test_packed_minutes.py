@@ -179,7 +179,7 @@ async def _people(plant: Plant, url: str, known: datetime) -> list[Any]:
             told.append(_columns(answer))
             told.append(await chart_annotations(
                 connection, [plant.facility_id], begins=START, ends=START + 3 * DAY,
-                kinds=["gap"], limit=1000,
+                kinds=["gap"], open_gaps=[], limit=1000,
             ))  # fmt: skip
     finally:
         await pool.dispose()
