@@ -61,16 +61,16 @@ def between(r: Readings, resets: Resets, a: Ints, b: Ints) -> Between:
     since = np.where(early, starts[last + 1], starts[last])
     first = np.searchsorted(starts, t0, side="right")
     rise, _ = rise_between(r, a, b)
-    seen = (rise < 0) & (inside | late | early) & _can_have_flowed(r, b, since, CLOCK_OFF_US)
+    is_fallen = (rise < 0) & (inside | late | early) & _can_have_flowed(r, b, since, CLOCK_OFF_US)
     # before that the reset may be still to come, as a fall
     is_past = inside & (t1 - starts[last] >= CLOCK_OFF_US)
-    risen = (rise >= 0) & is_past & _can_have_flowed(r, b, since)
+    is_risen = (rise >= 0) & is_past & _can_have_flowed(r, b, since)
     # the reset of this period may be still to come, but that of the one before is past
     before = starts[np.maximum(last - 1, 0)]
-    of_before = inside & ~is_past & ~seen & (first < last) & _can_have_flowed(r, b, before)
+    of_before = inside & ~is_past & ~is_fallen & (first < last) & _can_have_flowed(r, b, before)
     begins = np.where(inside, starts[last], t0)
     return Between(
-        seen | risen | of_before,
+        is_fallen | is_risen | of_before,
         np.where(inside, starts[first], t0),
         np.where(of_before, before, begins),
     )
