@@ -449,6 +449,8 @@ async def test_where_a_key_is_needed_the_page_asks_for_it(
         # a link sends no key
         await page.click("nav >> text=History")
         await page.click("#table-details summary")
+        # what is shown is known
+        await expect(page.locator("#csv[href]")).to_be_visible()
         async with page.expect_download() as download:
             await page.click("#csv")
         file = await download.value

@@ -65,9 +65,8 @@ def in_order(begins: date | None, ends: date | None) -> None:
     :raises ValueError: it is; the message says both ends.
     """
     if begins is not None and ends is not None and begins >= ends:
-        raise ValueError(
-            f"`from` must be before `to`, but {_written(begins)} is not before {_written(ends)}"
-        )
+        first, last = _written(begins), _written(ends)
+        raise ValueError(f"`from` must be before `to`, but {first} is not before {last}")
 
 
 def _written(bound: date) -> str:
