@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -76,3 +76,9 @@ def test_a_span_that_is_reversed_or_empty_is_refused_with_both_ends() -> None:
     for begins in (NOW, NOW + timedelta(days=1)):
         with pytest.raises(ValueError, match=r"is not before 2026-11-26T18:30:15\.500000Z"):
             relative.in_order(begins, NOW)
+
+
+def test_a_reversed_span_of_days_names_both_days() -> None:
+    relative.in_order(date(2026, 1, 1), date(2026, 2, 1))
+    with pytest.raises(ValueError, match="but 2026-02-01 is not before 2026-01-01"):
+        relative.in_order(date(2026, 2, 1), date(2026, 1, 1))
