@@ -13,11 +13,10 @@ from playwright.async_api import Browser, Page, Route, expect
 
 from deploy.site.pictures import CHROMIUM
 from services.core.store.operations import keys
-from tests.e2e.screenshots import photograph
 from tests.e2e.test_dashboard import browser, connection, page, wait_for
+from tests.e2e.test_dashboard_configuration import fits
 from tests.e2e.test_dashboard_corrections import address, door, socket
 from tests.e2e.test_dashboard_people import guarded
-from tests.e2e.test_dashboard_widths import TOO_WIDE
 from tests.integration.aggregator.plant import apply_text
 from tests.patience import PATIENCE_S
 
@@ -54,14 +53,6 @@ async def rough(browser: Browser) -> AsyncIterator[Page]:
 
 #: A line of no value.
 EMPTY = "2023-01-01T00:00:00Z,\n"
-
-
-async def fits(page: Page, name: str) -> None:
-    for width in (390, 1440):
-        await page.set_viewport_size({"width": width, "height": 900})
-        await photograph(page, f"{name}-{width}")
-        assert await page.evaluate("document.documentElement.scrollWidth") == width
-        assert await page.evaluate(TOO_WIDE) == []
 
 
 def stored(connection: psycopg.Connection[Any]) -> int:

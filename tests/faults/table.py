@@ -99,12 +99,10 @@ def _door_table(rounds: Rounds, seed: int) -> str:
     failed = sum(not played["passed"] for played in rounds)
     readings = sum(played["readings"] for played in rounds)
     names = ("lost", "invented", "wrong_minutes", "quarantined")
-    lines = [
+    lines = _head(
         f"Seed {seed}, {len(rounds)} rounds, {readings} acknowledged readings: {failed} failed.",
-        "",
-        f"| {' | '.join(_DOOR_COLUMNS)} |",
-        "|---" * len(_DOOR_COLUMNS) + "|",
-    ]
+        _DOOR_COLUMNS,
+    )
     for way_in in sorted(by_way):
         faults = sorted(fault for way, fault in by_fault if way == way_in)
         told = ", ".join(f"{fault} ({len(by_fault[way_in, fault])})" for fault in faults)
@@ -113,18 +111,20 @@ def _door_table(rounds: Rounds, seed: int) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _head(sentence: str, columns: Sequence[str]) -> list[str]:
+    return [sentence, "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+
+
 def _packing_table(rounds: Rounds, seed: int) -> str:
     by_step: defaultdict[str, Rounds] = defaultdict(list)
     for played in rounds:
         by_step[played["step"]].append(played)
     readings = sum(played["readings"] for played in rounds)
     failed = sum(not played["passed"] for played in rounds)
-    lines = [
+    lines = _head(
         f"Seed {seed}, {len(rounds)} rounds, {readings} acknowledged readings: {failed} failed.",
-        "",
-        f"| {' | '.join(_PACKING_COLUMNS)} |",
-        "|---" * len(_PACKING_COLUMNS) + "|",
-    ]
+        _PACKING_COLUMNS,
+    )
     for step in sorted(by_step):
         played = by_step[step]
         figures = [
@@ -144,12 +144,10 @@ def _cluster_table(rounds: Rounds, seed: int) -> str:
     failed = sum(not played["passed"] for played in rounds)
     late = sum(played["late"] for played in rounds)
     outcome = f"{failed} failed, {late} later than 15 s"
-    lines = [
+    lines = _head(
         f"Seed {seed}, {len(rounds)} rounds, {readings} acknowledged readings: {outcome}.",
-        "",
-        f"| {' | '.join(_CLUSTER_COLUMNS)} |",
-        "|---" * len(_CLUSTER_COLUMNS) + "|",
-    ]
+        _CLUSTER_COLUMNS,
+    )
     for fault in sorted(by_fault):
         played = by_fault[fault]
         figures = [sum(each["failed_over"] for each in played)] + [

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -82,6 +83,16 @@ class LiveBodies:
         """Read the body at ``now``, its current minute included; None: it is not in force."""
         asked = await self.state(facility, now)
         return None if asked is None else await self.of_state(database, facility, asked, now)
+
+    async def of_all(
+        self, database: Database, facilities: Sequence[str], now: datetime
+    ) -> list[LiveBytes | None]:
+        """Return the bodies of facilities, in their order; None: it is retired meanwhile."""
+        states = await asyncio.gather(*(self.state(facility, now) for facility in facilities))
+        return [
+            None if asked is None else await self.of_state(database, facility, asked, now)
+            for facility, asked in zip(facilities, states, strict=True)
+        ]
 
     async def of_state(
         self, database: Database, facility: str, asked: Asked, now: datetime

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple
@@ -131,18 +130,13 @@ async def _open_gaps(
     context: Context, facilities: Sequence[FacilityRow], now: datetime
 ) -> list[OpenGap]:
     """Return the sources of which nothing is known up to now, by what live totals say of them."""
-    states = await asyncio.gather(*(context.live.state(f.slug, now) for f in facilities))
-    gaps = []
-    for facility, asked in zip(facilities, states, strict=True):
+    slugs = [facility.slug for facility in facilities]
+    bodies = await context.live.of_all(context.database, slugs, now)
+    return [
+        OpenGap(facility=facility, source=source, begins=newest + MINUTE)
+        for facility, live in zip(slugs, bodies, strict=True)
         # a retired one is followed by nobody
-        if asked is None:
-            continue
-        live = await context.live.of_state(context.database, facility.slug, asked, now)
-        if live is None:
-            continue
-        gaps += [
-            OpenGap(facility=facility.slug, source=source, begins=newest + MINUTE)
-            for source, newest in live.summary.silent.items()
-            if now - (newest + MINUTE) >= LEAST_GAP
-        ]
-    return gaps
+        if live is not None
+        for source, newest in live.summary.silent.items()
+        if now - (newest + MINUTE) >= LEAST_GAP
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -52,12 +51,9 @@ async def get_overview(
     rows: list[Row] = []
     facilities = await visible_facilities(context, who, query.facility)
     now = context.clock.now()
-    states = await asyncio.gather(*(context.live.state(f.slug, now) for f in facilities))
-    for facility, asked in zip(facilities, states, strict=True):
+    bodies = await context.live.of_all(context.database, [f.slug for f in facilities], now)
+    for facility, live in zip(facilities, bodies, strict=True):
         # it may be retired, now or by somebody meanwhile
-        if asked is None:
-            continue
-        live = await context.live.of_state(context.database, facility.slug, asked, now)
         if live is None:
             continue
         rows.append(

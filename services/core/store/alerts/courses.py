@@ -51,11 +51,10 @@ LEFT JOIN threshold_revision v
 WHERE a.id = ANY(%(alerts)s) ORDER BY a.id
 """
 
-#: Keys of a threshold that say what its value is.
-_SUBJECT: Final = (
-    "source", "scope", "device", "channel", "pollutant", "product", "measure", "window", "figure",
-    "budget", "confidence_interval",
-)  # fmt: skip
+#: Keys of a threshold that do not change what its value is.
+_OF_THE_LIMIT: Final = frozenset(
+    {"above", "below", "clear_above", "clear_below", "for", "severity", "message", "projected"}
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,7 +130,11 @@ def _shared(minutes: Interval) -> Interval:
 
 def _watches_the_same(alert: Mapping[str, Any]) -> bool:
     then, now = alert["spec"], alert["present_spec"]
-    return all(then.get(key) == now.get(key) for key in _SUBJECT)
+    aside = _OF_THE_LIMIT
+    if now.get("confidence_interval") is not None:
+        # what is taken off a value is a share of the limit
+        aside = aside - {"above"}
+    return all(then.get(key) == now.get(key) for key in {*then, *now} - aside)
 
 
 def _minutes(alert: Mapping[str, Any], request: CourseRequest, newest: int) -> Interval:
