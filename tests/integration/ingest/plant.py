@@ -56,7 +56,7 @@ class Plant:
 
     @property
     def state(self) -> dict[str, Any]:
-        """What ingest last said of itself."""
+        """What ingest last said of itself: nothing at first, so waits use ``get``."""
         found = self.rows("SELECT state FROM process_progress ORDER BY progressed_at DESC LIMIT 1")
         return dict(found[0]["state"]) if found else {}
 

@@ -27,7 +27,8 @@ def _sent(plant: Plant, number: int) -> None:
 
 
 def _notice(plant: Plant) -> str:
-    details = [n["detail"] for n in plant.state["notices"] if n["code"] == "broker-damaged"]
+    notices = plant.state.get("notices", [])
+    details = [n["detail"] for n in notices if n["code"] == "broker-damaged"]
     return details[0] if details else ""
 
 
