@@ -1,8 +1,13 @@
-"""Intervals of a time span: minutes, hours, and days to years of a time zone.
+"""Intervals of a time span: any number of minutes, hours, days, weeks or months, up to a year.
 
-Intervals that divide an hour are aligned to the UTC hour; others to the local day, week (Monday),
-month or year. Those shorter than a day restart at each local midnight: where they do not divide a
-day, its last one is shorter.
+Each begins at an instant that follows from its length and the time zone alone, whatever span is
+asked for:
+
+- what divides an hour: with the UTC hour;
+- shorter than a day: at each local midnight anew. Where it does not divide the day, the last one of
+  the day is shorter;
+- a day or longer: by the local clock, counted from Monday, 5 January 1970, 00:00;
+- months: counted from January 1970, so those that divide a year begin with it.
 """
 
 from __future__ import annotations
@@ -27,6 +32,8 @@ _WRITTEN = re.compile(
 )
 #: What Grafana computes for a short span.
 _MILLISECONDS = re.compile(r"(\d+)ms")
+#: A minute or, as Grafana writes it, a month.
+_LARGE_M = re.compile(r"\dM(?![A-Za-z])")
 _ISO_8601 = re.compile(
     r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?"
 )
@@ -57,6 +64,11 @@ class IntervalLength:
         return not self.months and self.minutes < _HOUR and not _HOUR % self.minutes
 
     @property
+    def of_days(self) -> bool:
+        """Whether each is made of whole local days."""
+        return bool(self.months) or self.minutes % _DAY == 0
+
+    @property
     def of_hours(self) -> bool:
         """Whether each is made of whole hours, of the time zone's clock or of UTC's."""
         return bool(self.months) or self.minutes % _HOUR == 0
@@ -71,45 +83,47 @@ class IntervalLength:
         return timedelta(minutes=self.minutes)
 
 
-def parse(text: str) -> IntervalLength:
-    """Read an interval: 30m, 1h30m, 1d, 1w, 1mo, 1y, PT30M, P1M, seconds, or 500ms.
+def parse(text: str, *, resolution: int = 1) -> IntervalLength:
+    """Read an interval: 30m, 1h30m, 36h, 1d, 1w, 5mo, 1y, PT30M, P1M, seconds, or 500ms.
 
-    One shorter than a minute, the finest resolution, is a minute.
+    ``resolution``: the minutes of what is summed, which no interval divides: one between two whole
+    numbers of them is the longer.
 
     :raises ValueError: the text is not an interval; the message says what to write instead.
     """
     text = text.strip()
+    months, seconds = _read(text)
+    if months and seconds:
+        raise ValueError(
+            f"`{text}` is months and a rest, and has no length of its own; use whole months (1mo,"
+            " 5mo, 1y) or days (30d)"
+        )
+    if not months and not seconds:
+        raise ValueError(f"`{text}` has no length; use 1m or longer")
+    minutes = -(-seconds // (60 * resolution)) * resolution
+    if months > _YEAR or minutes > 366 * _DAY:
+        raise ValueError(f"`{text}` is longer than a year; use 1y")
+    return IntervalLength(minutes, months)
+
+
+def _read(text: str) -> tuple[int, int]:
+    """Return the months and seconds of an interval as it is written."""
     if milliseconds := _MILLISECONDS.fullmatch(text[:20]):
-        text = f"{-(-int(milliseconds[1]) // 1000)}s"
-    match = _WRITTEN.fullmatch(text.lower()) or _ISO_8601.fullmatch(text)
+        return 0, -(-int(milliseconds[1]) // 1000)
+    is_iso = _ISO_8601.fullmatch(text)
+    match = is_iso or _WRITTEN.fullmatch(text.lower())
     if match is None or not any(match.groups()) or len(text) > 20:
         raise ValueError(
-            f"`{text[:20]}` is not an interval; write 1m, 30m, 1h, 6h, 1d, 1w, 1mo, 1y, PT30M or"
+            f"`{text[:20]}` is not an interval; write 1m, 30m, 1h, 36h, 1d, 1w, 1mo, 1y, PT30M or"
             " `auto`"
         )
+    if not is_iso and _LARGE_M.search(text):
+        raise ValueError(f"`{text}`: M may be a minute or a month; write m or mo")
     years, months, weeks, days, hours, minutes, seconds = (int(n or 0) for n in match.groups())
-    months += _YEAR * years
-    total_s = seconds + 60 * (minutes + 60 * hours + _DAY * days + _WEEK * weeks)
-    if months:
-        if total_s or _YEAR % months:
-            raise ValueError(f"`{text}` does not divide a year; use 1mo, 2mo, 3mo, 4mo, 6mo or 1y")
-        return IntervalLength(0, months)
-    if not total_s:
-        raise ValueError(f"`{text}` has no length; use 1m or longer")
-    whole, rest = divmod(max(total_s, 60), 60)
-    if rest:
-        raise ValueError(
-            f"`{text}` is not a whole number of minutes, the finest resolution; use {whole}m or"
-            f" {whole + 1}m"
-        )
-    if whole > 366 * _DAY:
-        raise ValueError(f"`{text}` is longer than a year; use 1y")
-    if whole > _DAY and whole % _DAY:
-        days = whole // _DAY
-        raise ValueError(
-            f"`{text}` is longer than a day and not made of days; use {days}d or {days + 1}d"
-        )
-    return IntervalLength(whole)
+    return (
+        months + _YEAR * years,
+        seconds + 60 * (minutes + 60 * hours + _DAY * days + _WEEK * weeks),
+    )
 
 
 HOURLY = IntervalLength(_HOUR)
@@ -120,8 +134,10 @@ INTERVALS: tuple[IntervalLength, ...] = tuple(map(parse, ("1m", "5m", "15m", "1h
 
 _MINUTE = timedelta(minutes=1)
 _TWO_DAYS = timedelta(days=2)
-#: A Monday: weeks, and spans of several days, are counted from here.
+#: A Monday: weeks, and all that is longer than a day, are counted from here.
 _FIRST_DAY = datetime(1970, 1, 5)  # noqa: DTZ001 - a local date
+#: January 1970, in months since the year 0.
+_FIRST_MONTH = 1970 * _YEAR
 
 
 def count_about(interval: IntervalLength, begins: datetime, ends: datetime) -> int:
@@ -222,16 +238,19 @@ def _local_edges(interval: IntervalLength, local: datetime) -> Iterator[datetime
     day = local.replace(hour=0, minute=0, second=0, microsecond=0)
     if interval.months:
         first = day.year * _YEAR + day.month - 1
-        first -= first % interval.months
+        first -= (first - _FIRST_MONTH) % interval.months
         while True:
             yield datetime(first // _YEAR, first % _YEAR + 1, 1)  # noqa: DTZ001 - a local date
             first += interval.months
     step = timedelta(minutes=interval.minutes)
     if interval.minutes >= _DAY:
         day -= (day - _FIRST_DAY) % step
+        while True:
+            yield day
+            day += step
     while True:
         yield from (day + minutes * _MINUTE for minutes in range(0, _DAY, interval.minutes))
-        day += max(step, timedelta(days=1))
+        day += timedelta(days=1)
 
 
 def _instant(local: datetime, zone: ZoneInfo) -> datetime:

@@ -80,8 +80,8 @@ class _List:
 
 
 def _checked(interval: str) -> str:
-    if interval != "auto" and not parse(interval).of_hours:
-        raise ValueError(f"`{interval}`: electricity is matched by the hour; use 1h, 1d, 1mo or 1y")
+    if interval != "auto":
+        parse(interval)
     return interval
 
 
@@ -91,9 +91,10 @@ class ElectricityQuery(TimeSpan):
     facility: FacilityList = Field([])
     interval: Annotated[str, AfterValidator(_checked)] = Field(
         "auto",
-        description="length of an interval: hours that divide a day, days, weeks, months or a year"
-        " (`1h`, `6h`, `1d`, `1w`, `1mo`, `1y`), which start by the facility's time zone; `auto`:"
-        " the finest of 1h, 1d, 1mo that gives at most `max_points` rows for each facility",
+        description="length of an interval, up to a year (`1h`, `6h`, `36h`, `1d`, `1w`, `1mo`,"
+        " `1y`), which starts as of `GET /v1/emissions`; electricity is matched by the hour, so"
+        " what lies between two whole numbers of hours is the longer: `15m` is an hour; `auto`: the"
+        " finest of 1h, 1d, 1mo that gives at most `max_points` rows for each facility",
         examples=["auto"],
     )
     max_points: int = Field(
@@ -109,7 +110,7 @@ class ElectricityQuery(TimeSpan):
     def length(self, begins: datetime, ends: datetime) -> IntervalLength:
         """Return the length of an interval, which ``auto`` chooses."""
         if self.interval != "auto":
-            return parse(self.interval)
+            return parse(self.interval, resolution=HOURLY.minutes)
         chosen = finest(begins, ends, limit=self.max_points)
         return HOURLY if chosen.in_hour else chosen
 

@@ -173,8 +173,8 @@ async def columns_of(
 
 
 def _days(series: Series, buckets: Buckets, interval: IntervalLength) -> Buckets | None:
-    """Return the local days that buckets are made of; None: they are shorter."""
-    if interval.mean < DAILY.mean:
+    """Return the local days that buckets are made of; None: they are not made of days."""
+    if not interval.of_days:
         return None
     if interval == DAILY:
         return buckets

@@ -37,11 +37,13 @@ class EmissionsQuery(TimeSpan):
     source: SourceList = Field([])
     interval: Annotated[str, filled("auto"), AfterValidator(_checked)] = Field(
         "auto",
-        description="length of an interval: minutes and hours up to a day, days, weeks, months that"
-        " divide a year, a year (`1m`, `15m`, `30m`, `1h`, `6h`, `1d`, `1w`, `1mo`, `1y`, `PT30M`,"
-        " seconds; less than a minute is a minute); intervals that do not divide an hour start with"
-        " the day, week (Monday), month or year of the facility's time zone; `auto`: the finest of"
-        " 1m, 5m, 15m, 1h, 1d, 1mo that gives at most `max_points` rows for each source",
+        description="length of an interval, any up to a year (`1m`, `15m`, `1h`, `7h`, `1d`,"
+        " `36h`, `1w`, `1mo`, `5mo`, `1y`, `PT30M`, seconds, `60000ms`); minutes are the finest, so"
+        " what lies between two whole numbers of them is the longer: `30s` is a minute, `90s` two."
+        " What divides an hour starts with it; the rest by the facility's time zone: below a day"
+        " at each midnight anew, from a day on counted from Monday, 5 January 1970, months from"
+        " January; `auto`: the finest of 1m, 5m, 15m, 1h, 1d, 1mo that gives at most `max_points`"
+        " rows for each source",
         examples=["auto"],
     )
     max_points: Annotated[int, filled(_POINTS)] = Field(

@@ -39,8 +39,8 @@ BATCH: Final = "batch"
 
 
 def _checked(interval: str) -> str:
-    if interval != BATCH and not parse(interval).of_hours:
-        raise ValueError("products are told by whole hours; use 1h, 1d, 1mo, 1y or `batch`")
+    if interval != BATCH:
+        parse(interval)
     return interval
 
 
@@ -51,9 +51,9 @@ class IntensityQuery(TimeSpan):
     product: SlugList = Field([], description="product ids; none: all", examples=[["billets"]])
     interval: Annotated[str, AfterValidator(_checked)] = Field(
         "1d",
-        description="length of an interval: hours that divide a day, days, weeks, months or a year,"
-        " as of `GET /v1/emissions`; `batch`: a row for each batch that shares time with the span,"
-        " by whole minutes",
+        description="length of an interval, as of `GET /v1/emissions`; products are told by whole"
+        " hours, so what lies between two whole numbers of hours is the longer: `15m` is an hour;"
+        " `batch`: a row for each batch that shares time with the span, by whole minutes",
         examples=["1d"],
     )
     as_of: Instant | None = Field(
@@ -88,7 +88,9 @@ async def get_intensity(
     """List what is emitted by unit of products, as JSON, CSV, Arrow or Parquet."""
     now, as_of = moment(context, query.as_of)
     begins, ends = query.bounds(now)
-    interval = None if query.interval == BATCH else parse(query.interval)
+    interval = None
+    if query.interval != BATCH:
+        interval = parse(query.interval, resolution=HOURLY.minutes)
     if interval is None and as_of is not None:
         raise InvalidRequest("as_of: only hours are versioned; use an interval of whole hours")
     # a batch may run on

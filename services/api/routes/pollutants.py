@@ -62,8 +62,8 @@ class PollutantsQuery(TimeSpan):
     pollutant: PollutantList = Field([])
     interval: Annotated[str | None, AfterValidator(_checked)] = Field(
         None,
-        description="length of an interval, such as `30m`, `1h`, `1d`, `1mo`, no shorter than the"
-        " averaging interval of the pollutants; days and months in the facility's time zone;"
+        description="length of an interval, such as `30m`, `1h`, `1d`, `36h`, `1mo`, a multiple of"
+        " the averaging interval of the pollutants; it starts as of `GET /v1/emissions`;"
         " default: the averaging interval of each",
         examples=["1d"],
     )

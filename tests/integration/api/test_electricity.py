@@ -379,9 +379,9 @@ async def test_it_comes_as_csv_and_arrow_and_nobody_else_has_rows(
     table = na.ArrayStream.from_readable(stream.content).read_all()
     names = [field.name for field in table.schema.fields]
     assert names == list(everything[0])
-    refused = await client.get("/v1/electricity", params={**asked, "interval": "15m"})
-    assert refused.status_code == 422
-    assert "matched by the hour" in refused.text
+    # matched by the hour, which is the finest
+    for given, whole in (("15m", "1h"), ("90m", "2h"), ("90000ms", "1h")):
+        assert await ask(client, interval=given) == await ask(client, interval=whole)
     many = await client.get("/v1/electricity", params={"from": "1990-01-01", "interval": "1h"})
     assert (many.status_code, "coarser" in many.text) == (422, True)
 

@@ -421,16 +421,15 @@ async def test_an_answer_is_not_sent_twice(client: httpx.AsyncClient, clock: Fix
     assert (await client.get("/v1/intensity", params=asked, headers=again)).status_code == 304
 
 
-async def test_an_unknown_product_and_minutes_are_refused(
+async def test_an_unknown_product_is_refused_and_minutes_are_an_hour(
     client: httpx.AsyncClient, clock: FixedClock
 ) -> None:
     clock.instant = NOW
     asked = {"product": "beams"}
     assert (await client.get("/v1/intensity", params=asked)).status_code == 404
-    asked = {"interval": "15m"}
-    answer = await client.get("/v1/intensity", params=asked)
-    assert answer.status_code == 422
-    assert "whole hours" in answer.text
+    hours = (await client.get("/v1/intensity", params={"interval": "1h"})).json()
+    assert hours
+    assert (await client.get("/v1/intensity", params={"interval": "15m"})).json() == hours
 
 
 def test_every_hour_of_production_is_verified(mill: tuple[Plant, str]) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -17,11 +16,21 @@ from services.api.http.intervals import (
     parse,
     whole_hours,
 )
+from services.core.timeline.instants import from_us
 
 ZONES = ("UTC", "Europe/Vienna", "Asia/Kolkata", "America/Havana", "Australia/Lord_Howe",
          "Pacific/Apia", "America/Sao_Paulo", "Africa/Casablanca")  # fmt: skip
 TRIED = ("7m", "25m", "5h", "5m", "15m", "30m", "1h", "90m", "2h", "6h", "12h", "1d", "2d", "1w",
-         "1mo", "3mo", "1y")  # fmt: skip
+         "1mo", "3mo", "1y", "90s", "7h", "1441m", "25h", "36h", "30d", "5mo", "11mo")  # fmt: skip
+#: More minutes than the longest span tried has.
+LIMIT = 110_000
+#: All that may be asked for.
+LENGTHS = st.one_of(
+    st.integers(30, 366 * 86_400).map(str),
+    st.integers(30, 3 * 86_400).map("{}s".format),
+    st.integers(1, 12).map("{}mo".format),
+    st.sampled_from(TRIED),
+)
 INSTANTS = st.datetimes(datetime(2000, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - Hypothesis wants naive bounds
 
 
@@ -34,18 +43,42 @@ def at(text: str) -> datetime:
 @given(
     begins=INSTANTS,
     length=st.timedeltas(timedelta(microseconds=1), timedelta(days=70)),
-    interval=st.sampled_from(TRIED).map(parse),
+    interval=LENGTHS.map(parse),
     timezone=st.sampled_from(ZONES),
 )
 def test_intervals_join_and_cover_the_span(
     begins: datetime, length: timedelta, interval: IntervalLength, timezone: str
 ) -> None:
     ends = begins + length
-    buckets = cut(interval, begins, ends, timezone=timezone, limit=100_000)
+    buckets = cut(interval, begins, ends, timezone=timezone, limit=LIMIT)
     assert buckets[0].begins <= begins < buckets[0].ends
     assert buckets[-1].begins < ends <= buckets[-1].ends
-    assert all(a.ends == b.begins for a, b in pairwise(buckets))
+    assert (buckets.ends_us[:-1] == buckets.begins_us[1:]).all()
+    assert (buckets.begins_us < buckets.ends_us).all()
     assert abs(len(buckets) - count_about(interval, begins, ends)) <= 3
+
+
+@pytest.mark.thorough
+@settings(deadline=None)
+@given(
+    begins=INSTANTS,
+    later=st.timedeltas(timedelta(0), timedelta(days=40)),
+    interval=LENGTHS.map(parse),
+    timezone=st.sampled_from(ZONES),
+)
+def test_intervals_are_the_same_wherever_one_begins_to_ask(
+    begins: datetime, later: timedelta, interval: IntervalLength, timezone: str
+) -> None:
+    def boundaries(since: datetime) -> list[int]:
+        ends = begins + timedelta(days=41)
+        buckets = cut(interval, since, ends, timezone=timezone, limit=LIMIT)
+        return [*buckets.begins_us.tolist(), int(buckets.ends_us[-1])]
+
+    everything = boundaries(begins)
+    page = boundaries(begins + later)
+    assert page == everything[-len(page) :]
+    # a cursor is the start of an interval
+    assert boundaries(from_us(page[0])) == page
 
 
 @given(begins=INSTANTS, timezone=st.sampled_from(ZONES), monthly=st.booleans())
@@ -107,6 +140,12 @@ def test_whose_hours_begin_with_utcs(timezone: str, expected: bool) -> None:
         ("P1D", "1d"), ("7d", "1w"), ("1w", "1w"), ("P1W", "1w"), ("1mo", "1mo"), ("P1M", "1mo"),
         ("12mo", "1y"), ("1y", "1y"), ("P1Y", "1y"), ("30s", "1m"), ("7m", "7m"), ("7h", "7h"),
         ("1ms", "1m"), ("500ms", "1m"), ("60000ms", "1m"), ("120000ms", "2m"),
+        # minutes are the finest: between two whole numbers of them it is the longer
+        ("90s", "2m"), ("1m30s", "2m"), ("60001ms", "2m"), ("86401s", "1441m"),
+        ("25h", "25h"), ("36h", "36h"), ("1d1h", "25h"), ("36h30m", "2190m"), ("10d", "10d"),
+        ("5mo", "5mo"), ("11mo", "11mo"), ("P7M", "7mo"), ("366d", "366d"),
+        # what Grafana makes of a year for $__interval_ms
+        ("31536000000ms", "365d"), ("2592000000ms", "30d"),
     ],
 )  # fmt: skip
 def test_an_interval_is_read_as_any_duration_is(text: str, expected: str) -> None:
@@ -119,15 +158,33 @@ def test_an_interval_is_read_as_any_duration_is(text: str, expected: str) -> Non
     [
         ("", "write 1m"), ("P", "write 1m"), ("PT", "write 1m"), ("soon", "write 1m"),
         ("-5m", "write 1m"), ("1.5h", "write 1m"), ("9" * 30, "write 1m"), ("0", "use 1m"),
-        ("90s", "use 1m or 2m"), ("25h", "use 1d or 2d"), ("0ms", "use 1m"),
-        ("60001ms", "use 1m or 2m"),
-        ("1d1h", "use 1d or 2d"), ("5mo", "3mo"), ("1mo1d", "3mo"), ("2y", "1y"),
-        ("400d", "use 1y"),
+        ("0ms", "use 1m"), ("1mo1d", r"whole months \(1mo, 5mo, 1y\) or days"), ("2y", "use 1y"),
+        ("13mo", "use 1y"), ("53w", "use 1y"), ("400d", "use 1y"), ("1M", "write m or mo"),
+        ("1h5M", "write m or mo"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_cut_is_refused_with_what_can(text: str, instead: str) -> None:
     with pytest.raises(ValueError, match=instead):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("30s", "1h"), ("15m", "1h"), ("61m", "2h"), ("90m", "2h"), ("25h", "25h"), ("5mo", "5mo")],
+)
+def test_where_hours_are_the_finest_intervals_are_whole_hours(text: str, expected: str) -> None:
+    assert str(parse(text, resolution=60)) == expected
+
+
+#: What Grafana rounds an interval to (``rangeutil.roundInterval``), as it writes it.
+GRAFANAS = ("1ms", "10ms", "20ms", "50ms", "100ms", "200ms", "500ms", "1s", "2s", "5s", "10s",
+            "15s", "20s", "30s", "1m", "2m", "5m", "10m", "15m", "20m", "30m", "1h", "2h", "3h",
+            "6h", "12h", "1d", "7d", "30d", "1y")  # fmt: skip
+
+
+@pytest.mark.parametrize("text", GRAFANAS)
+def test_every_interval_of_grafana_is_taken(text: str) -> None:
+    assert parse(text).mean >= timedelta(minutes=1)
 
 
 def test_from_an_hour_up_intervals_follow_the_local_clock() -> None:
@@ -156,3 +213,15 @@ def test_from_an_hour_up_intervals_follow_the_local_clock() -> None:
         "01.04. 00:00",
     ]
     assert begins("1y", "2025-12-31T23:00Z", "Europe/Vienna", 1) == ["01.01. 00:00"]
+    # longer than a day: by the local clock, which skips an hour on 29 March
+    assert begins("36h", "2026-03-27T00:00Z", "Europe/Vienna", 4) == [
+        "27.03. 00:00", "28.03. 12:00", "30.03. 00:00", "31.03. 12:00",
+    ]  # fmt: skip
+    assert begins("25h", "2026-04-04T00:00Z", "Australia/Lord_Howe", 3) == [
+        "03.04. 17:00", "04.04. 18:00", "05.04. 19:00",
+    ]  # fmt: skip
+    # of five months, counted from January 1970
+    assert begins("5mo", "2026-03-05T00:00Z", "Europe/Vienna", 2) == [
+        "01.11. 00:00",
+        "01.04. 00:00",
+    ]
