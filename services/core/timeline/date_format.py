@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+# Texts here stay English: callers say in their own words which form was expected
 import re
 from datetime import datetime
 from functools import lru_cache
