@@ -23,11 +23,8 @@ from services.api.http.problems import Archived, NotFound
 from services.api.http.shapes import Shape
 from services.api.languages.reader import translate
 from services.api.models.alerts import Annotation
-from services.core.store.answers.chart_annotations import (
-    LEAST_GAP,
-    OpenGap,
-    chart_annotations,
-)
+from services.core.store.answers.chart_annotations import SourceGap, chart_annotations
+from services.core.store.answers.data_gaps import LEAST_GAP
 from services.core.store.answers.facility_queries import FacilityRow
 from services.core.timeline.instants import MINUTE, rfc3339
 
@@ -35,7 +32,7 @@ router = APIRouter(tags=["alerts"])
 
 _ROWS = Shape(Annotation)
 
-Kind = Literal["alert", "calibration", "gap", "register", "factor", "facility"]
+Kind = Literal["alert", "maintenance", "calibration", "gap", "register", "factor", "facility"]
 
 
 class _Place(NamedTuple):
@@ -55,8 +52,8 @@ class AnnotationsQuery(TimeSpan):
     facility: FacilityList = Field([])
     kind: Annotated[list[Kind], BeforeValidator(split_list)] = Field(
         [],
-        description="alert, calibration, gap, register, factor, facility (its retirement);"
-        " none: all",
+        description="alert, maintenance, calibration, gap, register, factor, facility (its"
+        " retirement); none: all",
     )
     limit: int = Field(
         1000,
@@ -73,8 +70,10 @@ class AnnotationsQuery(TimeSpan):
     summary="List chart annotations",
     response_model=list[Annotation],
     responses=_ROWS.documented(
-        "Rows by time. JSON or, with `Accept: text/csv`, CSV, where `tags` are one text with"
-        " commas.",
+        "Rows by time. What lasts (alerts, maintenance, gaps, retirements) is in every span that it"
+        " shares time with, and begins where it began. Gaps are told from five minutes on in spans"
+        " of up to a week, by whole hours in longer ones. JSON or, with `Accept: text/csv`, CSV,"
+        " where `tags` are one text with commas.",
         NotFound,
         Archived,
     ),
@@ -85,7 +84,7 @@ async def get_annotations(
     query: Annotated[AnnotationsQuery, FromQuery()],
     accept: Accept = "",
 ) -> Response:
-    """List alerts, calibrations, gaps, register resets, factor changes and retirements, by time.
+    """List alerts, maintenance, calibrations, gaps, register resets, changed factors, retirements.
 
     Rows have the form of Grafana annotations; ``timeEnd`` is null for an instant and for an event
     that has not ended.
@@ -128,12 +127,12 @@ async def get_annotations(
 
 async def _open_gaps(
     context: Context, facilities: Sequence[FacilityRow], now: datetime
-) -> list[OpenGap]:
+) -> list[SourceGap]:
     """Return the sources of which nothing is known up to now, by what live totals say of them."""
     slugs = [facility.slug for facility in facilities]
     bodies = await context.live.of_all(context.database, slugs, now)
     return [
-        OpenGap(facility=facility, source=source, begins=newest + MINUTE)
+        SourceGap(facility=facility, source=source, begins=newest + MINUTE)
         for facility, live in zip(slugs, bodies, strict=True)
         # a retired one is followed by nobody
         if live is not None

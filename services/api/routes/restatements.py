@@ -25,6 +25,7 @@ from services.core.store.answers.restatements import Place, RestatementRow, rest
 from services.core.store.emissions.hour_quality import has_value
 from services.core.store.schema.figures import kg
 from services.core.store.schema.restatement_reasons import kind_and_cause
+from services.core.timeline.instants import EPOCH, HOUR
 
 router = APIRouter(tags=["restatements"])
 
@@ -40,7 +41,9 @@ class RestatementsQuery(Query):
     facility: FacilityList = Field([])
     source: SourceList = Field([])
     from_: Instant | None = Field(
-        None, alias="from", description="hours from this time on; default: from the beginning"
+        None,
+        alias="from",
+        description="hours that end after this time; default: from the beginning",
     )
     to: End | None = Field(None, description="hours before this time; default: all")
     known_from: Instant | None = Field(None, description="changes made at this time or later")
@@ -85,7 +88,8 @@ async def get_restatements(
         rows = await restatements(
             connection,
             list(sources),
-            begins=query.from_,
+            # the hour that it lies in shares time with the span
+            begins=None if query.from_ is None else query.from_ - (query.from_ - EPOCH) % HOUR,
             ends=query.to,
             known_from=query.known_from,
             known_to=query.known_to,

@@ -106,6 +106,9 @@ async def test_every_version_that_followed_a_closed_one_is_a_row_with_its_cause(
         return (START + number * HOUR).isoformat()
 
     assert len(await restatements(client, from_=hour(1), to=hour(2))) == 2
+    # an hour is in every span that it shares time with
+    within = hour(1).replace(":00:00", ":10:00"), hour(1).replace(":00:00", ":20:00")
+    assert len(await restatements(client, from_=within[0], to=within[1])) == 2
     late = (CLOSED + 15 * MINUTE).isoformat()
     assert [r["version"] for r in await restatements(client, known_from=late)] == [3]
     assert len(await restatements(client, known_to=late)) == 4

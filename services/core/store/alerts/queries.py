@@ -47,7 +47,8 @@ WHERE a.facility_id = ANY(CAST(:facilities AS int[]))
   AND (CAST(:thresholds AS text[]) IS NULL OR t.slug = ANY(:thresholds))
   AND (CAST(:reasons AS text[]) IS NULL OR c.reason = ANY(:reasons))
   AND (CAST(:actions AS text[]) IS NULL OR c.action = ANY(:actions))
-  AND (CAST(:begins AS timestamptz) IS NULL OR coalesce(a.resolved_at, 'infinity') >= :begins)
+  AND (CAST(:begins AS timestamptz) IS NULL
+       OR coalesce(a.resolved_at, a.undone_at, 'infinity') >= :begins)
   AND (CAST(:ends AS timestamptz) IS NULL OR a.fired_at < :ends)
   AND (CAST(:before_id AS int8) IS NULL OR a.id < :before_id)
 ORDER BY a.id DESC LIMIT :limit

@@ -1,4 +1,4 @@
-"""What to know of a span of time in a chart: alerts, gaps, registers, factors, retirements."""
+"""What to know of a span of time in a chart: alerts, maintenance, gaps, registers, factors ..."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.core.accounting.alerting.measures import MEASURES
-from services.core.store.emissions import hour_history, minute_history
+from services.core.store.answers.data_gaps import closed_gaps
 from services.core.store.packing import opened
 from services.core.store.readings import history
 from services.core.store.registry import watched_names
@@ -31,6 +31,7 @@ TEXTS: Final = (
     "calibration of {channel} passed",
     "calibration of {channel} failed",
     "no data of {source}",
+    "maintenance {maintenance}",
     "register of {channel}: {reason}",
     "register of {channel} fell",
     "starts at {value}",
@@ -68,7 +69,7 @@ CROSS JOIN LATERAL (SELECT coalesce(v.spec, t.spec) AS spec) w
 {watched_names.joins("a.facility_id", "w.spec")}
 CROSS JOIN LATERAL (SELECT {watched_names.COLUMNS}, {_UNIT} AS unit) names
 WHERE a.facility_id = ANY(:facilities) AND a.fired_at < :ends
-  AND coalesce(a.resolved_at, 'infinity') >= :begins
+  AND coalesce(a.resolved_at, a.undone_at, 'infinity') >= :begins
 """  # noqa: S608 - joins and measures of tonne's own
 
 _CALIBRATIONS = """
@@ -80,35 +81,11 @@ JOIN facility f ON f.id = d.facility_id
 WHERE f.id = ANY(:facilities) AND k.ended_at >= :begins AND k.ended_at < :ends
 """
 
-# Minutes that are not known between those that are; a few are a message that came late, no gap.
-_GAPS_BY_MINUTE = """
-SELECT g.ended, g.begins, concat('no data of ', s.slug), '', ARRAY['gap', f.slug, s.slug]
-FROM source s JOIN facility f ON f.id = s.facility_id
-CROSS JOIN LATERAL (
-    SELECT m.minute + interval '1 minute' AS ended,
-           lead(m.minute) OVER (ORDER BY m.minute) AS begins
-    FROM emission_minute m
-    WHERE m.source_id = s.id AND m.covered_ms > 0 AND m.minute >= :begins AND m.minute < :ends) g
-WHERE f.id = ANY(:facilities) AND s.active
-  AND g.begins - g.ended >= interval '5 minutes'
-"""
-
-_GAPS_BY_HOUR = """
-SELECT g.ended, g.begins, concat('no data of ', s.slug), '', ARRAY['gap', f.slug, s.slug]
-FROM source s JOIN facility f ON f.id = s.facility_id
-CROSS JOIN LATERAL (
-    SELECT h.hour + interval '1 hour' AS ended, lead(h.hour) OVER (ORDER BY h.hour) AS begins
-    FROM emission_hour h
-    WHERE h.source_id = s.id AND h.covered_ms > 0 AND h.hour >= :begins AND h.hour < :ends) g
-WHERE f.id = ANY(:facilities) AND s.active AND g.begins > g.ended
-"""
-
-# Those that last: their sources have no minute after them.
-_OPEN_GAPS = """
-SELECT g.begins, NULL::timestamptz, concat('no data of ', g.source), '',
-       ARRAY['gap', g.facility, g.source]
-FROM unnest(CAST(:gap_begins AS timestamptz[]), CAST(:gap_facilities AS text[]),
-            CAST(:gap_sources AS text[])) AS g(begins, facility, source)
+_GAPS = """
+SELECT g.begins, g.ends, concat('no data of ', g.source), '', ARRAY['gap', g.facility, g.source]
+FROM unnest(CAST(:gap_begins AS timestamptz[]), CAST(:gap_ends AS timestamptz[]),
+            CAST(:gap_facilities AS text[]), CAST(:gap_sources AS text[]))
+     AS g(begins, ends, facility, source)
 WHERE g.begins < :ends
 """
 
@@ -130,7 +107,12 @@ WHERE d.facility_id = ANY(:facilities) AND c.kind = 'counter' AND c.active
 """
 )
 
-_SOURCES = text("SELECT id FROM source WHERE facility_id = ANY(:facilities) AND active")
+_SOURCES = text(
+    """
+SELECT s.id, f.slug, s.slug FROM source s JOIN facility f ON f.id = s.facility_id
+WHERE s.facility_id = ANY(:facilities) AND s.active
+"""
+)
 
 _FALLS = """
 SELECT r.ts, NULL::timestamptz, concat('register of ', d.slug, '.', c.slug, ' fell'),
@@ -166,6 +148,13 @@ WHERE f.id = ANY(:facilities)
   AND x.valid_from::timestamp AT TIME ZONE f.timezone < :ends
 """
 
+_MAINTENANCE = """
+SELECT m.from_ts, m.to_ts, concat('maintenance ', m.slug), m.reason,
+       ARRAY['maintenance', f.slug] || coalesce(m.sources, '{}')
+FROM maintenance m JOIN facility f ON f.id = m.facility_id
+WHERE m.active AND f.id = ANY(:facilities) AND m.from_ts < :ends AND m.to_ts > :begins
+"""
+
 _RETIREMENTS = """
 SELECT r.retired_at, r.returned_at, concat(f.slug, ' is retired'),
        concat_ws(': ', concat('by ', r.retired_by), r.reason), ARRAY['facility', f.slug]
@@ -176,25 +165,24 @@ WHERE f.id = ANY(:facilities) AND r.retired_at < :ends
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OpenGap:
-    """A source without data up to now."""
+class SourceGap:
+    """A source without data; ``ends`` None: up to now."""
 
     facility: str
     source: str
     begins: datetime
+    ends: datetime | None = None
 
 
 _PARTS = {
     "facility": _RETIREMENTS,
     "alert": _ALERTS,
+    "maintenance": _MAINTENANCE,
     "calibration": _CALIBRATIONS,
     "register": _EPOCHS,
     "factor": _FACTORS,
+    "gap": _GAPS,
 }
-
-
-#: A message that came late is no gap.
-LEAST_GAP: Final = timedelta(minutes=5)
 
 
 async def chart_annotations(
@@ -204,22 +192,22 @@ async def chart_annotations(
     begins: datetime,
     ends: datetime,
     kinds: Sequence[str],
-    open_gaps: Sequence[OpenGap],
+    open_gaps: Sequence[SourceGap],
     limit: int,
     skip: int = 0,
 ) -> list[dict[str, Any]]:
     """Read annotations of the span, oldest first; ``kinds`` empty: all, ``skip``: all but so many.
 
-    ``open_gaps``: those that last, of the facilities, which no total says.
-    Registers that fell without being announced are looked for in spans of up to two days.
+    What lasts is in every span that it shares time with. ``open_gaps``: those that last, of the
+    facilities, which no total says. Registers that fell without being announced are looked for in
+    spans of up to two days.
     """
-    length = ends - begins
-    closed_gaps = _GAPS_BY_MINUTE if length <= _TO_THE_MINUTE else _GAPS_BY_HOUR
-    parts = {**_PARTS, "gap": f"{closed_gaps} UNION ALL {_OPEN_GAPS}"}
-    searches = length <= _SEARCHED and (not kinds or "register" in kinds)
-    if searches:
-        parts["register"] = f"{_EPOCHS} UNION ALL {_FALLS}"
+    searches = ends - begins <= _SEARCHED and (not kinds or "register" in kinds)
+    parts = {**_PARTS, "register": f"{_EPOCHS} UNION ALL {_FALLS}"} if searches else _PARTS
     wanted = [sql for kind, sql in parts.items() if not kinds or kind in kinds]
+    gaps = list(open_gaps)
+    if not kinds or "gap" in kinds:
+        gaps += await _closed_gaps(connection, facility_ids, begins, ends)
     statement = text(
         "SELECT * FROM ("  # noqa: S608 - parts named above
         + " UNION ALL ".join(wanted)
@@ -230,35 +218,38 @@ async def chart_annotations(
         "facilities": list(facility_ids),
         "begins": begins,
         "ends": ends,
-        "gap_begins": [gap.begins for gap in open_gaps],
-        "gap_facilities": [gap.facility for gap in open_gaps],
-        "gap_sources": [gap.source for gap in open_gaps],
+        "gap_begins": [gap.begins for gap in gaps],
+        "gap_ends": [gap.ends for gap in gaps],
+        "gap_facilities": [gap.facility for gap in gaps],
+        "gap_sources": [gap.source for gap in gaps],
         "limit": limit,
         "skip": skip,
     }
     rows = (await connection.execute(statement, keys)).mappings().all()
     # asked last: what is packed in between is seen here
-    by_minute, shows_gaps = length <= _TO_THE_MINUTE, parts["gap"] in wanted
-    gaps = opened.MINUTES if by_minute else opened.HOURS
-    open_history = minute_history.open_span if by_minute else hour_history.open_span
-    if (searches and await opened.may_be_packed(connection, opened.READINGS, begins)) or (
-        shows_gaps and await opened.may_be_packed(connection, gaps, begins)
-    ):
+    if searches and await opened.may_be_packed(connection, opened.READINGS, begins):
         async with opened.snapshot_async(connection):
-            if searches:
-                channels = await _ids(connection, _COUNTERS, facility_ids)
-                await connection.run_sync(
-                    lambda same: history.open_span(same, channels, begins, ends)
-                )
-            if shows_gaps:
-                sources = await _ids(connection, _SOURCES, facility_ids)
-                await connection.run_sync(lambda same: open_history(same, sources, begins, ends))
+            answer = await connection.execute(_COUNTERS, {"facilities": list(facility_ids)})
+            channels = list(answer.scalars())
+            await connection.run_sync(lambda same: history.open_span(same, channels, begins, ends))
             rows = (await connection.execute(statement, keys)).mappings().all()
     return [{**row, "tags": [tag for tag in row["tags"] if tag is not None]} for row in rows]
 
 
-async def _ids(
-    connection: AsyncConnection, statement: TextClause, facility_ids: Sequence[int]
-) -> list[int]:
-    answer = await connection.execute(statement, {"facilities": list(facility_ids)})
-    return list(answer.scalars())
+async def _closed_gaps(
+    connection: AsyncConnection, facility_ids: Sequence[int], begins: datetime, ends: datetime
+) -> list[SourceGap]:
+    rows = await connection.execute(_SOURCES, {"facilities": list(facility_ids)})
+    names = {source_id: (facility, source) for source_id, facility, source in rows}
+    gaps = await closed_gaps(
+        connection, list(names), begins, ends, to_the_minute=ends - begins <= _TO_THE_MINUTE
+    )
+    return [
+        SourceGap(
+            facility=names[gap.source_id][0],
+            source=names[gap.source_id][1],
+            begins=gap.begins,
+            ends=gap.ends,
+        )
+        for gap in gaps
+    ]
