@@ -16,6 +16,7 @@ class Line:
     def __init__(self, port: int, logger: DataLogger) -> None:
         self.logger = logger
         self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
+        logger.connect()
 
     def __enter__(self) -> Self:
         return self

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from deploy.reference.markdown import code, page, table
 from services.core.facility.families.catalogue import (
     GROUPS,
+    NUMBERS,
     DocumentedMessage,
     Family,
     families,
@@ -42,23 +44,47 @@ def _index(known: list[Family]) -> str:
         " where to begin. A device that is heard at the broker, tonne [discovers](discover.md)"
         " without a file.",
         table(
-            ("family", "name", "reads", "kind"),
+            ("family", "name", "reads", "numbers", "kind"),
             (
                 (
-                    f"[{family.title}]({family.group}.md#{_anchor(family.title)})",
+                    _link(family),
                     code(family.name),
                     ", ".join(_quantities(family)),
+                    ", ".join(_numbers(family)),
                     GROUPS[family.group],
                 )
                 for family in sorted(known, key=lambda family: family.title.casefold())
             ),
         ),
+        "The numbers of its messages are those of the maker's documentation, those that a device"
+        " sent as somebody quotes it, or examples: then topics, names and units are documented, and"
+        " numbers are not.",
+        "## By another name",
+        table(("device", "is read by"), _other_names(known)),
         "A device that is not here: [recipes](recipes.md) have a key for each way in which a value"
         " may be written, [what holds for a mapping](mapping.md) tells of times, lists and missing"
         " keys, and every key is in the"
         " [facility file's reference](../../reference/facility-file.md). How a family is added is"
         " [here](../../contribute/families.md).",
     )
+
+
+def _link(family: Family) -> str:
+    return f"[{family.title}]({family.group}.md#{_anchor(family.title)})"
+
+
+def _numbers(family: Family) -> list[str]:
+    listed = {message.numbers for message in family.messages()}
+    return [words for word, words in NUMBERS.items() if word in listed]
+
+
+def _other_names(known: list[Family]) -> Iterator[tuple[str, str]]:
+    links: dict[str, list[str]] = {}
+    for family in known:
+        for name in family.also:
+            links.setdefault(name, []).append(_link(family))
+    for name in sorted(links, key=str.casefold):
+        yield name, ", ".join(links[name])
 
 
 def _group(title: str, members: list[Family]) -> str:

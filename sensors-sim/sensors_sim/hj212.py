@@ -68,6 +68,10 @@ class DataLogger:
         """Return a heartbeat, which the edition of 2025 has."""
         return self._frame(self._next_qn(at), "91", "9015", "")
 
+    def connect(self) -> None:
+        """Forget the half of an answer that a connection ended with."""
+        self._heard = b""
+
     def hear(self, data: bytes) -> None:
         """Take what the host sent."""
         self._heard += data

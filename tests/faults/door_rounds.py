@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from tests.faults.books import Books
 from tests.faults.door_world import DoorWorld
 from tests.faults.edge import SparkplugSender, UnknownSender
-from tests.faults.facility import edge_entries, entries
+from tests.faults.fetched import MeterSender, RegisterSender
 from tests.faults.nemesis import FAULTS, Fault, strike
 from tests.faults.oracle import compare
 from tests.faults.rounds import Played, wait_until_quiet
 from tests.faults.senders import BackfillSender, HttpSender, ImportSender, Sender
+from tests.faults.stations import StationSender
+from tests.faults.uploader import UploadSender
 from tests.faults.world import World
 from tests.services import Server
 
@@ -25,6 +27,10 @@ SENDERS: tuple[type[Sender], ...] = (
     ImportSender,
     BackfillSender,
     UnknownSender,
+    UploadSender,
+    StationSender,
+    MeterSender,
+    RegisterSender,
 )
 
 #: Of the faults of a gateway's rounds; those of the API beside them.
@@ -60,8 +66,7 @@ def senders(world: DoorWorld, books: Books) -> tuple[Sender, ...]:
 def planned(seed: int, number: int, sender: Sender) -> tuple[tuple[Fault, ...], random.Random]:
     """The faults of a round; the same for the same seed and number."""
     dice = random.Random(f"{seed}/{number}")
-    own = Fault(name=f"kill -9 {sender.name}", strike=lambda _world: sender.strike())
-    possible = [*DOOR_FAULTS, *([own] if sender.name in {"import", "backfill"} else [])]
+    possible = [*sender.own_faults, *DOOR_FAULTS]
     # every fault in its turn for each way in, others at random beside it
     first = possible[number // len(SENDERS) % len(possible)]
     others = dice.sample([f for f in possible if f is not first], dice.choice([0, 1, 1, 2]))
@@ -78,8 +83,7 @@ def play(
     faults, dice = planned(seed, number, sender)
     before = books.count
     messages = dice.randrange(150, 350)
-    make = edge_entries if sender.name == "sparkplug" else entries
-    told = list(make(number, messages, dice))
+    told = list(sender.entries(number, messages, dice))
     sender.complaints.clear()
     sender.prepare(told)
     sender.begin(told, dice)
@@ -89,6 +93,8 @@ def play(
     healed = time.monotonic()
     sender.finish()
     stuck = wait_until_quiet(world, sender, books)
+    if books.count == before:
+        sender.complaints.append("nothing was acknowledged")
     recovery_s = time.monotonic() - healed
     sender.close()
     with world.connect() as connection:

@@ -10,8 +10,9 @@ import httpx
 
 from tests.e2e.stack import Service
 from tests.faults.facility import door_file
+from tests.faults.proxy import Proxy
 from tests.faults.world import SCHEMES, World
-from tests.services import Server, server_directory
+from tests.services import Server, free_port, server_directory
 
 _DISCOVERS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tonne.ingest'"
 
@@ -21,11 +22,17 @@ class DoorWorld(World):
 
     def __init__(self, directory: Path, stack: ExitStack) -> None:
         self.api: Service | None = None
+        self._proxied: list[Proxy] = []
+        self._ports: dict[str, int] = {}
+        self._hj212_port = free_port()
         super().__init__(directory, stack, "mqtt")
         self.directory = directory
         self.api = self._service(directory, "api", self.ingest_to_database)
         stack.callback(self.api.kill)
         self.api.start()
+        #: what clients and stations connect by
+        self.to_api = stack.enter_context(self.proxied(self.api.port))
+        self.to_hj212 = stack.enter_context(self.proxied(self._hj212_port))
 
     @property
     def servers(self) -> tuple[Server, ...]:
@@ -33,10 +40,30 @@ class DoorWorld(World):
         return (*super().servers, *([] if self.api is None else [self.api]))
 
     @property
+    def proxies(self) -> tuple[Proxy, ...]:
+        """Every connection that can be cut."""
+        return (*super().proxies, *self._proxied)
+
+    @contextmanager
+    def proxied(self, port: int) -> Iterator[Proxy]:
+        """A proxy to a port, which flows again when all is healed."""
+        proxy = Proxy(port)
+        self._proxied.append(proxy)
+        try:
+            yield proxy
+        finally:
+            self._proxied.remove(proxy)
+            proxy.close()
+
+    def place(self, device: str, port: int) -> None:
+        """Let ingest connect to a device at a port."""
+        self._ports[device] = port
+        assert self._apply()
+
+    @property
     def api_url(self) -> str:
         """Where readings are sent by HTTP."""
-        assert self.api is not None
-        return f"http://127.0.0.1:{self.api.port}"
+        return f"http://127.0.0.1:{self.to_api.port}"
 
     @property
     def sparkplug_is_online(self) -> bool:
@@ -64,18 +91,23 @@ class DoorWorld(World):
             "TONNE_SPARKPLUG_URL": at_broker,
             "TONNE_SPARKPLUG_REORDER_S": "0.5",
             "TONNE_DISCOVERY_URL": at_broker,
+            "TONNE_UPLOADS_DIR": str(directory / "uploads"),
+            "TONNE_HJ212_PORT": str(self._hj212_port),
+            "TONNE_DEVICE_HOSTS": "127.0.0.1",
         }
 
     def _progresses(self, process: str, pid: int) -> bool:
         if process != "api":
             return super()._progresses(process, pid)
+        assert self.api is not None
         try:
-            return httpx.get(f"{self.api_url}/healthz", timeout=5).status_code == 200
+            address = f"http://127.0.0.1:{self.api.port}/healthz"
+            return httpx.get(address, timeout=5).status_code == 200
         except httpx.TransportError:
             return False
 
     def _file(self) -> str:
-        return door_file()
+        return door_file(self._ports)
 
 
 @contextmanager

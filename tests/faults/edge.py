@@ -17,7 +17,7 @@ from tests.command import tonne
 from tests.edge_node import Peer
 from tests.faults.books import Books, Entry
 from tests.faults.door_world import DoorWorld
-from tests.faults.facility import EDGE, FACILITY
+from tests.faults.facility import EDGE, FACILITY, edge_entries
 from tests.faults.publisher import connected
 from tests.faults.senders import Sender
 from tests.patience import until
@@ -70,6 +70,7 @@ class SparkplugSender(Sender):
     """
 
     name = "sparkplug"
+    entries = staticmethod(edge_entries)
 
     def __init__(self, world: DoorWorld, books: Books) -> None:
         super().__init__(world, books)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from tests.faults.books import Books, Entry
@@ -39,20 +39,56 @@ sources:
 #: An edge node's meter, by Sparkplug.
 EDGE = "f-edge"
 
+#: A station, by HJ 212.
+STATION = "f-station"
+STATION_MN = "010000A8900016F000169DC0"
+#: What ingest asks by itself, at a P1 port and by Modbus TCP.
+P1_METER = "f-p1"
+MODBUS_METER = "f-modbus"
+
 _EDGE_FILE = """
   - id: f-edge
     format: sparkplug
     sparkplug: {group: Faults, edge_node: Edge, device: Meter}
     channels: [{id: energy, quantity: energy, unit: kWh, kind: counter}]
+  - id: f-station
+    topic: hj212/STATION_MN
+    format: hj212
+    channels:
+      - {id: power, from: a01001.Rtd, quantity: power, unit: kW, kind: gauge, max_gap: 60}
+  - id: f-p1
+    format: p1
+    p1: {host: 127.0.0.1, port: P1_PORT, timezone: UTC}
+    channels: [{id: energy, from: 1-0:1.8.1, quantity: energy, unit: kWh, kind: counter}]
+  - id: f-modbus
+    format: modbus
+    modbus: {host: 127.0.0.1, port: MODBUS_PORT, every: 10s, timeout: 10s}
+    channels:
+      - id: energy
+        register: {address: 0, function: input, type: uint32}
+        quantity: energy
+        unit: kWh
+        kind: counter
 """
 _EDGE_SOURCE = """
   - {id: edge, scope: 2, method: activity, input: f-edge.energy, factor: f-grid}
+  - {id: station, scope: 2, method: activity, input: f-station.power, factor: f-grid}
+  - {id: p1, scope: 2, method: activity, input: f-p1.energy, factor: f-grid}
+  - {id: modbus, scope: 2, method: activity, input: f-modbus.energy, factor: f-grid}
 """
 
 
-def door_file() -> str:
-    """The facility file of the rounds of ways in: an edge node beside the others."""
-    return _FILE.replace("MORE\n", _EDGE_FILE.lstrip("\n")) + _EDGE_SOURCE.lstrip("\n")
+def door_file(ports: Mapping[str, int]) -> str:
+    """The facility file of the rounds of ways in: devices of each of them beside the others.
+
+    ``ports``: where devices are that ingest connects to.
+    """
+    devices = _EDGE_FILE.lstrip("\n").replace("STATION_MN", STATION_MN)
+    for device in (P1_METER, MODBUS_METER):
+        # port 1: nobody is there yet
+        port = str(ports.get(device, 1))
+        devices = devices.replace(f"{device.removeprefix('f-').upper()}_PORT", port)
+    return _FILE.replace("MORE\n", devices) + _EDGE_SOURCE.lstrip("\n")
 
 
 def file(others: int) -> str:
@@ -106,6 +142,19 @@ def edge_entries(round_number: int, messages: int, dice: random.Random) -> Itera
     for entry in entries(round_number, messages, dice):
         if "energy" in entry.values:
             yield Entry(device=EDGE, ts_ms=entry.ts_ms, values={"energy": entry.values["energy"]})
+
+
+def station_entries(round_number: int, messages: int, dice: random.Random) -> Iterator[Entry]:
+    """A round's messages of the station."""
+    for entry in entries(round_number, messages, dice):
+        if "power" in entry.values:
+            yield Entry(device=STATION, ts_ms=entry.ts_ms, values={"power": entry.values["power"]})
+
+
+def meter_entries(round_number: int, messages: int, dice: random.Random) -> Iterator[Entry]:
+    """A round's telegrams of the P1 port."""
+    for entry in edge_entries(round_number, messages, dice):
+        yield Entry(device=P1_METER, ts_ms=entry.ts_ms, values=entry.values)
 
 
 def late_entries(books: Books, messages: int, dice: random.Random) -> Iterator[Entry]:

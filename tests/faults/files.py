@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,12 +38,19 @@ def commands(
         path = folder / f"{stem}.lp{'.gz' if is_packed else ''}"
         path.write_bytes(gzip.compress(lines(entries)) if is_packed else lines(entries))
         return "backfill", str(path), "--table", str(table)
-    ending = dice.choice(["csv", "csv.gz", "parquet"])
-    path = folder / f"{stem}.{ending}"
-    if ending == "parquet":
-        names = ("time", "facility", "device", "channel", "value")
-        columns = map(list, zip(*rows(entries), strict=True))
-        pq.write_table(pa.table(dict(zip(names, columns, strict=True))), path)
-    else:
-        path.write_bytes(csv(entries) if ending == "csv" else gzip.compress(csv(entries)))
+    ending, content = history(entries, dice)
+    path = folder / f"{stem}{ending}"
+    path.write_bytes(content)
     return "import", str(path)
+
+
+def history(entries: Sequence[Entry], dice: random.Random) -> tuple[str, bytes]:
+    """Ending and content of a file of history, of a kind by the dice."""
+    ending = dice.choice([".csv", ".csv.gz", ".parquet"])
+    if ending != ".parquet":
+        return ending, csv(entries) if ending == ".csv" else gzip.compress(csv(entries))
+    names = ("time", "facility", "device", "channel", "value")
+    columns = map(list, zip(*rows(entries), strict=True))
+    out = io.BytesIO()
+    pq.write_table(pa.table(dict(zip(names, columns, strict=True))), out)
+    return ending, out.getvalue()

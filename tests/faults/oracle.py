@@ -17,6 +17,15 @@ _HOLD_MS = 60_000
 _MINUTE_MS = 60_000
 _F_11_KG = 5.7e-7 * 907.18474
 
+#: Channels by the source that they are the input of.
+_REGISTERS = {
+    "register": "f-meter.energy",
+    "edge": "f-edge.energy",
+    "p1": "f-p1.energy",
+    "modbus": "f-modbus.energy",
+}
+_GAUGES = {"gauge": "f-meter.power", "station": "f-station.power"}
+
 _READINGS = """
 SELECT d.slug || '.' || c.slug, (extract(epoch FROM r.ts) * 1000)::int8, r.value
 FROM reading r JOIN channel c ON c.id = r.channel_id JOIN device d ON d.id = c.device_id
@@ -130,11 +139,12 @@ def recomputed(
 ) -> dict[tuple[str, int], tuple[float, float]]:
     """kg CO2 and covered seconds by source and minute, the plain way."""
     found: dict[tuple[str, int], tuple[float, float]] = {}
-    for source, channel in (("register", "f-meter.energy"), ("edge", "f-edge.energy")):
+    for source, channel in _REGISTERS.items():
         for minute, (kwh, seconds) in _register(readings.get(channel, {})).items():
             found[source, minute] = (kwh * CO2_KG_PER_KWH, seconds)
-    for minute, (kw, seconds) in _held(readings.get("f-meter.power", {})).items():
-        found["gauge", minute] = (kw * seconds / 3600 * CO2_KG_PER_KWH, seconds)
+    for source, channel in _GAUGES.items():
+        for minute, (kw, seconds) in _held(readings.get(channel, {})).items():
+            found[source, minute] = (kw * seconds / 3600 * CO2_KG_PER_KWH, seconds)
     co2, flow = (_held(readings.get(f"f-cems.{name}", {})) for name in ("co2", "flow"))
     for minute, (percent, seconds) in co2.items():
         if minute in flow:

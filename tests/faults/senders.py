@@ -11,26 +11,41 @@ import os
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import httpx
 
 from tests.faults.bodies import written
 from tests.faults.books import Books, Entry
 from tests.faults.door_world import DoorWorld
+from tests.faults.facility import entries
 from tests.faults.files import commands
+from tests.faults.nemesis import Fault
+from tests.faults.proxy import Proxy
 from tests.forked import Forked
 from tests.patience import PATIENCE_S
 
 #: A client that hears nothing for so long asks again.
-_IMPATIENCE_S = 10.0
-_PAUSE_S = 0.1
+IMPATIENCE_S = 10.0
+PAUSE_S = 0.1
+
+
+def line_faults(name: str, pick: Callable[[], Proxy]) -> tuple[Fault, Fault]:
+    """The faults of a connection that a sender uses."""
+    return (
+        Fault(name=f"cut {name}", strike=lambda _world: pick().cut()),
+        Fault(name=f"stall {name}", strike=lambda _world: pick().stall()),
+    )
 
 
 class Sender:
     """Sends a round's messages on a thread of its own."""
 
     name: str
+    #: what goes wrong with it alone
+    own_faults: tuple[Fault, ...] = ()
+    #: makes a round's messages
+    entries: Callable[[int, int, random.Random], Iterator[Entry]] = staticmethod(entries)
 
     def __init__(self, world: DoorWorld, books: Books) -> None:
         self.world = world
@@ -46,9 +61,6 @@ class Sender:
         """Begin to send; returns at once."""
         self._thread = threading.Thread(target=self._run, args=(entries, dice), daemon=True)
         self._thread.start()
-
-    def strike(self) -> None:
-        """Kill what is the sender's own, where it is a process of tonne."""
 
     def finish(self) -> None:
         """Do what belongs after everything was healed."""
@@ -77,9 +89,13 @@ class HttpSender(Sender):
 
     name = "http"
 
+    def __init__(self, world: DoorWorld, books: Books) -> None:
+        super().__init__(world, books)
+        self.own_faults = line_faults("client to api", lambda: world.to_api)
+
     def send(self, entries: Sequence[Entry], dice: random.Random) -> None:
         at = 0
-        with httpx.Client(timeout=_IMPATIENCE_S) as client:
+        with httpx.Client(timeout=IMPATIENCE_S) as client:
             while at < len(entries):
                 batch = entries[at : at + dice.randint(1, 40)]
                 at += len(batch)
@@ -99,13 +115,13 @@ class HttpSender(Sender):
                     f"{self.world.api_url}/v1/readings?precision=ms", content=body, headers=headers
                 )
             except httpx.TransportError:
-                time.sleep(_PAUSE_S)
+                time.sleep(PAUSE_S)
                 continue
             if answer.status_code == 200:
                 return
             if answer.status_code < 500 and answer.status_code not in {409, 429}:
                 raise AssertionError(answer.text)
-            time.sleep(_PAUSE_S)
+            time.sleep(PAUSE_S)
         raise AssertionError("no acknowledgement by HTTP")
 
 
@@ -115,6 +131,7 @@ class FileSender(Sender):
     def __init__(self, world: DoorWorld, books: Books) -> None:
         super().__init__(world, books)
         self._command: Forked | None = None
+        self.own_faults = (Fault(name=f"kill -9 {self.name}", strike=lambda _world: self._kill()),)
         self._folder = world.directory / self.name
         self._folder.mkdir()
 
@@ -128,7 +145,7 @@ class FileSender(Sender):
             for entry in part:
                 self.books.acknowledged(entry)
 
-    def strike(self) -> None:
+    def _kill(self) -> None:
         command = self._command
         if command is not None:
             command.kill()
@@ -146,7 +163,7 @@ class FileSender(Sender):
                 code = self._command.wait(PATIENCE_S)
             if code == 0:
                 return
-            time.sleep(_PAUSE_S)
+            time.sleep(PAUSE_S)
         raise AssertionError(log.read_text(errors="replace")[-2000:])
 
 

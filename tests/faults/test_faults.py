@@ -43,8 +43,8 @@ def test_by_no_way_in_is_anything_lost_or_counted_twice() -> None:
     with running_door_world() as world:
         books = Books()
         every = senders(world, books)
-        # ingest is killed in three of them, the command itself in one
-        for number in (0, 1, 8, 4):
+        # cut connections, and what reads a file killed; a backfill stands for an import too
+        for number in (0, 1, 3, 4, 5, 6, 7, 8):
             played = play_door(world, every, books, 1, number)
             assert played.passed, played
     assert books.count > 1000

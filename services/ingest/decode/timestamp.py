@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -10,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from services.core.facility.mapping_expression import Budget
 from services.core.facility.mapping_model import word
+from services.core.timeline.date_format import parse_date
 from services.core.timeline.instants import to_us
 from services.ingest.decode.cells import COMMA, selected
 from services.ingest.decode.instant import parse_date_time, parse_epoch
@@ -93,9 +95,6 @@ class TimeRule:
 #: A device's clock may be so much ahead.
 _AHEAD_US: Final = 300_000_000
 
-#: Seconds with their fractions and nothing between.
-_CLOSE: Final = "%S%f"
-
 #: Of messages that tell no time.
 ARRIVAL: Final = TimeRule(select=nothing, zone=None, unit=None)
 
@@ -141,20 +140,9 @@ def _formats(stated: str | Sequence[str] | None) -> tuple[str, ...]:
 def _by_format(raw: Any, patterns: Sequence[str]) -> datetime:
     text = raw.strip() if isinstance(raw, str) else str(raw)
     for pattern in patterns:
-        instant = _parsed(text, pattern)
-        # fractions right behind the seconds would take a digit of these where there are none
-        if instant is not None and not (
-            _CLOSE in pattern and _parsed(text, pattern.replace(_CLOSE, "%S")) is not None
-        ):
-            return instant
+        with suppress(ValueError):
+            return parse_date(text, pattern)
     raise ValueError(f"it is not of the form {' or '.join(patterns)}")
-
-
-def _parsed(text: str, pattern: str) -> datetime | None:
-    try:
-        return datetime.strptime(text, pattern)  # noqa: DTZ007 - its zone is looked at next
-    except ValueError:
-        return None
 
 
 def _local_us(local: datetime, zone: ZoneInfo, received_us: int) -> int:

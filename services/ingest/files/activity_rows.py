@@ -14,6 +14,7 @@ from services.core.facility.activity_table import ActivityColumns, ActivityTable
 from services.core.facility.errors import FacilityFileError, Problem
 from services.core.facility.mapping_model import word
 from services.core.facility.table_file import TableUnit
+from services.core.timeline.date_format import parse_date
 from services.ingest.decode.text_number import READERS
 from services.ingest.files import csv_lines
 from services.ingest.files.csv_lines import Form, Lines
@@ -189,6 +190,6 @@ def _day(cell: Any, form: str | None) -> str | None:
     if not text or form is None:
         return text
     try:
-        return datetime.strptime(text, form).date().isoformat()  # noqa: DTZ007 - a day has no zone
+        return parse_date(text, form).date().isoformat()
     except ValueError:
         return text

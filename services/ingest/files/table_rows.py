@@ -12,6 +12,7 @@ import numpy as np
 from services.core.accounting.spelling import did_you_mean
 from services.core.facility.mapping_model import word
 from services.core.facility.table_file import TableFile, TableUnit, TableValue
+from services.core.timeline.date_format import parse_date
 from services.core.timeline.instants import from_us, rfc3339
 from services.ingest.decode.text_number import READERS, says_no_value
 from services.ingest.files.csv_lines import Cells, Lines
@@ -156,7 +157,7 @@ def _times_of_day(headers: list[str], form: str, time: tuple[int, ...]) -> list[
 
 def _is_clock(header: str, form: str) -> bool:
     try:
-        datetime.strptime(header.replace("24:00", "00:00"), form)  # noqa: DTZ007 - a time of day
+        parse_date(header.replace("24:00", "00:00"), form)
     except ValueError:
         return False
     return True

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from services.core.facility.table_file import TableFile
+from services.core.timeline.date_format import parse_date
 from services.core.timeline.instants import DAY, to_us
 from services.ingest.decode.instant import parse_date_time, parse_epoch
 from services.ingest.decode.put_back import Instants
@@ -141,7 +142,7 @@ class TableTimes:
     def _moment(self, text: str) -> datetime:
         if self._format is None:
             return parse_date_time(text)
-        return datetime.strptime(text, self._format)  # noqa: DTZ007 - its zone is looked at next
+        return parse_date(text, self._format)
 
     def _local(self, moment: datetime) -> Instants | None:
         if moment.tzinfo is not None:

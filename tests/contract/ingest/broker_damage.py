@@ -76,7 +76,14 @@ async def _consumers(stream: JetStreamContext) -> list[ConsumerInfo]:
 
 def _administer(server: Nats, work: Callable[[JetStreamContext], Awaitable[object]]) -> None:
     async def call() -> None:
-        client = await nats.connect(server.nats_url, connect_timeout=1, allow_reconnect=False)
+        client = await nats.connect(
+            server.nats_url,
+            connect_timeout=1,
+            allow_reconnect=False,
+            # one that is away is tried sixty times otherwise
+            max_reconnect_attempts=1,
+            reconnect_time_wait=0,
+        )
         try:
             await work(client.jetstream())
         finally:

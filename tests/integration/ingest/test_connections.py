@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from pymodbus.server import ModbusTcpServer
-from pymodbus.simulator import DataType, SimData, SimDevice
 
 from tests.command import tonne
 from tests.integration.ingest.plant import Plant
+from tests.modbus_device import modbus_server
 from tests.patience import PATIENCE_S, until
 from tests.services import as_login
 from tests.telegrams import port, published, telegram
@@ -52,40 +49,6 @@ LATER = [
     telegram(f"0-0:1.0.0(2611231800{n:02d}W)", f"1-0:1.8.1({n:06d}.000*kWh)") for n in range(50)
 ]
 BROKEN = telegram("1-0:1.8.1(000001.000*kWh)").replace(b"001.000", b"009.000")
-
-
-@contextmanager
-def modbus_server() -> Iterator[tuple[int, list[bool]]]:
-    """Run pymodbus' server in a thread; yields its port, and a list of who came and went."""
-    connections: list[bool] = []
-    device = SimDevice(
-        1,
-        (
-            [SimData(0, count=1, values=False, datatype=DataType.BITS)],
-            [SimData(0, count=1, values=False, datatype=DataType.BITS)],
-            [SimData(0, values=[0], datatype=DataType.REGISTERS)],
-            [SimData(0, values=[0, 5250], datatype=DataType.REGISTERS)],
-        ),
-    )
-    loop = asyncio.new_event_loop()
-
-    async def start() -> tuple[ModbusTcpServer, int]:
-        server = ModbusTcpServer(
-            [device], address=("127.0.0.1", 0), trace_connect=connections.append
-        )
-        await server.serve_forever(background=True)
-        return server, server.transport.sockets[0].getsockname()[1]
-
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    server, number = asyncio.run_coroutine_threadsafe(start(), loop).result(PATIENCE_S)
-    try:
-        yield number, connections
-    finally:
-        asyncio.run_coroutine_threadsafe(server.shutdown(), loop).result(PATIENCE_S)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
 
 
 def test_devices_are_read_by_one_process_that_may(plant: Plant, tmp_path: Path) -> None:

@@ -27,6 +27,13 @@ GROUPS: Final = {
     "gateways": "Industrial gateways",
 }
 
+#: Where the numbers of a message are from, by the word that its file has for it.
+NUMBERS: Final = {
+    "documented": "of the documentation",
+    "captured": "of a device",
+    "examples": "examples",
+}
+
 _MESSAGES: Final = ".messages.yaml"
 
 
@@ -39,6 +46,8 @@ class DocumentedMessage:
     #: where it is documented, and the licence of that
     source: str
     licence: str
+    #: where its numbers are from, a key of :data:`NUMBERS`
+    numbers: str
     #: the readings that must come out, as ``DEVICE.CHANNEL VALUE UNIT TIME``
     readings: tuple[str, ...]
 
@@ -66,6 +75,11 @@ class Family:
         """Return the words of its topics and ids that are each device's own."""
         return frozenset(map(str, self._stated().get("names", ())))
 
+    @property
+    def also(self) -> tuple[str, ...]:
+        """Return what else people look for that this family's file reads."""
+        return tuple(self._stated().get("also", ()))
+
     def messages(self) -> tuple[DocumentedMessage, ...]:
         """Return the family's messages in the order of their file."""
         stated = self._stated()
@@ -75,6 +89,7 @@ class Family:
                 payload=message["payload"],
                 source=message.get("source", stated.get("source")),
                 licence=message.get("licence", stated.get("licence")),
+                numbers=message.get("numbers", stated.get("numbers")),
                 readings=tuple(message["readings"]),
             )
             for message in stated["messages"]

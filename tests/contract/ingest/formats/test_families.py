@@ -9,6 +9,7 @@ import pytest
 from services.core.facility import model
 from services.core.facility.families.catalogue import (
     GROUPS,
+    NUMBERS,
     DocumentedMessage,
     Family,
     families,
@@ -74,6 +75,13 @@ def test_there_are_families_in_every_group_and_their_names_differ() -> None:
     assert len(set(titles)) == len(titles)
 
 
+def test_what_people_look_for_is_no_family_of_its_own() -> None:
+    titles = {family.title.casefold() for family in FAMILIES}
+    for family in FAMILIES:
+        assert len(set(family.also)) == len(family.also)
+        assert titles.isdisjoint(name.casefold() for name in family.also)
+
+
 @of_each_family
 def test_its_messages_give_their_readings_and_nothing_is_refused(family: Family) -> None:
     file = file_of(family)
@@ -100,6 +108,7 @@ def test_it_says_where_its_messages_are_documented_and_by_which_licence(family: 
     for message in family.messages():
         assert message.source
         assert message.licence
+        assert message.numbers in NUMBERS, "where its numbers are from"
         assert len(message.payload) < 4000, "the part of a message that matters is enough"
 
 

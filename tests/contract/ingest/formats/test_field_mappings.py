@@ -315,7 +315,8 @@ def test_each_way_of_writing_a_time_can_be_said(rule: str, said: Any) -> None:
 def test_a_device_may_write_times_in_several_ways() -> None:
     gateway = device_of(
         "records: batch\n    timestamp: {from: timestamp, timezone: Asia/Shanghai, format:"
-        " ['%Y%m%d%H%M%S%f', '%Y%m%d%H%M%S', '%Y/%m/%d %H:%M:%S', '%d.%m.%Y', '%y%m%d%H%M%SS']}",
+        " ['%Y%m%d%H%M%S%f', '%Y%m%d%H%M%S', '%Y/%m/%d %H:%M:%S', '%d.%m.%Y', '%y%m%d%H%M%SS',"
+        " '%y%m%d%H%M%S']}",
         f"{ENERGY}, from: v",
     )
     ways = {
@@ -323,6 +324,8 @@ def test_a_device_may_write_times_in_several_ways() -> None:
         "20250619145824": (6, 58, 24, 0),
         "2025/06/19 14:58:24": (6, 58, 24, 0),
         "250619145824S": (6, 58, 24, 0),
+        # twelve digits are none of the forms of fourteen
+        "250619145824": (6, 58, 24, 0),
     }
     records = [{"timestamp": written, "v": number} for number, written in enumerate(ways)]
     taken = gateway.receive("d", {"batch": [*records, {"timestamp": "19.06.2025", "v": 9}]})
