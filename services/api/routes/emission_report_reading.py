@@ -160,11 +160,7 @@ async def _read_changes(
     between: tuple[datetime, datetime],
     read: _Read,
 ) -> None:
-    sources = {
-        row.id: (facility.slug, row)
-        for facility in facilities
-        for row in await all_sources(connection, facility.id)
-    }
+    sources = await all_sources(connection, facilities)
     begins, ends = between
     changes = await summed_changes(
         connection,
@@ -177,11 +173,11 @@ async def _read_changes(
     read.restated += [_restated(*sources[change.source_id], change) for change in changes]
 
 
-def _restated(facility: str, source: SourceRow, change: SummedChanges) -> Restated:
+def _restated(facility: FacilityRow, source: SourceRow, change: SummedChanges) -> Restated:
     reason, cause = kind_and_cause(change.reason)
     co2_ug, co2e_ug, market_based_ug, biogenic_ug = change.differences_ug
     return Restated(
-        facility=facility,
+        facility=facility.slug,
         source=source.slug,
         reason=reason,
         cause=cause,

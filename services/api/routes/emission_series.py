@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -24,11 +25,8 @@ from services.core.store.answers.answer_states import registry_revision
 from services.core.store.answers.buckets import Buckets
 from services.core.store.answers.emissions import EmissionColumns
 from services.core.store.answers.facility_queries import FacilityRow, sources_between
-from services.core.store.answers.source_uncertainty import (
-    KnownAccounts,
-    SourceAccount,
-    source_accounts,
-)
+from services.core.store.answers.factor_ages import ages_then
+from services.core.store.answers.source_uncertainty import KnownAccounts, SourceAccount
 from services.core.store.computation.hours_then import (
     HoursThen,
     TooManyOpenHoursError,
@@ -94,11 +92,20 @@ async def _accounts(
     as_of: datetime | None,
     revision: int | None,
 ) -> Mapping[str, Mapping[str, SourceAccount]]:
-    if as_of is not None:
-        return {f.slug: await source_accounts(connection, f.slug, as_of) for f in facilities}
     if revision is None:
         revision = await registry_revision(connection)
-    return await known.read_several(connection, facilities, revision=revision)
+    accounts = await known.read_several(connection, facilities, revision=revision)
+    if as_of is None:
+        return accounts
+    # how they are banded and checked is today's
+    then = await ages_then(connection, list(accounts), as_of)
+    return {
+        facility: {
+            slug: replace(account, factor_ages=then[facility].get(slug, ()))
+            for slug, account in of_facility.items()
+        }
+        for facility, of_facility in accounts.items()
+    }
 
 
 async def hours_then(

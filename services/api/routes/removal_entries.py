@@ -38,15 +38,15 @@ async def removal_entries(
     """Read the removals and credits of facilities between two whole hours, as rows."""
     rows: list[Row] = []
     stated = await balances(connection, [f.slug for f in facilities], as_of)
+    measured = await measured_removals(
+        context, connection, facilities, [begins, ends], now, as_of=as_of
+    )
     for facility in facilities:
-        measured = await measured_removals(
-            context, connection, facility, [begins, ends], now, as_of=as_of
-        )
         zone = ZoneInfo(facility.timezone)
         rows += [
             {**_NOTHING, "facility": facility.slug, **row}
             for row in (
-                *(_measured(removal, begins, ends, now) for removal in measured),
+                *(_measured(removal, begins, ends, now) for removal in measured[facility.slug]),
                 *_stated(stated.get(facility.slug), zone, begins, min(ends, now)),
             )
         ]

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.context import Reading
 from services.api.http.intervals import HOURLY
-from services.api.models.emission_table import ListedSource
+from services.api.models.emission_table import ListedSource, Series
 from services.api.models.removed import BIOGENIC, FOSSIL, is_from_stack, removed_and_stored
 from services.api.models.source_masses import Floats, source_masses
 from services.api.routes.emission_series import columns_of, hours_then, series_of
@@ -36,21 +36,36 @@ class MeasuredRemovals:
 async def measured_removals(
     context: Reading,
     connection: AsyncConnection,
-    facility: FacilityRow,
+    facilities: Sequence[FacilityRow],
     boundaries: Sequence[datetime],
     now: datetime,
     *,
     as_of: datetime | None,
-) -> list[MeasuredRemovals]:
-    """Read what each source of a facility removed between instants, which are whole hours."""
+) -> dict[str, list[MeasuredRemovals]]:
+    """Read what each source of facilities removed between instants, which are whole hours."""
     begins, ends = boundaries[0], boundaries[-1]
-    (series,) = await series_of(
-        connection, context.accounts, [facility], [], begins, ends, now=now, as_of=as_of
+    listed = await series_of(
+        connection, context.accounts, facilities, [], begins, ends, now=now, as_of=as_of
     )
-    series = replace(series, sources=tuple(s for s in series.sources if s.removes))
-    if not series.sources or begins >= ends:
-        return []
-    buckets = Buckets.between(boundaries)
+    removals: dict[str, list[MeasuredRemovals]] = {facility.slug: [] for facility in facilities}
+    for part in listed:
+        series = replace(part, sources=tuple(s for s in part.sources if s.removes))
+        if series.sources and begins < ends:
+            buckets = Buckets.between(boundaries)
+            for removal in await _of_series(context, connection, series, buckets, now, as_of):
+                removals[removal.listed.facility].append(removal)
+    return removals
+
+
+async def _of_series(
+    context: Reading,
+    connection: AsyncConnection,
+    series: Series,
+    buckets: Buckets,
+    now: datetime,
+    as_of: datetime | None,
+) -> list[MeasuredRemovals]:
+    """Read what the sources of a time zone, all of which remove, did so in buckets."""
     then = None
     if as_of is not None:
         then = await hours_then(context.database, [(series, buckets)], HOURLY, now)
@@ -106,9 +121,10 @@ async def beside_periods(
             if not its:
                 continue
             boundaries = sorted({boundary for _, *ends in its for boundary in ends})
-            measured = await measured_removals(
-                context, connection, facility, boundaries, now, as_of=as_of
+            read = await measured_removals(
+                context, connection, [facility], boundaries, now, as_of=as_of
             )
+            measured = read[facility.slug]
             balance = stated.get(facility.slug)
             for period in its:
                 _, begins, ends = period

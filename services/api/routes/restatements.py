@@ -77,9 +77,8 @@ async def get_restatements(
     facilities = await visible_facilities(context, who, query.facility)
     async with context.database.read() as connection:
         sources = {
-            row.id: (facility.slug, row)
-            for facility in facilities
-            for row in await all_sources(connection, facility.id)
+            source_id: (facility.slug, row)
+            for source_id, (facility, row) in (await all_sources(connection, facilities)).items()
             if not query.source or row.slug in query.source
         }
         unknown = set(query.source) - {row.slug for _, row in sources.values()}

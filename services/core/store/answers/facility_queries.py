@@ -250,9 +250,13 @@ async def sources_between(
     return sources
 
 
-async def all_sources(connection: AsyncConnection, facility_id: int) -> list[SourceRow]:
-    """Read what emits at a facility, retired sources too."""
+async def all_sources(
+    connection: AsyncConnection, facilities: Sequence[FacilityRow]
+) -> dict[int, tuple[FacilityRow, SourceRow]]:
+    """Read what emits at facilities, retired sources too, by their ids."""
+    by_id = {facility.id: facility for facility in facilities}
     columns = (
+        source.c.facility_id,
         source.c.id,
         source.c.slug,
         _name(source),
@@ -263,7 +267,12 @@ async def all_sources(connection: AsyncConnection, facility_id: int) -> list[Sou
     )
     rows = await connection.execute(
         select(*columns)
-        .where(source.c.facility_id == facility_id, source.c.scope > 0)
-        .order_by(source.c.slug)
+        .where(source.c.facility_id.in_(by_id), source.c.scope > 0)
+        .order_by(source.c.facility_id, source.c.slug)
     )
-    return [SourceRow(**row) for row in rows.mappings()]
+    return {
+        row["id"]: (by_id[facility_id], SourceRow(**row))
+        for facility_id, row in (
+            (row.pop("facility_id"), row) for row in map(dict, rows.mappings())
+        )
+    }

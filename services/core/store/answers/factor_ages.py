@@ -16,9 +16,9 @@ _CALLED = ("factor", "market factor")
 
 _VERSIONS = text(
     """
-SELECT x.slug, x.facility_id IS NOT NULL AS own, x.valid_from, x.valid_to, x.uncertainty_percent,
-       x.data_year, x.successor_expected, x.fallback IS NOT NULL AS is_series
-FROM factor x JOIN facility f ON f.slug = :facility
+SELECT f.slug AS facility, x.slug, x.facility_id IS NOT NULL AS own, x.valid_from, x.valid_to,
+       x.uncertainty_percent, x.data_year, x.successor_expected, x.fallback IS NOT NULL AS is_series
+FROM factor x JOIN facility f ON f.slug = ANY(:facilities)
 WHERE x.slug = ANY(:slugs) AND (x.facility_id = f.id OR x.facility_id IS NULL)
   AND CASE WHEN CAST(:as_of AS timestamptz) IS NULL THEN x.known_to IS NULL
       ELSE x.known_from <= :as_of AND (x.known_to IS NULL OR x.known_to > :as_of) END
@@ -28,7 +28,8 @@ WHERE x.slug = ANY(:slugs) AND (x.facility_id = f.id OR x.facility_id IS NULL)
 # the first configuration speaks for the time before it, as in explanations
 _NAMES_THEN = text(
     """
-SELECT s.slug, r.spec ->> 'factor' AS factor, r.spec ->> 'market_factor' AS market_factor
+SELECT f.slug AS facility, s.slug, r.spec ->> 'factor' AS factor,
+       r.spec ->> 'market_factor' AS market_factor
 FROM facility f
 JOIN source s ON s.facility_id = f.id AND s.method = 'activity'
 CROSS JOIN LATERAL (
@@ -36,25 +37,28 @@ CROSS JOIN LATERAL (
     ORDER BY (r.known_at <= :as_of) DESC,
              CASE WHEN r.known_at <= :as_of THEN r.known_at END DESC, r.known_at
     LIMIT 1) r
-WHERE f.slug = :facility
+WHERE f.slug = ANY(:facilities)
 """
 )
 
 
 async def versions(
     connection: AsyncConnection,
-    facility: str,
+    facilities: Collection[str],
     slugs: Collection[str],
     as_of: datetime | None = None,
-) -> dict[str, list[Any]]:
-    """Read the versions of factors by name, own and shared ones; ``as_of``: as known then."""
+) -> dict[str, dict[str, list[Any]]]:
+    """Read the versions of factors by facility and name, own and shared ones.
+
+    ``as_of``: as known then.
+    """
     rows = await connection.execute(
-        _VERSIONS, {"facility": facility, "slugs": sorted(slugs), "as_of": as_of}
+        _VERSIONS, {"facilities": list(facilities), "slugs": sorted(slugs), "as_of": as_of}
     )
-    by_name: dict[str, list[Any]] = {}
+    by_facility: dict[str, dict[str, list[Any]]] = {slug: {} for slug in facilities}
     for row in rows:
-        by_name.setdefault(row.slug, []).append(row)
-    return by_name
+        by_facility[row.facility].setdefault(row.slug, []).append(row)
+    return by_facility
 
 
 def counting(rows: Sequence[Any]) -> list[Any]:
@@ -83,15 +87,19 @@ def ages(names: Sequence[str], by_name: Mapping[str, Sequence[Any]]) -> tuple[Fa
 
 
 async def ages_then(
-    connection: AsyncConnection, facility: str, as_of: datetime
-) -> dict[str, tuple[FactorAge, ...]]:
-    """Read how old the factors of each source were by what was known at ``as_of``, by source."""
-    rows = (await connection.execute(_NAMES_THEN, {"facility": facility, "as_of": as_of})).all()
+    connection: AsyncConnection, facilities: Collection[str], as_of: datetime
+) -> dict[str, dict[str, tuple[FactorAge, ...]]]:
+    """Read how old factors were by what was known at ``as_of``, by facility and source."""
+    key = {"facilities": list(facilities), "as_of": as_of}
+    rows = (await connection.execute(_NAMES_THEN, key)).all()
     names = {
-        row.slug: [name for name in (row.factor, row.market_factor) if name is not None]
+        (row.facility, row.slug): [n for n in (row.factor, row.market_factor) if n is not None]
         for row in rows
     }
     by_name = await versions(
-        connection, facility, {name for named in names.values() for name in named}, as_of
+        connection, facilities, {name for named in names.values() for name in named}, as_of
     )
-    return {slug: ages(named, by_name) for slug, named in names.items()}
+    then: dict[str, dict[str, tuple[FactorAge, ...]]] = {facility: {} for facility in facilities}
+    for (facility, source), named in names.items():
+        then[facility][source] = ages(named, by_name[facility])
+    return then

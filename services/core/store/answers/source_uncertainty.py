@@ -121,12 +121,13 @@ async def source_accounts(
         slug: spec.factors if isinstance(spec, model.ActivitySource) else ()
         for slug, spec in specs.items()
     }
-    by_name = await versions(connection, facility, {n for names in named.values() for n in names})
+    used = {name for names in named.values() for name in names}
+    by_name = (await versions(connection, [facility], used))[facility]
     factors = {name: _uncertainty(name, rows) for name, rows in by_name.items()}
     if as_of is None:
         factor_ages = {slug: ages(names, by_name) for slug, names in named.items()}
     else:
-        factor_ages = await ages_then(connection, facility, as_of)
+        factor_ages = (await ages_then(connection, [facility], as_of))[facility]
     followed = [c for s, spec in specs.items() for c in meter_uncertainty.followed(spec, inputs[s])]
     rates = await meter_uncertainty.rates(connection, followed)
     checks = {
