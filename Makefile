@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run up down status cluster test screens unit fuzz faults drill lint bench migrate deb sbom audit release clean
+.PHONY: help run up down status cluster test screens unit fuzz faults drill lint bench migrate deb packages sbom audit release clean
 
 BOOTSTRAP := deploy/local/bootstrap.sh
 PYTHON := .venv/bin/python
@@ -47,7 +47,7 @@ cluster:  ## many machines on this one, in network namespaces, for MINUTES (60) 
 
 test:  ## every test, against real servers
 	@$(BOOTSTRAP) test
-	@$(PYTHON) -m pytest --ignore=tests/bench -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(PYTHON) -m pytest --ignore=tests/bench --ignore=tests/packages -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 screens:  ## pictures of every page, for people to look at, into .tonne/screens
 	@$(BOOTSTRAP) test
@@ -97,6 +97,10 @@ migrate:  ## bring the database to the newest schema
 deb:  ## a package for Debian RELEASE (12 or 13), into dist
 	@$(BOOTSTRAP) run
 	@deploy/debian/build.sh $(RELEASE)
+
+packages:  ## install, run, hurt, upgrade and remove the package on a clean Debian 12 and 13; needs root
+	@$(BOOTSTRAP) test
+	@$(PYTHON) -m pytest tests/packages $(ARGS)
 
 sbom:  ## what tonne consists of, as CycloneDX, into dist/tonne.cdx.json
 	@$(BOOTSTRAP) lint

@@ -34,20 +34,26 @@ platforms="$platforms --platform manylinux2014_$machine"
 
 # what the wheel needs to run, at the locked versions: the rest of the lock is for development
 $pip wheel -q --no-deps --no-index --no-build-isolation -w "$tree/wheels" "$root"
-"$root/.venv/bin/python" "$here/runtime_requirements.py" "$python" >"$tree/requirements.txt"
+"$root/.venv/bin/python" "$here/runtime_requirements.py" "$python" --wheels >"$tree/requirements.txt"
 # shellcheck disable=SC2086 # several options
 $pip install -q --no-deps --require-hashes --only-binary :all: --no-compile \
   --implementation cp --python-version "$python" $platforms \
   --target "$tree/root/usr/lib/tonne/lib" -r "$tree/requirements.txt"
 $pip install -q --no-deps --no-index --no-compile --only-binary :all: --python-version "$python" \
   --target "$tree/root/usr/lib/tonne/lib" --upgrade "$tree"/wheels/tonne-*.whl
+# bootstrap.sh checked their hashes
+for name in $("$root/.venv/bin/python" "$here/runtime_requirements.py" "$python" --sources); do
+  cp -r "$root"/.venv/lib/python3*/site-packages/"$name" \
+    "$root"/.venv/lib/python3*/site-packages/"$name"-*.dist-info "$tree/root/usr/lib/tonne/lib"
+done
 rm -rf "$tree/root/usr/lib/tonne/lib/bin"
 
 install -D -m 755 "$here/tonne-service" "$tree/root/usr/lib/tonne/bin/tonne"
 install -D -m 755 "$here/tonne-command" "$tree/root/usr/bin/tonne"
 install -D -m 644 "$here/tonne.env" "$tree/root/etc/tonne/tonne.env"
 install -D -m 644 "$root/deploy/systemd/tonne.sysusers.conf" "$tree/root/usr/lib/sysusers.d/tonne.conf"
-for unit in "$root"/deploy/systemd/*.service "$root"/deploy/systemd/*.target; do
+for unit in "$root"/deploy/systemd/*.service "$root"/deploy/systemd/*.target \
+  "$root"/deploy/systemd/*.timer; do
   install -D -m 644 "$unit" "$tree/root/usr/lib/systemd/system/${unit##*/}"
 done
 install -D -m 644 "$root/deploy/systemd/tonne-.service.d/10-common.conf" \

@@ -1,6 +1,7 @@
 """Print the part of requirements.lock that tonne needs to run, with its hashes.
 
-Run by build.sh with the Python that the package is for, such as 3.13.
+Run by build.sh with the Python that the package is for, such as 3.13. ``--wheels`` leaves out what
+has no wheel, ``--sources`` names that alone: build.sh takes it as it is installed here.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 _ROOT = Path(__file__).parents[2]
+#: Published as source alone; Python alone, so that it is the same for every Python.
+_SOURCES = frozenset({"tailer"})
 
 
 def needed(python: str) -> set[str]:
@@ -42,7 +45,13 @@ def needed(python: str) -> set[str]:
 
 def main() -> None:
     """Print the entries of the lock."""
-    names = needed(sys.argv[1])
+    python, *chosen = sys.argv[1:]
+    names = needed(python)
+    if "--sources" in chosen:
+        sys.stdout.write("".join(f"{name}\n" for name in sorted(names & _SOURCES)))
+        return
+    if "--wheels" in chosen:
+        names -= _SOURCES
     lock = (_ROOT / "requirements.lock").read_text(encoding="utf-8")
     for entry in re.split(r"\n(?=[a-z])", lock.strip()):
         if canonicalize_name(re.split(r"[=\[]", entry, maxsplit=1)[0]) in names:

@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from importlib.metadata import version
 
 import psycopg
@@ -241,7 +242,11 @@ def create_app(
         gate=gate,
         uses=uses,
         provider=Provider.from_settings(settings),
-        health=Health(settings.database, holds_s=health_holds_s),
+        health=Health(
+            settings.database,
+            backup_max_age=timedelta(hours=settings.backup_max_age_hours),
+            holds_s=health_holds_s,
+        ),
     )
     errors.install(app)
     # so a route works out its parameters once a process, with the first request to any app

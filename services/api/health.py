@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 
 import psycopg
 import structlog
@@ -29,8 +30,11 @@ _DATABASE_TIMEOUT_S = 3.0
 class Health:
     """The state of the database and of the processes, at most ``holds_s`` old."""
 
-    def __init__(self, database_url: str, *, holds_s: float = HOLDS_S) -> None:
+    def __init__(
+        self, database_url: str, *, backup_max_age: timedelta, holds_s: float = HOLDS_S
+    ) -> None:
         self._database_url = database_url
+        self._backup_max_age = backup_max_age
         self._holds_s = holds_s
         self._reading: asyncio.Task[Readiness | None] | None = None
         self._known: Readiness | None = None
@@ -62,7 +66,10 @@ class Health:
         if now_s - self._stands_at_s >= _STANDS_HOLDS_TIMES * self._holds_s:
             self._stands = None
         state = await readiness(
-            self._database_url, stale_after_s=STALE_AFTER_S, stands=self._stands
+            self._database_url,
+            stale_after_s=STALE_AFTER_S,
+            backup_max_age=self._backup_max_age,
+            stands=self._stands,
         )
         if self._stands is None:
             self._stands, self._stands_at_s = state.stands, now_s

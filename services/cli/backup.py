@@ -90,7 +90,7 @@ def follow(to: To = None) -> None:
         target = folder.wal_folder(_folder(to, settings))
         with process.database("backup") as connection:
             major = backup_facts.facts(connection).major
-            if backup_facts.drop_lost_slot(connection, wal.SLOT):
+            if backup_facts.drop_lost_slot(connection):
                 say(
                     "warning: the log was not followed for too long and has a gap now; take a new"
                     " backup with `tonne backup`",
@@ -186,13 +186,13 @@ def _copy_configuration(
         (facilities / f"{slug}.yaml").write_text(text, encoding="utf-8")
     for path in extra:
         # by its whole path, so that two of one name do not meet
-        target = target / "files" / path.absolute().relative_to("/")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        copy = target / "files" / path.absolute().relative_to("/")
+        copy.parent.mkdir(parents=True, exist_ok=True)
         try:
             if path.is_dir():
-                shutil.copytree(path, target, symlinks=True)
+                shutil.copytree(path, copy, symlinks=True)
             else:
-                shutil.copy2(path, target)
+                shutil.copy2(path, copy)
         except (OSError, shutil.Error) as error:
             raise BackupError(f"{path} cannot be copied ({error})") from None
 

@@ -52,6 +52,8 @@ const NOTICES = {
   "mail-unset": t("No mail server is set"),
   "messages-set-aside": t("Messages are set aside"),
   "recipient-left-alone": t("A recipient is left alone"),
+  "backup-old": t("The newest backup is old"),
+  "backup-log-left": t("The log of the database is not followed"),
   "more-notices": t("There is more"),
 };
 

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from services.core.backup import programs
-
-SLOT: Final = "tonne_backup"
+from services.core.store.operations.backup_facts import SLOT
 
 _SEGMENT: Final = re.compile(r"^([0-9A-F]{8})([0-9A-F]{16})(\.partial)?$")
 

@@ -95,7 +95,8 @@ class Settings(BaseSettings):
         60,
         gt=0,
         description="for how long ingest goes on with filters that a change of the registry has"
-        " replaced, by MQTT: longer than what the broker waits for an acknowledgement",
+        " replaced, by MQTT: longer than what the broker waits for an acknowledgement, and"
+        " than the 15 s in which ingest notices what NATS lost",
     )
     device_hosts: str | None = Field(
         None,
@@ -437,6 +438,12 @@ class Settings(BaseSettings):
         description="address of an S3 that is not Amazon's, such as `https://s3.example.com`",
     )
     backup: Path | None = Field(None, description="folder that `tonne backup` writes to")
+    backup_max_age_hours: int = Field(
+        48,
+        ge=0,
+        description="age of the newest backup from which `/readyz` and the screen say that it is"
+        " old; 0: never",
+    )
     backup_broker_url: SecretStr | None = Field(
         None,
         description="NATS itself, `nats://user:pw@host:4222` or `tls://`, whose streams belong to a"

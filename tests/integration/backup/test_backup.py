@@ -7,6 +7,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -16,6 +17,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from services.core.backup import folder
 from services.core.runtime.mqtt_client import MqttClient
+from services.core.store.operations.backup_facts import SLOT
+from services.core.store.operations.readiness import readiness
 from services.core.store.schema import migrate
 from services.core.timeline.instants import rfc3339
 from tests.command import tonne
@@ -54,7 +57,11 @@ def made(cluster: Postgres) -> Iterator[Path]:
         extra = inside / "extra"
         extra.mkdir()
         (extra / "notify.env").write_text("TONNE_SECRET_HOOK=abc\n")
-        backed_up = tonne(cluster.url, "backup", "--to", inside / "backups", "--with", extra)
+        (inside / "hosts").write_text("one more file\n")
+        backed_up = tonne(
+            cluster.url, "backup", "--to", inside / "backups", "--with", extra,
+            "--with", inside / "hosts",
+        )  # fmt: skip
         assert backed_up.code == 0, backed_up.said
         assert "what waits at the broker is not in it" in backed_up.stderr
         yield inside
@@ -66,6 +73,8 @@ def test_a_backup_holds_the_files_that_it_was_given_and_those_in_force(made: Pat
     assert (made / "back" / "facilities" / "saved.yaml").read_text() == _FILE
     copy = made / "back" / "files" / (made / "extra" / "notify.env").relative_to("/")
     assert copy.read_text() == "TONNE_SECRET_HOOK=abc\n"
+    other = made / "back" / "files" / (made / "hosts").relative_to("/")
+    assert other.read_text() == "one more file\n"
     again = tonne("", "restore", made / "backups", "--configuration", made / "back")
     assert again.code == 1
     assert "is not empty; name another directory" in again.stderr
@@ -79,6 +88,22 @@ def test_who_backed_up_is_in_the_audit_log(made: Path, cluster: Postgres) -> Non
     assert row is not None
     assert (made / "backups" / str(row[0])).is_dir()
     assert str(row[1]).startswith("user ")
+
+
+@pytest.mark.usefixtures("made")
+async def test_readiness_says_that_backups_are_old_and_that_nobody_follows_the_log(
+    cluster: Postgres,
+) -> None:
+    async def codes(max_age: timedelta) -> set[str]:
+        state = await readiness(cluster.url, stale_after_s=60, backup_max_age=max_age)
+        return {notice.code for notice in state.notices}
+
+    assert await codes(timedelta(hours=48)) == set()
+    assert await codes(timedelta(0)) == set()
+    assert await codes(timedelta(microseconds=1)) == {"backup-old"}
+    cluster.execute(f"SELECT pg_create_physical_replication_slot('{SLOT}', true)")
+    assert await codes(timedelta(hours=48)) == {"backup-log-left"}
+    cluster.execute(f"SELECT pg_drop_replication_slot('{SLOT}')")
 
 
 def test_a_listing_says_what_each_backup_is_worth(made: Path) -> None:

@@ -20,6 +20,9 @@ SELECT current_setting('server_version') AS postgresql,
        pg_is_in_recovery() AS is_standby
 """
 
+#: The slot by which the log is followed.
+SLOT: Final = "tonne_backup"
+
 #: Of the slot that keeps the log for who follows it; no row: there is none.
 _SLOT: Final = "SELECT wal_status, active FROM pg_replication_slots WHERE slot_name = %s"
 
@@ -55,10 +58,10 @@ def facility_files(connection: psycopg.Connection[Any]) -> dict[str, str]:
     }
 
 
-def drop_lost_slot(connection: psycopg.Connection[Any], slot: str) -> bool:
-    """Drop a slot whose log the server no longer has; return whether it did."""
-    row = connection.execute(_SLOT, (slot,)).fetchone()
+def drop_lost_slot(connection: psycopg.Connection[Any]) -> bool:
+    """Drop the slot whose log the server no longer has; return whether it did."""
+    row = connection.execute(_SLOT, (SLOT,)).fetchone()
     if row is None or row[0] != "lost":
         return False
-    connection.execute(_DROP_SLOT, (slot,))
+    connection.execute(_DROP_SLOT, (SLOT,))
     return True

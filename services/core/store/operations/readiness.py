@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -13,7 +13,12 @@ from psycopg.rows import class_row
 from services.core.store.database import schema_version, unreadable_chunks
 from services.core.store.database.connect import connect_async
 from services.core.store.database.progress import AGE_S, RUNS
-from services.core.store.operations import audits_due, calibration_ranges, standing
+from services.core.store.operations import (
+    audits_due,
+    backup_age,
+    calibration_ranges,
+    standing,
+)
 from services.core.store.operations.notices import MAX_MONITORS, MAX_NOTICES
 
 _PROGRESS = f"SELECT process, min({AGE_S})::float8 FROM process_progress GROUP BY process"  # noqa: S608
@@ -119,12 +124,17 @@ class Readiness:
 
 
 async def readiness(
-    url: str, *, stale_after_s: float, stands: Sequence[Notice] | None = None
+    url: str,
+    *,
+    stale_after_s: float,
+    backup_max_age: timedelta = timedelta(),
+    stands: Sequence[Notice] | None = None,
 ) -> Readiness:
     """Read the schema's revision, the age of every process's progress, and what they say.
 
     What a process said longer than ``stale_after_s`` ago no longer counts. ``stands``: what stands
     in the registry and will surprise, where that was read not long ago; None: it is read now.
+    ``backup_max_age``: what it says of a newest backup that is older; zero: nothing.
 
     Opens a connection of its own: that new ones can be had is part of being ready. On it the
     database is asked twice: which schema it has, and all else at once.
@@ -143,6 +153,7 @@ async def readiness(
         aside = connection.cursor(row_factory=class_row(LeftAlone))
         surprises = connection.cursor()
         monitors, calibrated = connection.cursor(), connection.cursor()
+        backups = connection.cursor()
         now = datetime.now(UTC)
         async with connection.pipeline():
             progress = await connection.execute(_PROGRESS)
@@ -161,6 +172,7 @@ async def readiness(
                     calibration_ranges.MONITORS,
                     {"facility": None, "now": now, "monitors": MAX_MONITORS},
                 )
+                await backups.execute(backup_age.BACKUPS)
         if current and stands is None:
             stands = [
                 notice
@@ -168,6 +180,7 @@ async def readiness(
                     standing.sentences(await surprises.fetchall()),
                     audits_due.sentences(await monitors.fetchall(), now),
                     calibration_ranges.sentences(await calibrated.fetchall(), now),
+                    backup_age.sentences(await backups.fetchall(), now, backup_max_age),
                 )
                 for notice in _limited(
                     [

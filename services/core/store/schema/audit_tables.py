@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Table, Text, func
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Table, Text, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from services.core.store.schema.tables import metadata
@@ -25,6 +25,8 @@ audit_entry = Table(
     Column("reason", Text, comment="as whoever did it gave it"),
     comment="who did what, from where, before and after; rows are only ever added",
 )
+
+Index("audit_entry_backup_idx", audit_entry.c.id, postgresql_where=text("action = 'backup.take'"))
 
 #: Whoever may add an entry cannot choose its time, login or the machine that it comes from. Only
 #: the API's login, which speaks for others, says the address of another machine, and ingest's, to
