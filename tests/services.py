@@ -171,6 +171,10 @@ class Postgres(Server):
         self._programs = postgres_server.find_programs()
         self._data_dir = directory / "data"
         self._administering: psycopg.Connection[Any] | None = None
+        self.make_cluster()
+
+    def make_cluster(self) -> None:
+        """Make the files that it runs on."""
         postgres_server.make_cluster(self._programs, self._data_dir)
 
     @property

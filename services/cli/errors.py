@@ -61,6 +61,14 @@ def clear_errors(*own_errors: type[Exception]) -> Iterator[None]:
         if not isinstance(cause, psycopg.errors.UndefinedTable):
             raise
         raise failure("the database has no schema yet; run `tonne migrate`") from None
+    except (psycopg.errors.DataCorrupted, psycopg.errors.IndexCorrupted) as error:
+        # a page whose checksum does not fit: nothing that is read of it can be believed
+        reason = str(error).strip().splitlines()[0]
+        raise failure(
+            f"the database's files are damaged ({reason}): its disk or memory has changed what was"
+            " stored; stop tonne, look after the disk, and restore the last backup with"
+            " `tonne restore`"
+        ) from None
     except (psycopg.OperationalError, OperationalError) as error:
         reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
         if "no password supplied" in reason:

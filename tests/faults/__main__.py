@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.faults.books import Books
 from tests.faults.publisher import Publisher
+from tests.faults.replay import failure
 from tests.faults.rounds import play
 from tests.faults.table import write_table
 from tests.faults.world import SCHEMES, running_world
@@ -46,7 +47,17 @@ def main() -> int:
                     f"[{time.monotonic() - began:5.0f} s] round {number}:"
                     f" {', '.join(played.faults)}; {played.messages} messages,"
                     f" quiet after {played.recovery_s:.1f} s"
-                    + ("" if played.passed else f"  FAILED {played.stuck} {played.findings}"),
+                    + (
+                        ""
+                        if played.passed
+                        else failure(
+                            "gateway",
+                            (played.stuck, played.findings),
+                            seed=given.seed,
+                            number=number,
+                            more=f" SOURCE={given.source}",
+                        )
+                    ),
                     flush=True,
                 )
         finally:

@@ -15,6 +15,7 @@ from tests.e2e.stack import ROOT, Stack, running_stack
 from tests.faults import gates
 from tests.faults.alert_rounds import MINUTES_A_ROUND, play
 from tests.faults.kilns import MINUTE, Kilns, now
+from tests.faults.replay import failure
 from tests.faults.table import write_alert_table
 from tests.receivers import Webhook
 from tests.services import Nats, Postgres, server_directory
@@ -50,14 +51,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.alerts")
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0, help="number of the first round")
     parser.add_argument("--table", type=Path, default=None, help="write the result table here")
     given = parser.parse_args()
     journal = ROOT / ".tonne" / "faults" / f"alerts-seed-{given.seed}.jsonl"
     journal.parent.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     failed = 0
-    with _stack() as stack, kilns_on(stack, rounds=given.rounds) as kilns, journal.open("w") as out:
-        for number in range(given.rounds):
+    last, mode = given.first + given.rounds, "a" if given.first else "w"
+    with _stack() as stack, kilns_on(stack, rounds=last) as kilns, journal.open(mode) as out:
+        for number in range(given.first, last):
             played = play(kilns, given.seed, number)
             failed += not played.passed
             out.write(json.dumps(played.record()) + "\n")
@@ -65,7 +68,11 @@ def main() -> int:
             print(  # noqa: T201 - the progress of a long run
                 f"[{time.monotonic() - began:5.0f} s] round {number}: {played.step};"
                 f" sent after {played.recovery_s:.1f} s, {played.findings.twice} came twice so far"
-                + ("" if played.passed else f"  FAILED {played.findings}"),
+                + (
+                    ""
+                    if played.passed
+                    else failure("alerts", played.findings, seed=given.seed, number=number)
+                ),
                 flush=True,
             )
         messages = len(kilns.hook.taken)

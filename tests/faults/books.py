@@ -33,6 +33,16 @@ class Books:
         for channel, value in entry.values.items():
             self.unacknowledged[f"{entry.device}.{channel}", entry.ts_ms] = value
 
+    def entries(self, *, after_ms: int) -> list[Entry]:
+        """The messages, one a reading, of what was acknowledged from an instant on."""
+        return [
+            Entry(device=device, ts_ms=ts_ms, values={channel: value})
+            for name, series in self.readings.items()
+            for device, _, channel in [name.partition(".")]
+            for ts_ms, value in sorted(series.items())
+            if ts_ms >= after_ms
+        ]
+
     @property
     def count(self) -> int:
         """How many readings were acknowledged."""

@@ -14,6 +14,7 @@ from tests.faults.books import Books
 from tests.faults.cluster_rounds import PROMISED_S, ClusterRounds, verified
 from tests.faults.cluster_world import running_cluster
 from tests.faults.publisher import Publisher
+from tests.faults.replay import failure
 from tests.faults.table import write_cluster_table
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +55,7 @@ def main() -> int:
 
 def _play(given: argparse.Namespace, numbers: range | list[int], journal: Path) -> int:
     """Play rounds and return how many failed."""
+    kind = "clocks" if given.clocks else "machines"
     began, played_rounds, failed, late = time.monotonic(), 0, 0, 0
     with running_cluster(given.logs, clocks=given.clocks) as world, journal.open("a") as lines:
         print(f"[{time.monotonic() - began:5.0f} s] the cluster is ready", flush=True)  # noqa: T201
@@ -75,7 +77,17 @@ def _play(given: argparse.Namespace, numbers: range | list[int], journal: Path) 
                     f" {', '.join(played.faults)} ({played.lasted_s:.1f} s);"
                     f" {played.messages} messages, quiet after {played.recovery_s:.1f} s"
                     + (", another primary" if played.failed_over else "")
-                    + ("" if played.passed else f"  FAILED {played.stuck} {played.findings}"),
+                    + (
+                        ""
+                        if played.passed
+                        else failure(
+                            kind,
+                            (played.stuck, played.findings),
+                            seed=given.seed,
+                            number=number,
+                            more=" ON=cluster",
+                        )
+                    ),
                     flush=True,
                 )
         finally:

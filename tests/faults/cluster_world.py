@@ -17,6 +17,7 @@ from deploy.cluster.cluster import Cluster
 from deploy.cluster.front import Front
 from deploy.cluster.machine import Machine, Program
 from services.cli.device_accounts import INGEST
+from tests.clocks import FakeClock
 from tests.contract.ingest.brokers import make_durable
 from tests.faults.cluster_watch import Watcher
 from tests.faults.facility import FACILITY, file
@@ -25,8 +26,6 @@ from tests.faults.facility import FACILITY, file
 _ACK_WAIT_S: Final = 2
 _ANSWER_S: Final = 2
 
-_LIBRARIES: Final = list(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-
 
 class ClusterWorld:
     """A cluster whose devices publish by one address, whichever NATS server takes it."""
@@ -34,7 +33,7 @@ class ClusterWorld:
     def __init__(self, cluster: Cluster, directory: Path, *, clocks: bool) -> None:
         self.cluster = cluster
         self._directory = directory
-        self._clocks: dict[str, Path] = {}
+        self._clocks: dict[str, FakeClock] = {}
         if clocks:
             for machine in cluster.machines:
                 self._give_clock(machine)
@@ -96,16 +95,9 @@ class ClusterWorld:
     # -- clocks -------------------------------------------------------------------------------
 
     def _give_clock(self, machine: Machine) -> None:
-        self._clocks[machine.name] = machine.directory / "clock"
         machine.directory.chmod(0o755)
-        self.jump(machine, "+0s")
-        by_clock = [
-            "env",
-            f"LD_PRELOAD={_LIBRARIES[0]}",
-            f"FAKETIME_TIMESTAMP_FILE={self._clocks[machine.name]}",
-            "FAKETIME_CACHE_DURATION=1",
-            "FAKETIME_DONT_FAKE_MONOTONIC=1",
-        ]
+        clock = self._clocks[machine.name] = FakeClock(machine.directory / "clock")
+        by_clock = ["env", *(f"{name}={value}" for name, value in clock.environment().items())]
         for program in machine.programs:
             # the others ask the kernel past every library
             if program.name not in {"etcd", "nats"}:
@@ -118,10 +110,7 @@ class ClusterWorld:
         """Let the clock of a machine be so far from the right time, such as ``-90s``."""
         clock = self._clocks.get(machine.name)
         if clock is not None:
-            new = clock.with_name("clock.new")
-            new.write_text(f"{offset}\n")
-            new.chmod(0o644)
-            new.replace(clock)
+            clock.jump_to(offset)
 
     # -- roles --------------------------------------------------------------------------------
 

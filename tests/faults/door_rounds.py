@@ -17,8 +17,6 @@ from tests.faults.rounds import Played, wait_until_quiet
 from tests.faults.senders import BackfillSender, HttpSender, ImportSender, Sender
 from tests.faults.stations import StationSender
 from tests.faults.uploader import UploadSender
-from tests.faults.world import World
-from tests.services import Server
 
 #: One for each way in, by its name in the table of ways in.
 SENDERS: tuple[type[Sender], ...] = (
@@ -37,15 +35,9 @@ SENDERS: tuple[type[Sender], ...] = (
 _LEFT_OUT = ("disk", "registry", "aggregator to database")
 
 
-def _api(world: World) -> Server:
-    assert isinstance(world, DoorWorld)
-    assert world.api is not None
-    return world.api
-
-
 DOOR_FAULTS: tuple[Fault, ...] = (
     *(fault for fault in FAULTS if not any(word in fault.name for word in _LEFT_OUT)),
-    Fault(name="kill -9 api", strike=lambda world: _api(world).kill()),
+    Fault(name="kill -9 api", strike=lambda world: world.service("api").kill()),
 )
 
 

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import httpx
 
-from tests.e2e.stack import Service
 from tests.faults.facility import door_file
 from tests.faults.proxy import Proxy
 from tests.faults.world import SCHEMES, World
-from tests.services import Server, free_port, server_directory
+from tests.services import free_port, server_directory
 
 _DISCOVERS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tonne.ingest'"
 
@@ -21,23 +20,15 @@ class DoorWorld(World):
     """A world that readings come into by every way."""
 
     def __init__(self, directory: Path, stack: ExitStack) -> None:
-        self.api: Service | None = None
         self._proxied: list[Proxy] = []
         self._ports: dict[str, int] = {}
         self._hj212_port = free_port()
         super().__init__(directory, stack, "mqtt")
         self.directory = directory
-        self.api = self._service(directory, "api", self.ingest_to_database)
-        stack.callback(self.api.kill)
-        self.api.start()
+        self.add(stack, "api", self.ingest_to_database)
         #: what clients and stations connect by
-        self.to_api = stack.enter_context(self.proxied(self.api.port))
+        self.to_api = stack.enter_context(self.proxied(self.service("api").port))
         self.to_hj212 = stack.enter_context(self.proxied(self._hj212_port))
-
-    @property
-    def servers(self) -> tuple[Server, ...]:
-        """Every process that can be killed, in the order they are to be started."""
-        return (*super().servers, *([] if self.api is None else [self.api]))
 
     @property
     def proxies(self) -> tuple[Proxy, ...]:
@@ -86,8 +77,7 @@ class DoorWorld(World):
     def _settings(self, directory: Path) -> dict[str, str]:
         at_broker = self.broker.passwords.ingest_at(SCHEMES["mqtt"], self.to_broker.port)
         return {
-            "TONNE_API_AUTH": "off",
-            "TONNE_READINGS_SOCKET": str(directory / "readings.sock"),
+            **super()._settings(directory),
             "TONNE_SPARKPLUG_URL": at_broker,
             "TONNE_SPARKPLUG_REORDER_S": "0.5",
             "TONNE_DISCOVERY_URL": at_broker,
@@ -95,16 +85,6 @@ class DoorWorld(World):
             "TONNE_HJ212_PORT": str(self._hj212_port),
             "TONNE_DEVICE_HOSTS": "127.0.0.1",
         }
-
-    def _progresses(self, process: str, pid: int) -> bool:
-        if process != "api":
-            return super()._progresses(process, pid)
-        assert self.api is not None
-        try:
-            address = f"http://127.0.0.1:{self.api.port}/healthz"
-            return httpx.get(address, timeout=5).status_code == 200
-        except httpx.TransportError:
-            return False
 
     def _file(self) -> str:
         return door_file(self._ports)

@@ -12,6 +12,7 @@ from tests.e2e.stack import ROOT
 from tests.faults.books import Books
 from tests.faults.door_rounds import play, senders
 from tests.faults.door_world import running_door_world
+from tests.faults.replay import failure
 from tests.faults.table import write_door_table
 
 
@@ -39,7 +40,13 @@ def main() -> int:
                 f"[{time.monotonic() - began:5.0f} s] round {number}: {played.way_in};"
                 f" {', '.join(played.faults)}; {played.readings} readings,"
                 f" quiet after {played.recovery_s:.1f} s"
-                + ("" if played.passed else f"  FAILED {played.stuck} {played.findings}"),
+                + (
+                    ""
+                    if played.passed
+                    else failure(
+                        "doors", (played.stuck, played.findings), seed=given.seed, number=number
+                    )
+                ),
                 flush=True,
             )
     if given.table is not None:

@@ -115,9 +115,11 @@ _ROUND_MS = 2 * 3_600_000
 STEP_MS = 4_000
 
 
-def entries(round_number: int, messages: int, dice: random.Random) -> Iterator[Entry]:
+def entries(
+    round_number: int, messages: int, dice: random.Random, *, begin_ms: int | None = None
+) -> Iterator[Entry]:
     """A round's messages, in order of time; a register goes on rising from round to round."""
-    begin = _BEGIN_MS + round_number * _ROUND_MS
+    begin = _BEGIN_MS + round_number * _ROUND_MS if begin_ms is None else begin_ms
     index = 1000.0 * round_number
     for number in range(messages // 2):
         ts_ms = begin + number * STEP_MS
@@ -157,10 +159,12 @@ def meter_entries(round_number: int, messages: int, dice: random.Random) -> Iter
         yield Entry(device=P1_METER, ts_ms=entry.ts_ms, values=entry.values)
 
 
-def late_entries(books: Books, messages: int, dice: random.Random) -> Iterator[Entry]:
+def late_entries(
+    books: Books, messages: int, dice: random.Random, *, after_ms: int = 0
+) -> Iterator[Entry]:
     """Messages of times between those that were acknowledged; a register stays between its two."""
     index, power = books.readings["f-meter.energy"], books.readings["f-meter.power"]
-    times = sorted(index)
+    times = sorted(ts_ms for ts_ms in index if ts_ms >= after_ms)
     pairs = [(a, b) for a, b in pairwise(times) if b - a == STEP_MS]
     for begin, end in dice.sample(pairs, min(messages, len(pairs))):
         ts_ms = begin + dice.randrange(1, STEP_MS)

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 
-from tests.e2e.stack import Device, Stack
+from tests.e2e.stack import Device, Service
 from tests.patience import until
 from tests.receivers import Webhook
 
@@ -79,11 +79,37 @@ class Findings:
         return not (self.missed or self.invented or self.disordered or self.unlike)
 
 
+class Works(Protocol):
+    """What kilns run on."""
+
+    @property
+    def aggregator(self) -> Service:
+        """The process that raises alerts."""
+
+    @property
+    def notifier(self) -> Service:
+        """The process that tells of them."""
+
+    @property
+    def database_url(self) -> str:
+        """URL of its database."""
+
+    @property
+    def mqtt_url(self) -> str:
+        """Where devices publish."""
+
+    def apply(self, *files: Path) -> None:
+        """Write facility files into the registry."""
+
+    def readings(self) -> int:
+        """How many readings are stored."""
+
+
 @dataclass(kw_only=True)
 class Kilns:
     """The kilns on a running stack."""
 
-    stack: Stack
+    stack: Works
     hook: Webhook
     since: datetime
     #: by kiln: the minutes in which it began to breach, and those in which that ended

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import psycopg
 
 from tests.faults.books import Books
-from tests.faults.facility import CO2_KG_PER_KWH
+from tests.faults.facility import CO2_KG_PER_KWH, FACILITY
 from tests.integration.packed import unpack_all, unpack_all_minutes
 
 _HOLD_MS = 60_000
@@ -29,12 +29,14 @@ _GAUGES = {"gauge": "f-meter.power", "station": "f-station.power"}
 _READINGS = """
 SELECT d.slug || '.' || c.slug, (extract(epoch FROM r.ts) * 1000)::int8, r.value
 FROM reading r JOIN channel c ON c.id = r.channel_id JOIN device d ON d.id = c.device_id
-WHERE r.ts > to_timestamp(%(after_s)s)
+JOIN facility f ON f.id = d.facility_id
+WHERE r.ts > to_timestamp(%(after_s)s) AND f.slug = %(facility)s
 """
 _MINUTES = """
 SELECT s.slug, (extract(epoch FROM m.minute)::int8 / 60), m.co2_ug / 1e9, m.covered_ms
-FROM emission_minute m JOIN source s ON s.id = m.source_id WHERE m.covered_ms > 0
-AND m.minute >= to_timestamp(%(first_s)s)
+FROM emission_minute m JOIN source s ON s.id = m.source_id
+JOIN facility f ON f.id = s.facility_id
+WHERE m.covered_ms > 0 AND m.minute >= to_timestamp(%(first_s)s) AND f.slug = %(facility)s
 """
 
 
@@ -61,11 +63,13 @@ def compare(
     books: Books,
     *,
     after_ms: int | None = None,
+    refused: int = 0,
 ) -> Findings:
     """Compare everything that was ever acknowledged with everything that is stored.
 
     Packed days are opened for it, each under the digest that it was packed with, and stay packed.
-    ``after_ms``: only what is later than this, in ms since the epoch.
+    ``after_ms``: only what is later than this, in ms since the epoch. ``refused``: messages that
+    belong into quarantine.
     """
     while True:
         try:
@@ -73,7 +77,8 @@ def compare(
                 connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
                 unpack_all(connection)
                 unpack_all_minutes(connection)
-                return _compare(connection, books, after_ms or 0)
+                found = _compare(connection, books, after_ms or 0)
+                return replace(found, quarantined=abs(found.quarantined - refused))
         except psycopg.errors.SerializationFailure:
             # a packer was at work in it
             continue
@@ -82,7 +87,7 @@ def compare(
 def _compare(
     connection: psycopg.Connection[tuple[object, ...]], books: Books, after_ms: int
 ) -> Findings:
-    later = {"after_s": after_ms / 1000}
+    later = {"after_s": after_ms / 1000, "facility": FACILITY}
     stored = {(row[0], row[1]): row[2] for row in connection.execute(_READINGS, later)}
     booked = {
         (channel, ts_ms): value
@@ -106,7 +111,9 @@ def _wrong_minutes(
     first = after_ms // _MINUTE_MS + 1 if after_ms else 0
     totals: dict[tuple[str, int], tuple[float, float]] = {
         (str(source), int(str(minute))): (float(str(kg)), float(str(covered)) / 1000)
-        for source, minute, kg, covered in connection.execute(_MINUTES, {"first_s": first * 60})
+        for source, minute, kg, covered in connection.execute(
+            _MINUTES, {"first_s": first * 60, "facility": FACILITY}
+        )
     }
     expected = {
         key: total

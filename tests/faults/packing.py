@@ -15,6 +15,7 @@ from tests.faults import gates
 from tests.faults.books import Books
 from tests.faults.packing_rounds import play
 from tests.faults.publisher import Publisher
+from tests.faults.replay import failure
 from tests.faults.table import write_packing_table
 from tests.faults.world import World, running_world
 
@@ -32,17 +33,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.packing")
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0, help="number of the first round")
     parser.add_argument("--table", type=Path, default=None, help="write the result table here")
     given = parser.parse_args()
     journal = ROOT / ".tonne" / "faults" / f"packing-seed-{given.seed}.jsonl"
     journal.parent.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     failed = 0
-    with packing_world() as world, journal.open("w") as lines:
+    with packing_world() as world, journal.open("a" if given.first else "w") as lines:
         books = Books()
         publisher = Publisher(world.broker.port, books)
         try:
-            for number in range(given.rounds):
+            for number in range(given.first, given.first + given.rounds):
                 played = play(world, publisher, books, given.seed, number)
                 failed += not played.passed
                 lines.write(json.dumps(played.record()) + "\n")
@@ -53,7 +55,12 @@ def main() -> int:
                     + (
                         ""
                         if played.passed
-                        else f"  FAILED {played.stuck} {played.findings} {played.differ}"
+                        else failure(
+                            "packing",
+                            (played.stuck, played.findings, played.differ),
+                            seed=given.seed,
+                            number=number,
+                        )
                     ),
                     flush=True,
                 )

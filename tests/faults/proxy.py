@@ -77,13 +77,21 @@ class Proxy:
             return
         self._open.add(onward)
         try:
-            async with asyncio.TaskGroup() as pumps:
-                pumps.create_task(self._pump(reader, onward))
-                pumps.create_task(self._pump(onward_reader, writer))
+            await self._converse((reader, writer), (onward_reader, onward))
         finally:
             for end in (writer, onward):
                 self._open.discard(end)
                 end.transport.abort()
+
+    async def _converse(
+        self,
+        near: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        far: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+    ) -> None:
+        """Let both sides of a connection talk until either closes."""
+        async with asyncio.TaskGroup() as pumps:
+            pumps.create_task(self._pump(near[0], far[1]))
+            pumps.create_task(self._pump(far[0], near[1]))
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):

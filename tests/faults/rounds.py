@@ -154,12 +154,19 @@ def _holds(condition: Callable[[], bool]) -> bool:
         return False
 
 
+#: Of the works; a world may have other facilities beside them.
+_STORED = f"""
+WITH of_works AS (
+    SELECT c.id FROM channel c JOIN device d ON d.id = c.device_id
+    JOIN facility f ON f.id = d.facility_id WHERE f.slug = '{FACILITY}')
+SELECT (SELECT count(*) FROM reading WHERE channel_id IN (SELECT id FROM of_works))
+    + (SELECT coalesce(sum(readings), 0)::int FROM packed_readings
+       WHERE channel_id IN (SELECT id FROM of_works))
+"""  # noqa: S608 - a constant
+
+
 def _stored(world: Watched) -> int:
-    return _count(
-        world,
-        "SELECT (SELECT count(*) FROM reading)"
-        " + (SELECT coalesce(sum(readings), 0)::int FROM packed_readings)",
-    )
+    return _count(world, _STORED)
 
 
 _WAITING = "SELECT (SELECT count(*) FROM touched) + (SELECT count(*) FROM recompute)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -27,6 +27,11 @@ _DOOR_COLUMNS = ("way in", "struck by", "rounds", "lost", "invented", "wrong min
 _PACKING_COLUMNS = ("killed", "rounds", "lost", "invented", "wrong minutes", "quarantined",
                     "verify differs", "longest recovery")  # fmt: skip
 
+_STATES_MARK = "<!-- the table of the last run of hard states; `make faults` writes it -->"
+
+_STATE_COLUMNS = ("where", "hard state", "reached", "lost", "invented", "wrong minutes",
+                  "quarantined", "longest recovery")  # fmt: skip
+
 Rounds = list[dict[str, Any]]
 
 
@@ -43,6 +48,34 @@ def write_alert_table(journal: Path, page: Path, *, seed: int, messages: int) ->
 def write_door_table(journal: Path, page: Path, *, seed: int) -> None:
     """Replace the table of the rounds of ways in."""
     _replace(page, _DOORS_MARK, _door_table(_rounds(journal), seed))
+
+
+def write_state_table(journal: Path, page: Path, *, seed: int, names: Mapping[str, str]) -> None:
+    """Replace the table of hard states; ``names``: of all there are, and where each lies."""
+    _replace(page, _STATES_MARK, state_table(journal, seed=seed, names=names))
+
+
+def state_table(journal: Path, *, seed: int, names: Mapping[str, str]) -> str:
+    """Return how often each hard state was reached, with those that were not."""
+    rounds = _rounds(journal)
+    by_state: defaultdict[str, Rounds] = defaultdict(list)
+    for played in rounds:
+        by_state[played["state"]].append(played)
+    reached = {name: sum(bool(p["evidence"]) for p in by_state[name]) for name in names}
+    failed = sum(not played["passed"] for played in rounds)
+    lines = _head(
+        f"Seed {seed}, {len(rounds)} rounds, {sum(map(bool, reached.values()))} of {len(names)}"
+        f" states reached: {failed} failed.",
+        _STATE_COLUMNS,
+    )
+    for name, place in names.items():
+        figures = [reached[name]] + [
+            sum(played["findings"][figure] for played in by_state[name])
+            for figure in ("lost", "invented", "wrong_minutes", "quarantined")
+        ]
+        longest = max((played["recovery_s"] for played in by_state[name]), default=0.0)
+        lines.append(f"| {place} | {name} | {' | '.join(map(str, figures))} | {longest:.1f} s |")
+    return "\n".join(lines) + "\n"
 
 
 def write_packing_table(journal: Path, page: Path, *, seed: int) -> None:

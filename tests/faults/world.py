@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final, Literal
 
+import httpx
 import psycopg
 
 from deploy.local import nats_server, postgres_server
@@ -88,6 +89,10 @@ class Disk:
 class World:
     """PostgreSQL, NATS, ingest and aggregator, the latter two behind proxies."""
 
+    #: imported by each process of a world that packs
+    quick = "tests.faults.quick_packing"
+    service_class: type[Service] = ForkedService
+
     def __init__(
         self, directory: Path, stack: ExitStack, source: Source, *, packing: bool = False
     ) -> None:
@@ -101,27 +106,34 @@ class World:
         stack.callback(self.database_disk.unmount)
         stack.callback(self.broker_disk.unmount)
         postgres_server.give_to_server_user(self.database_disk.directory)
-        self.postgres = Postgres(self.database_disk.directory)
+        self.postgres = self._database(self.database_disk.directory)
         self.broker = QuickNats(self.broker_disk.directory)
         for server in (self.postgres, self.broker):
             stack.callback(server.kill)
             server.start()
         migrate.upgrade(self.postgres.url)
         listens = self.broker.port if source == "mqtt" else self.broker.client_port
-        self.to_broker, self.ingest_to_database, self.aggregator_to_database = (
-            Proxy(port) for port in (listens, self.postgres.port, self.postgres.port)
-        )
+        self.to_broker = self._link_to_broker(listens)
+        self.ingest_to_database = self._link_to_database()
+        self.aggregator_to_database = self._link_to_database()
         self._broker_url = self.broker.passwords.ingest_at(SCHEMES[source], self.to_broker.port)
         if source == "jetstream":
             make_durable(self.broker.nats_url, "tonne-ingest", ack_wait_s=QuickNats.ack_wait_s)
         for proxy in self.proxies:
             stack.callback(proxy.close)
-        self.ingest = self._service(directory, "ingest", self.ingest_to_database)
-        self.aggregator = self._service(directory, "aggregate", self.aggregator_to_database)
         assert self._apply()
-        for service in (self.ingest, self.aggregator):
-            stack.callback(service.kill)
-            service.start()
+        self._services: dict[str, Service] = {}
+        self.add(stack, "ingest", self.ingest_to_database)
+        self.add(stack, "aggregate", self.aggregator_to_database)
+
+    def _database(self, directory: Path) -> Postgres:
+        return Postgres(directory)
+
+    def _link_to_broker(self, port: int) -> Proxy:
+        return Proxy(port)
+
+    def _link_to_database(self) -> Proxy:
+        return Proxy(self.postgres.port)
 
     @property
     def proxies(self) -> tuple[Proxy, ...]:
@@ -131,7 +143,28 @@ class World:
     @property
     def servers(self) -> tuple[Server, ...]:
         """Every process that can be killed, in the order they are to be started."""
-        return (self.postgres, self.broker, self.ingest, self.aggregator)
+        return (self.postgres, self.broker, *self._services.values())
+
+    def service(self, word: str) -> Service:
+        """The process that runs as ``tonne WORD``."""
+        return self._services[word]
+
+    @property
+    def ingest(self) -> Service:
+        """The process that takes readings in."""
+        return self.service("ingest")
+
+    @property
+    def aggregator(self) -> Service:
+        """The process that adds them up."""
+        return self.service("aggregate")
+
+    def add(self, stack: ExitStack, word: str, database: Proxy) -> None:
+        """Start a process that reaches the database by a proxy."""
+        service = self._make_service(self._directory, word, database)
+        self._services[word] = service
+        stack.callback(service.kill)
+        service.start()
 
     def connect(self) -> psycopg.Connection[tuple[object, ...]]:
         """A connection past the proxies."""
@@ -152,7 +185,14 @@ class World:
         for server in self.servers:
             server.start()
 
-    def _service(self, directory: Path, word: str, database: Proxy) -> Service:
+    def _make_service(self, directory: Path, word: str, database: Proxy) -> Service:
+        settings = self._environment(directory, database)
+        process = {"aggregate": "aggregator"}.get(word, word)
+        return self.service_class(
+            directory / word, word, settings, lambda pid: self._progresses(process, pid)
+        )
+
+    def _environment(self, directory: Path, database: Proxy) -> dict[str, str]:
         settings = {
             "TONNE_DATABASE_URL": f"postgresql://{postgres_server.SUPERUSER}@127.0.0.1:"
             f"{database.port}/postgres",
@@ -165,26 +205,35 @@ class World:
         if self._by_mqtt:
             settings["TONNE_BACKUP_BROKER_URL"] = self.broker.nats_url
         if self._packing:
-            settings |= {"TONNE_PACK_AFTER_DAYS": "3", "TESTS_IMPORT": "tests.faults.quick_packing"}
-        process = {"aggregate": "aggregator"}.get(word, word)
-        return ForkedService(
-            directory / word, word, settings, lambda pid: self._progresses(process, pid)
-        )
+            settings |= {"TONNE_PACK_AFTER_DAYS": "3", "TESTS_IMPORT": self.quick}
+        return settings
 
-    def _settings(self, _directory: Path) -> dict[str, str]:
+    def _settings(self, directory: Path) -> dict[str, str]:
         """Settings of the processes beside those that every world has."""
-        return {}
+        return {
+            "TONNE_API_AUTH": "off",
+            "TONNE_READINGS_SOCKET": str(directory / "readings.sock"),
+        }
 
     def _file(self) -> str:
         return file(OTHERS[self._change % len(OTHERS)])
 
     def _progresses(self, process: str, pid: int) -> bool:
+        if process == "api":
+            return self._api_answers()
         try:
             with self.connect() as connection:
                 row = connection.execute(_LISTENS, (process, f"%:{pid}")).fetchone()
         except psycopg.OperationalError:
             return False
         return row is not None and row[0] == 1
+
+    def _api_answers(self) -> bool:
+        url = f"http://127.0.0.1:{self.service('api').port}/healthz"
+        try:
+            return httpx.get(url, timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
 
     def change_registry(self) -> None:
         """Add devices with topics of their own, or take them away; nothing if that fails."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -18,47 +17,20 @@ from services.core.runtime.shutdown import Shutdown
 from services.core.runtime.steady_time import SteadyTime
 from services.core.store.database.progress import ProgressReporter
 from services.core.store.schema.migrate import upgrade
+from tests.clocks import ClockedPostgres, available
 from tests.integration.aggregator.plant import Plant, Reading
 from tests.integration.aggregator.test_pieces import METER
-from tests.services import Postgres, server_directory
+from tests.services import server_directory
 
 pytestmark = [pytest.mark.database, pytest.mark.timeout(300)]
 
-_LIBRARIES = list(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-
-
-class Jumping(Postgres):
-    """A server that goes by a clock of its own, so far from the machine's as a file says."""
-
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory)
-        self._offset = directory / "offset"
-        self.jump_to("+0s")
-
-    def jump_to(self, offset: str) -> None:
-        new = self._offset.with_name("offset.new")
-        new.write_text(f"{offset}\n")
-        new.chmod(0o644)
-        new.replace(self._offset)
-
-    def command(self) -> list[str]:
-        words = super().command()
-        program = next(i for i, word in enumerate(words) if word.endswith("/postgres"))
-        clock = [
-            f"LD_PRELOAD={_LIBRARIES[0]}",
-            f"FAKETIME_TIMESTAMP_FILE={self._offset}",
-            "FAKETIME_NO_CACHE=1",
-            "FAKETIME_DONT_FAKE_MONOTONIC=1",
-        ]
-        return [*words[:program], "env", *clock, *words[program:]]
-
 
 @pytest.fixture
-def jumping() -> Iterator[Jumping]:
-    if not _LIBRARIES:
+def jumping() -> Iterator[ClockedPostgres]:
+    if not available():
         pytest.skip("libfaketime is missing; run: deploy/local/bootstrap.sh test")
     with server_directory(for_postgres=True) as directory:
-        server = Jumping(directory)
+        server = ClockedPostgres(directory)
         server.start()
         server.execute("CREATE DATABASE tonne")
         upgrade(server.url_of("tonne"))
@@ -68,7 +40,7 @@ def jumping() -> Iterator[Jumping]:
 
 @pytest.mark.parametrize("offset", ["+2h", "-1h"])
 def test_versions_that_come_while_it_jumps_are_dated_right(
-    jumping: Jumping, offset: str, monkeypatch: pytest.MonkeyPatch
+    jumping: ClockedPostgres, offset: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # nobody else is there
     monkeypatch.setattr("services.aggregator.loop._LEAVE_S", 0.0)
@@ -95,12 +67,12 @@ def test_versions_that_come_while_it_jumps_are_dated_right(
     for value in (0, 1, 2):
         restate(value)
     plant.connection.execute("UPDATE emission_hour SET final = true")
-    jumping.jump_to(offset)
+    jumping.clock.jump_to(offset)
     for value in (3, 4, 5):
         restate(value)
     assert steady.is_frozen
     ended = datetime.now(UTC)
-    jumping.jump_to("+0s")
+    jumping.clock.jump_to("+0s")
     versions = plant.rows(
         "SELECT known_at, superseded_at FROM emission_hour_history"
         " UNION ALL SELECT known_at, NULL FROM emission_hour"
