@@ -100,6 +100,9 @@ def _no_memory(word: str) -> Callable[[Scene], str]:
 
     def bring(scene: Scene) -> str:
         service = scene.world.service(word)
+        # one that has worked has memory of its own to go on with
+        service.kill()
+        service.start()
         begin = _size(service.log)
         resource.prlimit(service.pid, resource.RLIMIT_AS, (_address_space(service.pid),) * 2)
         _send(scene, word)
