@@ -93,6 +93,11 @@ PARTS: Final = {
         "remove",
         "Retire a facility: its history stays readable, and applying its file brings it back.",
     ),
+    "cells": Part(
+        "services.cli.cells",
+        "app",
+        "List and add cells, and move facilities between them.",
+    ),
     "organisations": Part(
         "services.cli.organisations", "app", "List, show and remove organisations."
     ),

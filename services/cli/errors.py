@@ -56,7 +56,7 @@ def clear_errors(*own_errors: type[Exception]) -> Iterator[None]:
                 f"the database denies access ({refusal}); use another login in TONNE_DATABASE_URL:"
                 " tonne_aggregate for verify and recompute, tonne_ingest for import and activities"
                 " import, tonne_backup for backup, the database owner for migrate and"
-                " remove --purge, tonne_admin for other commands"
+                " remove --purge, and of both for cells, tonne_admin for other commands"
             ) from None
         if not isinstance(cause, psycopg.errors.UndefinedTable):
             raise

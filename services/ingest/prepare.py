@@ -41,6 +41,7 @@ UNKNOWN: Final = frozenset(
     {
         Reason.UNKNOWN_FACILITY,
         Reason.RETIRED_FACILITY,
+        Reason.MOVED_FACILITY,
         Reason.UNKNOWN_DEVICE,
         Reason.UNKNOWN_CHANNEL,
         Reason.UNKNOWN_SERIES,

@@ -91,6 +91,7 @@ class Directory:
         self.revision = devices.revision
         self._facilities = devices.facilities
         self._retired_at = devices.retired
+        self._moved = devices.moved
         self._series = devices.series
         self._by_topic: dict[str, Destination] = {}
         #: what speaks at each device's native topic, by facility and device
@@ -124,6 +125,17 @@ class Directory:
             for topic in self._by_device_topic
             if not is_handed(topic) and not is_fetched(topic)
         )
+        # these are heard until no device of a facility that moved speaks here any more
+        moved = {
+            topic: self._moved_destination(facility)
+            for facility in devices.moved.values()
+            for topic in facility.topics
+            if topic not in self.own_topics
+        }
+        self._by_device_topic |= moved
+        self.own_topics |= {
+            topic for topic in moved if not is_handed(topic) and not is_fetched(topic)
+        }
         #: devices that are connected to, by where they are
         self.connected = endpoints(devices.by_name.values())
         self._by_device_topic |= self._sparkplug_statuses(devices.by_name.values())
@@ -256,7 +268,17 @@ class Directory:
         no_device = Reason.UNKNOWN_DEVICE, f"facility {facility!r} has no device {device!r}"
         return self._out_of_force(facility) or no_device
 
+    @staticmethod
+    def _moved_destination(moved: read.MovedFacility) -> Destination:
+        # a topic that several devices may have names none of them
+        reason, detail = _lives_elsewhere(moved)
+        return Destination(
+            kind=route.Kind.READINGS, reason=reason, detail=detail, facility=moved.facility
+        )
+
     def _out_of_force(self, facility: str) -> tuple[Reason, str] | None:
+        if facility in self._moved:
+            return _lives_elsewhere(self._moved[facility])
         if facility not in self._facilities:
             return Reason.UNKNOWN_FACILITY, f"there is no facility {facility!r}"
         retired_at = self._retired_at.get(facility)
@@ -264,6 +286,10 @@ class Directory:
             return None
         detail = f"facility {facility!r} was retired at {retired_at:%Y-%m-%dT%H:%MZ}"
         return Reason.RETIRED_FACILITY, detail
+
+
+def _lives_elsewhere(moved: read.MovedFacility) -> tuple[Reason, str]:
+    return Reason.MOVED_FACILITY, f"facility {moved.facility!r} lives in cell {moved.cell!r}"
 
 
 def _destination(

@@ -7,6 +7,7 @@ export const ACTIONS = {
   "facility.apply": t("applied a facility file"),
   "facility.retire": t("retired a facility"),
   "facility.purge": t("began to delete a facility"),
+  "facility.move": t("moved a facility to or from another cell"),
   "facility.export": t("took a copy of a facility file"),
   "organisation.apply": t("applied an organisation's file"),
   "organisation.remove": t("removed an organisation"),

@@ -5,6 +5,7 @@ import { language, t } from "./words.js";
 /** By the codes of the quarantine. */
 const REASONS = {
   bad_topic: t("bad topic"), unknown_facility: t("unknown facility"), retired_facility: t("retired facility"),
+  moved_facility: t("facility of another cell"),
   unknown_device: t("unknown device"), unknown_channel: t("unknown channel"), unknown_series: t("unknown series"),
   too_large: t("too large"), too_many_values: t("too many values"), unsupported_format: t("unsupported format"),
   malformed_json: t("malformed JSON"), repeated_key: t("repeated key"), malformed_senml: t("malformed SenML"),

@@ -73,6 +73,11 @@ class Settings(BaseSettings):
         description="PostgreSQL with TimescaleDB, `postgresql://...`; of several hosts, comma"
         " separated, the primary; the local stack's if not set",
     )
+    cells: SecretStr | None = Field(
+        None,
+        description="other databases that facilities live in, `NAME=postgresql://...`, parted by"
+        " spaces or lines; the one of `TONNE_DATABASE_URL` is `home` (see Cells)",
+    )
     mqtt_url: SecretStr | None = Field(
         None,
         description="broker: `mqtt://user:pw@host:1883`, `mqtts://`, `ws://`, `wss://`, or NATS"

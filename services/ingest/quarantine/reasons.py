@@ -19,6 +19,10 @@ ADVICE: dict[Reason, str] = {
         "stop its devices and discard this, or bring the facility back with `tonne apply`, then"
         " replay this"
     ),
+    Reason.MOVED_FACILITY: (
+        "hand it over with `tonne cells forward`, which replays it there, and let the devices speak"
+        " to that cell's broker"
+    ),
     Reason.UNKNOWN_DEVICE: (
         "add the device to its facility's file and run `tonne apply`, which replays this"
     ),

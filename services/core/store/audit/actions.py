@@ -8,6 +8,7 @@ Action = Literal[
     "facility.apply",
     "facility.retire",
     "facility.purge",
+    "facility.move",
     "facility.export",
     "organisation.apply",
     "organisation.remove",
@@ -57,6 +58,8 @@ MEANINGS: Final[dict[Action, str]] = {
     "facility.apply": "a facility file came into force; subject: the facility",
     "facility.retire": "a facility was taken out of force; subject: the facility",
     "facility.purge": "deleting a facility permanently began; subject: the facility",
+    "facility.move": "a facility left for another cell, or came from one, as `left` says; subject:"
+    " the other cell",
     "facility.export": "somebody took a copy of a facility file, by `tonne export` or by the API"
     " (there once a day for each reader and text); subject: the facility",
     "organisation.apply": "an organisation's file came into force; subject: the organisation",

@@ -17,6 +17,16 @@ HISTORY: Final = 0x746F6E73
 #: With a facility's id: shared by those who remove sums of its hours; alone by whoever sums.
 SUMS: Final = 0x746F6E74
 
+#: With a facility's id: shared by those who bring readings of it; alone by whoever moves it to
+#: another cell.
+LIVES: Final = 0x746F6E75
+
+#: Of a session, in both databases: whoever moves a facility to another cell, or ends such a move.
+MOVES: Final = 0x746F6E76
+
+#: Whoever drops readings that are older than raw readings are to last.
+RETENTION: Final = 0x746F6E72
+
 #: Of a session: whoever writes the archive, lets readings leave for it, or brings them back.
 ARCHIVE: Final = 0x746F6E61
 

@@ -20,111 +20,15 @@ from sqlalchemy import Connection, Engine, TextClause, func, insert, select, tex
 
 from services.core.store.audit.record import record
 from services.core.store.database import locks
+from services.core.store.operations.facility_rows import ALL, DATA, IDS
 from services.core.store.operations.retire_facility import look_up
 from services.core.store.registry.apply import lock, raise_revision
 from services.core.store.registry.organisations import organisations_with
 from services.core.store.registry.retirements import Retirement
 from services.core.store.schema import tables as t
-from services.core.store.schema.activity_tables import activity_entry, activity_withdrawal
-from services.core.store.schema.electricity_tables import certificate_use, electricity_revision
-from services.core.store.schema.factor_series_tables import (
-    factor_inbox,
-    factor_series,
-    factor_value,
-)
-from services.core.store.schema.file_tables import facility_version
-from services.core.store.schema.pathway_tables import base_year_figure, pathway_revision
-from services.core.store.schema.pollutant_tables import pollutant_mean, pollutant_mean_history
-from services.core.store.schema.product_tables import product_revision
-from services.core.store.schema.removal_tables import credit_unit, removal_revision
-from services.core.store.schema.sum_tables import emission_day, emission_month
 
 #: Rows that one piece deletes: a fraction of a second's work.
 MAX_ROWS: Final = 20_000
-
-_CHANNELS: Final = "channel_id = ANY(:channels)"
-_SOURCES: Final = "source_id = ANY(:sources)"
-_SERIES: Final = "series_id IN (SELECT s.id FROM factor_series s WHERE s.facility_id = :id)"
-_THRESHOLDS: Final = "threshold_id = ANY(:thresholds)"
-_FACILITY: Final = "facility_id = :id"
-
-#: What is deleted in pieces, in an order that no foreign key forbids.
-_DATA: Final[Mapping[str, str]] = {
-    "touched": _FACILITY,
-    "recompute": _FACILITY,
-    "following_minutes": _FACILITY,
-    "reading": _CHANNELS,
-    "packed_readings": _CHANNELS,
-    "reading_correction": _CHANNELS,
-    "discarded_reading": _CHANNELS,
-    "calibration_test": _CHANNELS,
-    "channel_horizon": _CHANNELS,
-    "archived_span": _CHANNELS,
-    "archive_file": _FACILITY,
-    "emission_minute": _SOURCES,
-    "packed_minutes": _SOURCES,
-    # before the hours, or each of these would look for them
-    emission_day.name: _SOURCES,
-    emission_month.name: _SOURCES,
-    "emission_hour": _SOURCES,
-    "emission_hour_history": _SOURCES,
-    "packed_hours": _SOURCES,
-    "source_hour_input": _SOURCES,
-    "source_hour_input_history": _SOURCES,
-    pollutant_mean.name: _SOURCES,
-    pollutant_mean_history.name: _SOURCES,
-    "rolling_total": _SOURCES,
-    "outbox": _FACILITY,
-    "alert_comment": "alert_id IN (SELECT a.id FROM alert a WHERE a.facility_id = :id)",
-    "alert": _FACILITY,
-    "alert_transition": _THRESHOLDS,
-    "threshold_state": _FACILITY,
-    "quarantine": "facility = :facility",
-    activity_withdrawal.name: _FACILITY,
-    activity_entry.name: _FACILITY,
-    factor_inbox.name: _SERIES,
-    factor_value.name: _SERIES,
-}
-
-#: What goes with the facility itself, in such an order too.
-_REGISTRY: Final[Mapping[str, str]] = {
-    "threshold_revision": _THRESHOLDS,
-    "threshold": _FACILITY,
-    "maintenance": _FACILITY,
-    "source_input": _SOURCES,
-    "source_revision": _SOURCES,
-    "source_absence": _SOURCES,
-    "source": _FACILITY,
-    "channel_revision": _CHANNELS,
-    "channel": "id = ANY(:channels)",
-    "device": _FACILITY,
-    "factor": _FACILITY,
-    factor_series.name: _FACILITY,
-    "facility_grant": _FACILITY,
-    "set_aside": _FACILITY,
-    base_year_figure.name: _FACILITY,
-    pathway_revision.name: _FACILITY,
-    product_revision.name: _FACILITY,
-    certificate_use.name: _FACILITY,
-    electricity_revision.name: _FACILITY,
-    credit_unit.name: _FACILITY,
-    removal_revision.name: _FACILITY,
-    facility_version.name: _FACILITY,
-    "facility_retirement": _FACILITY,
-    "facility_progress": _FACILITY,
-    "facility": "id = :id",
-}
-
-_ALL: Final[Mapping[str, str]] = {**_DATA, **_REGISTRY}
-
-_IDS: Final = text(
-    """
-SELECT ARRAY(SELECT c.id FROM channel c JOIN device d ON d.id = c.device_id
-             WHERE d.facility_id = :id) AS channels,
-       ARRAY(SELECT s.id FROM source s WHERE s.facility_id = :id) AS sources,
-       ARRAY(SELECT h.id FROM threshold h WHERE h.facility_id = :id) AS thresholds
-"""
-)
 
 _CHUNKS: Final = text(
     """
@@ -213,7 +117,7 @@ def stored_by_table(connection: Connection, slug: str) -> dict[str, int]:
     parameters = _parameters(connection, facility.id, slug)
     counted = {
         name: int(connection.scalar(_statement("SELECT count(*) FROM ", name, where), parameters))
-        for name, where in _ALL.items()
+        for name, where in ALL.items()
     }
     return {name: rows for name, rows in counted.items() if rows}
 
@@ -235,7 +139,7 @@ def purge(
     :raises UnknownFacilityError, NotRetiredError, StillNamedError: as :func:`candidate`.
     """
     begun = _begin(bind, slug, by=by, reason=reason)
-    for name, where in _DATA.items():
+    for name, where in DATA.items():
         for relation in _relations(bind, name):
             for took_s in _pieces(bind, begun, name, relation, where, max_rows):
                 rest(took_s)
@@ -270,7 +174,7 @@ def _begin(bind: Engine, slug: str, *, by: str, reason: str) -> _Purge:
 
 
 def _parameters(connection: Connection, facility_id: int, slug: str) -> dict[str, Any]:
-    ids = connection.execute(_IDS, {"id": facility_id}).one()
+    ids = connection.execute(text(IDS), {"id": facility_id}).one()
     return {
         "id": facility_id,
         "facility": slug,
@@ -312,7 +216,7 @@ def _finish(bind: Engine, begun: _Purge) -> dict[str, int]:
     with bind.begin() as connection:
         lock(connection)
         _alone(connection, begun)
-        for name, where in _ALL.items():
+        for name, where in ALL.items():
             gone = connection.execute(_statement("DELETE FROM ", name, where), begun.parameters)
             _count(connection, begun, name, gone.rowcount)
         raise_revision(connection)

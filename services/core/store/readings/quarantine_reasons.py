@@ -11,6 +11,7 @@ class Reason(StrEnum):
     BAD_TOPIC = "bad_topic"
     UNKNOWN_FACILITY = "unknown_facility"
     RETIRED_FACILITY = "retired_facility"
+    MOVED_FACILITY = "moved_facility"
     UNKNOWN_DEVICE = "unknown_device"
     UNKNOWN_CHANNEL = "unknown_channel"
     UNKNOWN_SERIES = "unknown_series"

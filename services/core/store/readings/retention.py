@@ -19,9 +19,8 @@ import numpy as np
 import psycopg
 from psycopg.rows import class_row
 
+from services.core.store.database import locks
 from services.core.store.readings.packing.days import keep_packers_off, open_days
-
-_LOCK = 0x746F6E72
 
 # The end of the oldest chunk that is still whole, if it is old enough and ends before everything
 # that is not settled.
@@ -146,7 +145,9 @@ def drop(connection: psycopg.Connection[Any], retention: str) -> list[DroppedChu
     that has to stay (:func:`open_tails`).
     """
     with connection.transaction(), connection.cursor(row_factory=class_row(DroppedChunk)) as cursor:
-        free = connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (_LOCK,)).fetchone()
+        free = connection.execute(
+            "SELECT pg_try_advisory_xact_lock(%s)", (locks.RETENTION,)
+        ).fetchone()
         if not (free and free[0]):
             return []
         last = connection.execute("SELECT coalesce(max(id), 0) FROM dropped_readings").fetchone()

@@ -160,6 +160,7 @@ def _facility(
     before = connection.execute(select(t.facility).where(t.facility.c.slug == f.id)).one_or_none()
     values = {"name": f.name, "timezone": f.timezone, "document": document}
     if before is None:
+        retirements.refuse_if_moved(connection, f.id)
         facility_id = connection.scalar(
             insert(t.facility).values(slug=f.id, file=written, **values).returning(t.facility.c.id)
         )

@@ -22,6 +22,14 @@ WHERE f.retired_at IS NOT NULL AND d.active AND c.active
 ORDER BY 1, 2
 """
 
+# What still comes for them is handed over to the cell where they live.
+_MOVED = """
+SELECT DISTINCT ON (d.facility) d.facility, d.to_cell, d.topics
+FROM cell_departure d
+WHERE d.left_at IS NOT NULL AND NOT EXISTS (SELECT FROM facility f WHERE f.slug = d.facility)
+ORDER BY d.facility, d.id DESC
+"""
+
 _SERIES = """
 SELECT s.id, s.slug, s.unit, s.facility_id, f.slug AS facility
 FROM factor_series s LEFT JOIN facility f ON f.id = s.facility_id
@@ -137,6 +145,16 @@ class RetiredTopic:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class MovedFacility:
+    """A facility that left for another cell; what comes at its topics is kept for that one."""
+
+    facility: str
+    cell: str
+    #: its devices' own
+    topics: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Devices:
     """What speaks of the facilities in force, at one revision of the registry."""
 
@@ -151,6 +169,8 @@ class Devices:
     #: ids of factors by the hour, by their facility (None: of every facility) and slug
     series: Mapping[tuple[str | None, str], Series] = field(default_factory=dict)
     ignored_ids: tuple[IgnoredIds, ...] = ()
+    #: by slug
+    moved: Mapping[str, MovedFacility] = field(default_factory=dict)
 
 
 def ignored(facility: str, listed: Iterable[Mapping[str, Any]] | None) -> Iterator[IgnoredIds]:
@@ -215,6 +235,13 @@ def devices(connection: psycopg.Connection[Any]) -> Devices:
             for r in cursor
             if (topic := own_topic(r["device_topic"], r["channel_topic"])) is not None
         )
+        cursor.execute(_MOVED)
+        moved = {
+            r["facility"]: MovedFacility(
+                facility=r["facility"], cell=r["to_cell"], topics=tuple(r["topics"])
+            )
+            for r in cursor
+        }
         cursor.execute(_SERIES)
         series = {
             (r["facility"], r["slug"]): Series(
@@ -229,6 +256,7 @@ def devices(connection: psycopg.Connection[Any]) -> Devices:
         retired={slug: retired for slug, retired in retired_at.items() if retired is not None},
         retired_topics=retired_topics,
         series=series,
+        moved=moved,
         ignored_ids=tuple(
             entry
             for r in facilities

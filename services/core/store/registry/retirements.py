@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy import Connection, Row, Select, exists, insert, select, update
 
 from services.core.facility.errors import ApplyError
 from services.core.store.database import database_time
 from services.core.store.schema import tables as t
+from services.core.store.schema.cell_tables import cell_arrival, cell_departure
 from services.core.timeline.instants import to_minute
 
 
@@ -86,6 +87,25 @@ def end(connection: Connection, facility_id: int, *, by: str | None) -> None:
         )
         .values(returned_at=database_time.NOW, returned_by=by)
     )
+
+
+def refuse_if_moved(connection: Connection, slug: str) -> None:
+    """Refuse to begin a facility anew that lives in another cell.
+
+    :raises RetiredError: it left for there, and has not come back.
+    """
+    d, a = cell_departure.c, cell_arrival.c
+    returned = exists().where(a.facility == d.facility, a.begun_at > d.left_at)
+    cell = connection.scalar(
+        select(d.to_cell)
+        .where(d.facility == slug, d.left_at.is_not(None), ~returned)
+        .order_by(d.id.desc())
+        .limit(1)
+    )
+    if cell is not None:
+        raise RetiredError(
+            f"facility {slug} lives in cell {cell}: apply its file to that cell's database"
+        )
 
 
 def refuse_if_purged(connection: Connection, slug: str) -> None:

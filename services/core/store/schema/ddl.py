@@ -16,6 +16,7 @@ from services.core.store.schema import (
     archive,
     audit_tables,
     candidate_tables,
+    cell_tables,
     electricity_tables,
     factor_series_tables,
     file_tables,
@@ -472,7 +473,9 @@ def create_views(connection: Connection) -> None:
 
 def create_triggers(connection: Connection) -> None:
     """Create the triggers, and the functions that they call."""
-    for create, _ in (sum_triggers.FUNCTIONS | audit_tables.FUNCTIONS).values():
+    for create, _ in (
+        sum_triggers.FUNCTIONS | audit_tables.FUNCTIONS | cell_tables.FUNCTIONS
+    ).values():
         connection.execute(text(create))
     for statement in (
         *sum_triggers.TRIGGERS,
@@ -546,7 +549,7 @@ def create_roles(connection: Connection) -> None:
     connection.execute(text("REVOKE ALL ON FUNCTION supersede_reading FROM PUBLIC"))
     connection.execute(text("GRANT EXECUTE ON FUNCTION supersede_reading TO tonne_ingest"))
     functions = packing.FUNCTIONS | archive.FUNCTIONS | sum_triggers.FUNCTIONS
-    functions |= audit_tables.FUNCTIONS | amendments.FUNCTIONS
+    functions |= audit_tables.FUNCTIONS | amendments.FUNCTIONS | cell_tables.FUNCTIONS
     for name, (create, callers) in functions.items():
         connection.execute(text(create.replace("{kept}", str(2 * _REACH))))
         connection.execute(text(f"REVOKE ALL ON FUNCTION {name} FROM PUBLIC"))

@@ -1,0 +1,132 @@
+"""A facility that sends while it moves to another cell: every reading is there, once."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from services.cli import app
+from tests.integration.ingest.plant import FILE, Plant
+from tests.integration.ingest.test_filter_changes import OVERLAP
+from tests.integration.ingest.test_retired_facility import OWN_TOPIC, POW1, reading
+from tests.patience import until
+from tests.services import Mosquitto, Postgres
+
+pytestmark = [pytest.mark.broker, pytest.mark.database]
+
+
+@pytest.fixture
+def other(
+    postgres_cluster: Postgres, migrated_template: str, mosquitto: Mosquitto, tmp_path: Path
+) -> Iterator[Plant]:
+    """The ingest of another cell, with a broker of its own."""
+    with postgres_cluster.fresh_database(template=migrated_template) as url:
+        made = Plant(database=url, broker=mosquitto, url=mosquitto.url, log=tmp_path / "b.log")
+        yield made
+        made.kill()
+
+
+def tonne(*words: str) -> Result:
+    result = CliRunner().invoke(app, ["cells", *words])
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def energy(number: int) -> str:
+    return json.dumps({"t": 1_700_000_000_000 + 1000 * number, "e": number})
+
+
+def stored(plant: Plant) -> list[tuple[str, int]]:
+    rows = plant.rows(
+        "SELECT c.slug, extract(epoch FROM r.ts)::int8 - 1700000000 AS number FROM reading r"
+        " JOIN channel c ON c.id = r.channel_id ORDER BY 1, 2"
+    )
+    return [(row["slug"], row["number"]) for row in rows]
+
+
+def payloads(plant: Plant) -> set[str]:
+    rows = plant.rows("SELECT convert_from(payload, 'UTF8') AS text FROM quarantine")
+    return {row["text"] for row in rows}
+
+
+def test_every_reading_is_in_the_new_cell_once(
+    plant: Plant, other: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TONNE_DATABASE_URL", plant.database)
+    monkeypatch.setenv("TONNE_CELLS", f"b={other.database}")
+    assert "b is cell number 1" in tonne("add", "b").output
+    plant.apply(FILE + POW1)
+    plant.started(**OVERLAP)
+    numbers = itertools.count()
+
+    def publish() -> None:
+        number = next(numbers)
+        plant.publish(reading(number))
+        plant.publish(energy(number), topic=OWN_TOPIC)
+
+    publish()
+    until(lambda: len(stored(plant)) == 2, "ingest is at work")
+    with ThreadPoolExecutor(1) as pool:
+        moving = pool.submit(tonne, "move", "linz", "--to", "b")
+        while not moving.done():
+            publish()
+        said = moving.result().output
+    assert "linz lives in cell b" in said
+    # nobody told the devices
+    for _ in range(5):
+        publish()
+    sent = next(numbers)
+    last = {reading(sent - 1), energy(sent - 1)}
+    until(lambda: last <= payloads(plant), "ingest has taken all of them")
+    until(lambda: not stored(plant), "nothing of it is here")
+    reasons = {row["reason"] for row in plant.rows("SELECT reason FROM quarantine")}
+    assert reasons <= {"moved_facility", "refused_by_database"}
+    assert "moved_facility" in reasons
+    listed = json.loads(tonne("list", "--json").stdout)
+    assert [(row["cell"], row["facility"], row["state"]) for row in listed] == [
+        ("b", "linz", "living")
+    ]
+
+    assert "handed over from cell home to cell b" in tonne("forward").output
+    assert plant.rows("SELECT id FROM quarantine") == []
+    other.started()
+    everything = [(name, number) for name in ("e", "import-power") for number in range(sent)]
+    until(lambda: stored(other) == everything, "every reading is in the new cell, once")
+    assert other.rows("SELECT id FROM quarantine WHERE state = 'open'") == []
+    # whoever asks again finds nothing to do
+    assert "linz lives in cell b already" in tonne("move", "linz", "--to", "b").output
+
+
+def test_what_cannot_move_is_told(
+    plant: Plant, other: Plant, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refused(*words: str) -> str:
+        result = CliRunner().invoke(app, ["cells", *words])
+        assert result.exit_code == 1, result.output
+        return result.output
+
+    monkeypatch.setenv("TONNE_DATABASE_URL", plant.database)
+    assert "TONNE_CELLS names no cell: set it to NAME=" in refused("list")
+    monkeypatch.setenv("TONNE_CELLS", f"postgresql://secret@x b={other.database}")
+    told = refused("list")
+    assert "TONNE_CELLS: entry 1 is not of the form NAME=" in told
+    assert "secret" not in told
+    monkeypatch.setenv("TONNE_CELLS", f"b={other.database}")
+    assert "cell home is no cell yet: run `tonne cells add NAME`" in refused("list")
+    tonne("add", "b")
+    assert "TONNE_CELLS names no cell c" in refused("move", "linz", "--to", "c")
+    assert "there is no facility graz in any cell" in refused("move", "graz", "--to", "b")
+    assert "linz is not moving" in refused("cancel", "linz")
+    monkeypatch.setenv("TONNE_CELLS", f"c={other.database}")
+    assert "is cell b already: correct TONNE_CELLS" in refused("add", "c")
+    monkeypatch.setenv("TONNE_CELLS", f"b={other.database}")
+    file = tmp_path / "group.yaml"
+    file.write_text("organisation: {id: group, name: Group}\nfacilities: [{id: linz}]\n")
+    assert CliRunner().invoke(app, ["apply", str(file)]).exit_code == 0
+    assert "organisation group counts with facility linz" in refused("move", "linz", "--to", "b")
