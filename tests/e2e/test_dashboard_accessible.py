@@ -1,7 +1,11 @@
-"""Every page, light and dark, at a desk and on a phone: axe-core finds nothing."""
+"""Every page, full and empty, light and dark, at a desk and on a phone: axe-core finds nothing.
+
+What opens on a page is looked at where tests open it, by ``check_fit``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -9,6 +13,7 @@ import pytest
 from playwright.async_api import Page
 
 from deploy.site.pictures import CHROMIUM
+from services.api.languages.catalogues import Texts
 from services.api.routes.dashboard import _PAGES
 from tests.e2e.axe import violations
 from tests.e2e.test_dashboard import address, browser, connection, page
@@ -25,10 +30,13 @@ pytestmark = [
 #: What a page shows on demand is read too.
 _OPEN_ALL = "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
 
+#: Words of pages that are not answered yet.
+_WAITED = {word: word for word in ("loading", "connecting")}
 
-async def _show(page: Page, address: str) -> None:
+
+async def _show(page: Page, address: str, texts: Callable[[str], str] = str) -> None:
     await page.goto(address)
-    await page.wait_for_function(ANSWERED, arg={"loading": "loading", "connecting": "connecting"})
+    await page.wait_for_function(ANSWERED, arg={word: texts(word) for word in _WAITED})
     await page.evaluate(_OPEN_ALL)
 
 
@@ -49,10 +57,65 @@ async def test_every_full_page_can_be_read_by_everybody(
     assert broken == {}
 
 
+#: What the Tab key reaches, and why nobody who goes by keyboard could work with it; null: the end.
+_REACHED = """
+() => {
+  const reached = document.activeElement;
+  if (reached === null || reached === document.body) return null;
+  const box = reached.getBoundingClientRect();
+  const rings = [reached, reached.parentElement].map((one) => getComputedStyle(one));
+  const isSeen = rings.some(({ outlineStyle, outlineWidth }) =>
+    outlineStyle !== "none" && parseFloat(outlineWidth) >= 2);
+  const follows = !window.before
+    || window.before.compareDocumentPosition(reached) & Node.DOCUMENT_POSITION_FOLLOWING;
+  window.before = reached;
+  return [
+    ...(isSeen ? [] : ["nothing shows that it is reached"]),
+    ...(follows ? [] : ["it stands before what was reached before it"]),
+    ...(box.width && box.height ? [] : ["it has no size"]),
+    ...(box.bottom > 0 && box.top < innerHeight ? [] : ["it is off the screen"]),
+    ...(reached.closest("[aria-hidden=true]") ? ["nobody hears of it"] : []),
+  ].map((why) => `${reached.outerHTML.slice(0, 120)}: ${why}`);
+}
+"""
+#: More parts than any page of the test has.
+_MOST_PARTS = 150
+
+
+async def test_every_page_is_gone_through_by_keyboard(
+    address: str, page: Page, connection: psycopg.Connection[Any]
+) -> None:
+    await plant_everything(address, connection)
+    await page.set_viewport_size({"width": 1440, "height": 900})
+    (alert,) = connection.execute("SELECT id FROM alert").fetchone() or (0,)
+    wrong = {}
+    for path in [*(f"{path}?facility=everything" for path in _PAGES), f"/alerts?alert={alert}"]:
+        await page.goto(f"{address}{path}")
+        await page.wait_for_function(ANSWERED, arg=_WAITED)
+        parts = 0
+        for parts in range(_MOST_PARTS):  # noqa: B007 - how many were reached
+            await page.keyboard.press("Tab")
+            reached = await page.evaluate(_REACHED)
+            if reached is None:
+                break
+            if reached:
+                wrong[path, parts] = reached
+        assert path.startswith("/wall") or 0 < parts < _MOST_PARTS - 1, path
+    assert wrong == {}
+
+
 async def test_every_empty_page_can_be_read_by_everybody(address: str, page: Page) -> None:
     broken = {}
-    for path in _PAGES:
-        await _show(page, f"{address}{path}")
-        if rules := await violations(page):
-            broken[path] = rules
+    for language, scheme, width in (
+        ("en", "light", 1440),
+        ("de", "dark", 390),
+        ("zh", "dark", 1440),
+    ):
+        await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        await page.set_viewport_size({"width": width, "height": 900})
+        texts = Texts(language).gettext
+        for path in _PAGES:
+            await _show(page, f"{address}{path}?language={language}", texts)
+            if rules := await violations(page):
+                broken[path, language] = rules
     assert broken == {}

@@ -13,10 +13,11 @@ import pytest
 from playwright.async_api import Page, expect
 
 from deploy.site.pictures import CHROMIUM
+from tests.e2e.fitting import check_fit
 from tests.e2e.screenshots import photograph
 from tests.e2e.test_dashboard import address, browser, connection, emit, page, this_minute, wait_for
 from tests.e2e.test_dashboard_alerts import fire, limit
-from tests.e2e.test_dashboard_widths import LONG, TOO_WIDE
+from tests.e2e.test_dashboard_widths import LONG
 from tests.integration.aggregator.plant import apply_text
 from tests.integration.api.plant import MINUTE, Plant, found
 
@@ -66,10 +67,7 @@ async def test_alerts_of_all_facilities_stand_beside_their_limits_and_are_snooze
     await expect(standing).to_contain_text("now 1,200 kg/h")
     await expect(page.locator("#past-rows tbody tr")).to_have_count(2)
     await expect(page.locator("#past-rows tbody tr", has_text=LONG)).to_contain_text("hour")
-    for width in (390, 1440):
-        await page.set_viewport_size({"width": width, "height": 900})
-        assert await page.evaluate("document.documentElement.scrollWidth") == width
-        assert await page.evaluate(TOO_WIDE) == []
+    await check_fit(page, "alerts")
     await page.select_option("#facility", "graz")
     await wait_for(page, "#open-summary", "none")
     await expect(page.locator("#past-rows tbody tr")).to_have_count(1)

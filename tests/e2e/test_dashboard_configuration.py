@@ -14,12 +14,11 @@ from playwright.async_api import Page, expect
 from deploy.site.pictures import CHROMIUM
 from services.core.store.operations import keys
 from services.ingest.sources.http.listener import HttpDoor
-from tests.e2e.screenshots import photograph
+from tests.e2e.fitting import check_fit
 from tests.e2e.test_dashboard import address, browser, connection, emit, page, this_minute, wait_for
 from tests.e2e.test_dashboard_corrections import address as beside_ingest
 from tests.e2e.test_dashboard_corrections import door, socket
 from tests.e2e.test_dashboard_people import guarded
-from tests.e2e.test_dashboard_widths import TOO_WIDE
 from tests.integration.aggregator.plant import FILE as AGGREGATED
 from tests.integration.aggregator.plant import apply_text
 from tests.integration.api.plant import Plant, at, found, minutes
@@ -56,15 +55,6 @@ MESSAGE = '{"Time": "2026-11-23T19:00:00", "ENERGY": {"Total": 1.25, "Power": 9}
 FACTOR = "co2_kg: 0.2, valid_from: 2026-01-01"
 
 
-async def fits(page: Page, name: str) -> None:
-    """Look at a page as a phone and a desk show it."""
-    for width in (390, 1440):
-        await page.set_viewport_size({"width": width, "height": 900})
-        await photograph(page, f"{name}-{width}")
-        assert await page.evaluate("document.documentElement.scrollWidth") == width
-        assert await page.evaluate(TOO_WIDE) == []
-
-
 async def test_a_file_is_written_corrected_tried_applied_and_looked_back_at(
     address: str, page: Page, connection: psycopg.Connection[object]
 ) -> None:
@@ -93,7 +83,7 @@ async def test_a_file_is_written_corrected_tried_applied_and_looked_back_at(
     line = 1 + FILE[: FILE.index(FACTOR)].count("\n")
     await expect(problem).to_contain_text(f"Line {line}")
     await expect(problem).to_contain_text("did you mean co2_kg?")
-    await fits(page, "configuration-mistake")
+    await check_fit(page, "configuration-mistake")
     await problem.click()
     await page.keyboard.type("co2_kg")
     await wait_for(page, "#check-summary", "No mistakes.")
@@ -106,7 +96,7 @@ async def test_a_file_is_written_corrected_tried_applied_and_looked_back_at(
     await editor.press("Control+Space")
     offers = page.locator("#offers [role=option]")
     await expect(offers.locator("b")).to_have_text(["gauge"])
-    await fits(page, "configuration-offers")
+    await check_fit(page, "configuration-offers")
     await page.keyboard.press("Escape")
     await expect(offers.first).to_be_hidden()
     await editor.press("Control+End")
@@ -124,12 +114,12 @@ async def test_a_file_is_written_corrected_tried_applied_and_looked_back_at(
     await expect(outcome).to_contain_text("factor f 2026-01-01, co2 kg")
     await expect(page.locator("#facility")).to_have_value("works")
     await expect(outcome.locator("td[data-label=Hours]")).to_have_text(["1"])
-    await fits(page, "configuration-tried")
+    await check_fit(page, "configuration-tried")
     async with httpx.AsyncClient(base_url=address) as client:
         assert (await client.get(ADDRESS)).text == FILE
         await page.click("#apply")
         await expect(page.locator("#confirm")).to_contain_text("by-gauge")
-        await fits(page, "configuration-confirm")
+        await check_fit(page, "configuration-confirm")
         await page.click("#confirm button[value=apply]")
         await wait_for(page, "#notice", "Applied.")
         await wait_for(page, "#file-summary", "in force")
@@ -140,7 +130,7 @@ async def test_a_file_is_written_corrected_tried_applied_and_looked_back_at(
         await expect(versions.first).to_contain_text("someone without a key")
         await versions.first.get_by_role("button", name="Compare version 2").click()
         await expect(page.locator("#difference .added").last).to_contain_text("co2_kg: 0.3")
-        await fits(page, "configuration-versions")
+        await check_fit(page, "configuration-versions")
         await versions.last.get_by_role("button", name="Open version 1").click()
         await expect(editor).to_have_value(FILE)
         async with page.expect_download() as download:
@@ -167,7 +157,7 @@ async def test_the_form_changes_the_text_and_leaves_its_comments(address: str, p
     await above.press("Tab")
     await wait_for(page, "#check-summary", "1 mistake:")
     await expect(above).to_have_attribute("aria-invalid", "true")
-    await fits(page, "configuration-form-mistake")
+    await check_fit(page, "configuration-form-mistake")
     # a mistake leads to its field, also where that is closed
     await form.get_by_text("thresholds", exact=True).click()
     await page.locator("#problems button").click()
@@ -189,7 +179,7 @@ async def test_the_form_changes_the_text_and_leaves_its_comments(address: str, p
     await expect(source.get_by_label(re.compile("^scope"))).to_have_value("2")
     await expect(source.get_by_label(re.compile("^factor"))).to_have_value("f")
     await wait_for(page, "#check-summary", "No mistakes.")
-    await fits(page, "configuration-form")
+    await check_fit(page, "configuration-form")
 
     await page.click("#as-text")
     text = await page.locator("#text").input_value()
@@ -260,7 +250,7 @@ async def test_a_facility_is_made_on_the_page(address: str, page: Page) -> None:
     await dialog.get_by_label("Name").fill('Werk: "Süd"')
     await dialog.get_by_label("Id").fill("Süd")
     await dialog.get_by_label("Time zone").fill("Europe/Vienna")
-    await fits(page, "configuration-new")
+    await check_fit(page, "configuration-new")
     write = dialog.get_by_role("button", name="Write its file")
     await write.click()
     # the browser itself says what is wrong with the id
@@ -326,7 +316,7 @@ async def test_a_message_is_tried_with_the_file_as_it_is_written(
         "#message-summary",
         "1 value would be stored · 1 would be refused · 1 is not in the message",
     )
-    await fits(page, "configuration-message")
+    await check_fit(page, "configuration-message")
 
     # another message has another answer, and the same one in another writing has the same
     await trial.get_by_label("Message").fill(MESSAGE.encode().hex(" "))
@@ -396,4 +386,4 @@ async def test_who_may_only_read_is_told_so(
     await expect(page.locator("#reader")).to_contain_text("not change it")
     await expect(page.locator("#file")).to_be_hidden()
     await expect(page.locator("#new")).to_be_hidden()
-    await fits(page, "configuration-reader")
+    await check_fit(page, "configuration-reader")

@@ -18,8 +18,8 @@ from services.ingest.prepare import TimeBounds
 from services.ingest.sources.http import listener
 from services.ingest.sources.http.listener import HttpDoor
 from services.ingest.uploads.desk import Desk
+from tests.e2e.fitting import check_fit
 from tests.e2e.test_dashboard import browser, page
-from tests.e2e.test_dashboard_widths import TOO_WIDE
 from tests.integration.aggregator.plant import Plant, Reading, instant
 from tests.integration.api.server import serving
 from tests.patience import until
@@ -95,9 +95,7 @@ async def test_a_reading_is_corrected_removed_and_added(
     await expect(dialog.get_by_label("What is right")).to_have_value("60")
     await dialog.get_by_label("What is right").fill("75.5")
     await dialog.get_by_label("Reason").fill("the photo shows 75.5")
-    for width in (390, 1440):
-        await page.set_viewport_size({"width": width, "height": 900})
-        assert await page.evaluate(TOO_WIDE) == []
+    await check_fit(page, "correction")
     await dialog.get_by_role("button", name="Correct", exact=True).click()
     await expect(dialog).to_be_hidden()
     await expect(rows.nth(1)).to_contain_text("75.5")

@@ -10,9 +10,10 @@ import pytest
 from playwright.async_api import Page, expect
 
 from deploy.site.pictures import CHROMIUM
+from tests.e2e.fitting import TOO_WIDE, check_fit
 from tests.e2e.test_dashboard import address, browser, connection, emit, page, this_minute, wait_for
 from tests.e2e.test_dashboard_alerts import fire, limit
-from tests.e2e.test_dashboard_widths import LONG, TOO_WIDE
+from tests.e2e.test_dashboard_widths import LONG
 from tests.integration.aggregator.plant import apply_text
 from tests.integration.api.plant import MINUTE, found, minutes
 from tests.integration.api.test_operation import progress
@@ -73,10 +74,7 @@ async def test_devices_that_are_silent_and_what_was_refused_are_listed(
     await expect(refused).to_contain_text(detail)
     await refused.locator("summary").click()
     await expect(refused.locator("pre")).to_have_text('{"volts": 230}')
-    for width in (390, 1440):
-        await page.set_viewport_size({"width": width, "height": 900})
-        assert await page.evaluate("document.documentElement.scrollWidth") == width
-        assert await page.evaluate(TOO_WIDE) == []
+    await check_fit(page, "devices")
 
 
 async def test_the_wall_shows_one_facility_after_the_other(

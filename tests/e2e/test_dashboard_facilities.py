@@ -13,9 +13,10 @@ from playwright.async_api import Page, expect
 from psycopg.types.json import Jsonb
 
 from deploy.site.pictures import CHROMIUM
+from tests.e2e.fitting import TOO_WIDE
 from tests.e2e.test_dashboard import address, browser, connection, emit, page, this_minute, wait_for
 from tests.e2e.test_dashboard_alerts import fire, limit
-from tests.e2e.test_dashboard_widths import LONG, TOO_WIDE, WIDTHS
+from tests.e2e.test_dashboard_widths import LONG, WIDTHS
 from tests.integration.api.plant import announce, found
 
 __all__ = ["address", "browser", "connection", "page"]

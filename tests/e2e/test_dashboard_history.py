@@ -12,8 +12,8 @@ import pytest
 from playwright.async_api import Page, expect
 
 from deploy.site.pictures import CHROMIUM
+from tests.e2e.fitting import TOO_WIDE
 from tests.e2e.test_dashboard import address, browser, connection, page, wait_for
-from tests.e2e.test_dashboard_widths import TOO_WIDE
 from tests.integration.aggregator.plant import apply_text
 from tests.integration.api.plant import HOUR, KG, at
 

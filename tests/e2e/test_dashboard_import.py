@@ -13,8 +13,8 @@ from playwright.async_api import Browser, Page, Route, expect
 
 from deploy.site.pictures import CHROMIUM
 from services.core.store.operations import keys
+from tests.e2e.fitting import check_fit
 from tests.e2e.test_dashboard import browser, connection, page, wait_for
-from tests.e2e.test_dashboard_configuration import fits
 from tests.e2e.test_dashboard_corrections import address, door, socket
 from tests.e2e.test_dashboard_people import guarded
 from tests.integration.aggregator.plant import apply_text
@@ -79,7 +79,7 @@ async def test_a_file_is_chosen_mapped_checked_and_taken(
     await page.click("#check")
     # its columns are its own
     await expect(page.locator("#outcome [role=alert]")).to_contain_text(HOUSEHOLD.name)
-    await fits(page, "import-failed")
+    await check_fit(page, "import-failed")
 
     await page.click("#mapping summary")
     await page.click("#draft")
@@ -93,14 +93,14 @@ async def test_a_file_is_chosen_mapped_checked_and_taken(
     rows = len(HOUSEHOLD.read_text().splitlines()) - 1
     await expect(page.locator("#outcome p").first).to_contain_text(f"{rows} would be stored")
     assert stored(connection) == 0
-    await fits(page, "import-checked")
+    await check_fit(page, "import-checked")
     await page.click("#take")
-    await fits(page, "import-confirm")
+    await check_fit(page, "import-confirm")
     await page.get_by_role("button", name="Take it").click()
     await wait_for(page, "#outcome [role=status]", "The file is taken.")
     assert stored(connection) == rows
     await expect(page.locator("#import-rows tbody tr")).to_contain_text("taken")
-    await fits(page, "import-taken")
+    await check_fit(page, "import-taken")
 
 
 def table_of(header: str) -> str:
@@ -138,7 +138,7 @@ async def test_a_lost_connection_and_a_page_left_cost_nothing(
     await page.click("#check")
     await expect(page.locator("#outcome")).to_contain_text("would be refused")
     assert lost > 3
-    await fits(page, "import-refused")
+    await check_fit(page, "import-refused")
     # somebody else's page, or this one later
     await page.reload()
     await expect(page.locator("#import-rows tbody tr")).to_contain_text("checked")
@@ -161,7 +161,7 @@ async def test_bills_and_german(
     await page.set_input_files("#chosen", bills)
     await page.click("#check")
     await expect(page.locator("#outcome tbody").last).to_contain_text("amount")
-    await fits(page, "import-german")
+    await check_fit(page, "import-german")
     async with httpx.AsyncClient(base_url=address) as client:
         (one,) = (await client.get("/v1/facilities/house/imports")).json()
     assert one["state"] == "checked"

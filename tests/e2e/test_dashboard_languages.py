@@ -14,9 +14,10 @@ from services.api.languages.catalogues import TRANSLATED, Texts
 from services.api.languages.extraction import keys
 from services.api.routes.dashboard import _PAGES
 from tests.e2e.axe import violations
+from tests.e2e.fitting import BROKEN, TOO_WIDE
 from tests.e2e.screenshots import photograph
 from tests.e2e.test_dashboard import address, browser, connection, page, wait_for
-from tests.e2e.test_dashboard_widths import TOO_WIDE, WIDTHS, plant_everything
+from tests.e2e.test_dashboard_widths import WIDTHS, plant_everything
 
 __all__ = ["address", "browser", "connection", "page"]
 
@@ -131,3 +132,4 @@ async def test_every_page_is_in_each_language_and_fits_every_screen(
                 # charts follow their width in a frame of their own
                 await page.wait_for_function(FITS, arg=width)
                 assert await page.evaluate(TOO_WIDE) == [], (path, language, width)
+                assert await page.evaluate(BROKEN) == [], (path, language, width)

@@ -14,9 +14,10 @@ from services.aggregator.summing import Summing
 from services.core.facility.organisation_file import parse_organisation
 from services.core.store.database.connect import engine
 from services.core.store.registry.organisations import apply_organisation
+from tests.e2e.fitting import TOO_WIDE
 from tests.e2e.screenshots import photograph
 from tests.e2e.test_dashboard import address, browser, connection, page, this_minute, wait_for
-from tests.e2e.test_dashboard_widths import LONG, TOO_WIDE, WIDTHS
+from tests.e2e.test_dashboard_widths import LONG, WIDTHS
 from tests.integration.aggregator.plant import apply_text
 
 __all__ = ["address", "browser", "connection", "page"]

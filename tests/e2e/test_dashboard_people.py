@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from deploy.site.pictures import CHROMIUM
 from services.api.app import create_app
 from services.core.runtime.settings import Settings
-from tests.e2e.screenshots import photograph
+from tests.e2e.fitting import check_fit
 from tests.e2e.test_dashboard import browser, connection, page, wait_for
 from tests.integration.aggregator.plant import apply_text
 from tests.integration.api.oidc_provider import providing
@@ -48,16 +48,6 @@ async def _sign_in(page: Page, name: str, password: str) -> None:
     await page.keyboard.press("Enter")
 
 
-async def _fits(page: Page, name: str) -> None:
-    """Look at a page as a phone and a desk show it, in both schemes."""
-    for width in (390, 1440):
-        await page.set_viewport_size({"width": width, "height": 900})
-        assert await page.evaluate("document.documentElement.scrollWidth") == width
-        for scheme in ("light", "dark"):
-            await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-            await photograph(page, f"{name}-{width}-{scheme}")
-
-
 async def test_one_signs_in_is_told_why_not_and_goes_on_where_one_was(
     guarded: str, page: Page, connection: Connection, database_url: str
 ) -> None:
@@ -68,7 +58,7 @@ async def test_one_signs_in_is_told_why_not_and_goes_on_where_one_was(
     await expect(page.locator("#name")).to_be_focused()
     await _sign_in(page, "anna", "wrong")
     await wait_for(page, "#notice", "The name or the password is wrong.")
-    await _fits(page, "login")
+    await check_fit(page, "login")
     await _sign_in(page, "anna", PASSWORD)
     await expect(page).to_have_url(f"{guarded}/facilities?search=linz")
     await wait_for(page, ".account", "Anna Berger")
@@ -82,7 +72,7 @@ async def test_one_signs_in_is_told_why_not_and_goes_on_where_one_was(
     await expect(page).to_have_url(f"{guarded}/facilities?search=linz")
     await page.click(".account")
     await wait_for(page, "#allowed", "May read in all facilities.")
-    await _fits(page, "account")
+    await check_fit(page, "account")
     await page.click("#sign-out")
     await expect(page.locator("#name")).to_be_focused()
     await page.goto(f"{guarded}/login?next=https://elsewhere.example/")
@@ -101,7 +91,7 @@ async def test_one_signs_in_at_the_provider_and_goes_on_where_one_was(
     ):
         await page.goto(f"{address}/facilities?search=linz", wait_until="commit")
         await wait_for(page, "#to-provider", "Sign in with your organisation")
-        await _fits(page, "provider")
+        await check_fit(page, "provider")
         await page.click("#to-provider")
         await page.click("#agree")
         await expect(page).to_have_url(f"{address}/facilities?search=linz")
@@ -154,7 +144,7 @@ async def test_an_admin_reads_who_did_what(
     await rows.first.locator("summary").click()
     await expect(rows.first.locator("pre")).to_contain_text("~ source 104")
     await expect(rows.first.locator("pre")).to_contain_text("-a\n+b")
-    await _fits(page, "audit")
+    await check_fit(page, "audit")
     await page.click("#older")
     await expect(rows).to_have_count(105)
     await expect(page.locator("#older")).to_be_hidden()

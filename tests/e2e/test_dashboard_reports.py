@@ -10,8 +10,9 @@ import pytest
 from playwright.async_api import Page, expect
 
 from deploy.site.pictures import CHROMIUM
+from tests.e2e.fitting import check_fit
 from tests.e2e.test_dashboard import address, browser, connection, page
-from tests.e2e.test_dashboard_widths import LONG, TOO_WIDE
+from tests.e2e.test_dashboard_widths import LONG
 from tests.integration.aggregator.plant import apply_text
 from tests.integration.api.plant import HOUR, KG, at
 
@@ -66,10 +67,7 @@ async def test_a_report_says_what_the_api_says(address: str, page: Page) -> None
     assert said == [remark["text"] for remark in body["remarks"]]
     # what has to be known stands before any figure
     assert "unknown" in said[0] or "provisional" in said[0]
-    for width in (390, 1440):
-        await page.set_viewport_size({"width": width, "height": 900})
-        assert await page.evaluate("document.documentElement.scrollWidth") == width
-        assert await page.evaluate(TOO_WIDE) == []
+    await check_fit(page, "reports")
     async with page.expect_download() as started:
         await page.click("#xlsx")
     assert (await started.value).suggested_filename == "linz-2026-03.xlsx"

@@ -12,6 +12,7 @@ from playwright.async_api import Page
 
 from deploy.site import pictures
 from deploy.site.pictures import CHROMIUM
+from tests.e2e.fitting import TOO_WIDE
 from tests.e2e.screenshots import photograph
 from tests.e2e.test_dashboard import (
     address,
@@ -67,21 +68,6 @@ electricity:
   {{zone: AT, match: ghgp-2025-draft, contracts: [{{id: a, technology: wind, share: 25}}]}}
 """
 
-#: What does not fit: texts wider than their box, and what reaches beyond the page.
-TOO_WIDE = """
-() => {
-  const page = document.documentElement.clientWidth;
-  const scrolls = (e) => e.closest(".scroll") && getComputedStyle(e.closest(".scroll")).overflowX;
-  const isLarger = (e) => e.clientWidth > 0 && e.scrollWidth > e.clientWidth + 1
-    && getComputedStyle(e).overflowX === "visible" && getComputedStyle(e).display !== "inline";
-  return [...document.querySelectorAll("body *")]
-    .filter((e) => !e.closest("#chart, .charts, .plot, .map, [hidden], select, .sr, .skip, thead"))
-    .filter((e) => e.getClientRects().length > 0 && scrolls(e) !== "auto")
-    .filter((e) => isLarger(e) || e.getBoundingClientRect().right > page + 1)
-    .map((e) => `${e.tagName}.${e.className}#${e.id}: ${e.textContent.trim().slice(0, 60)}`);
-}
-"""
-
 
 async def plant_everything(address: str, connection: Connection) -> Plant:
     async with httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as client:
@@ -108,6 +94,16 @@ async def plant_everything(address: str, connection: Connection) -> Plant:
         source=_ID,
     )  # fmt: skip
     fire(connection, plant, watched, now, acked_at=now, acked_by=LONG)
+    connection.execute(
+        "INSERT INTO audit_entry (made_by, action, facility, subject)"
+        " VALUES (%s, 'facility.apply', 'everything', %s)",
+        (LONG, LONG),
+    )
+    connection.execute(
+        "INSERT INTO quarantine (reason, detail, topic, payload, facility, device)"
+        " VALUES ('unknown_channel', %s, %s, '{}', 'everything', %s)",
+        (f"{LONG}: add it to the facility file", f"emissions/everything/{LONG}", _ID),
+    )
     announce(connection, plant)
     return plant
 

@@ -4,7 +4,7 @@
 import { headline, inUnit } from "./alerts.js";
 import { get } from "./api.js";
 import { card } from "./cards.js";
-import { labelled, node } from "./dom.js";
+import { heads, labelled, node } from "./dom.js";
 import { NO_DATA, percent, spanWords } from "./format.js";
 import { drawLegend } from "./legend.js";
 import { SMALL, unitFor } from "./masses.js";
@@ -175,7 +175,7 @@ function table(alert, rows, zone) {
     ...[row.value, row.low, row.high].map((value, i) => labelled(names[i + 1], words(value))),
     labelled(names[4], [...(row.share_missing > 0 ? [missing(row)] : []), ...doubts(row)].join(", ") || t("known"))));
   const element = node("table", { className: "bars-table", ariaLabel: t("Course") },
-    node("thead", {}, node("tr", {}, ...names.map((name) => node("th", { scope: "col", textContent: name })))),
+    node("thead", {}, heads(names)),
     node("tbody", {}, ...body));
   return node("details", {}, node("summary", { textContent: t("Table") }), node("div", { className: "scroll" }, element));
 }

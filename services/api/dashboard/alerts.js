@@ -79,16 +79,28 @@ function moment(time, zone) {
 
 /** More than these are a list that nobody reads; the least severe, and of those the oldest, are left out. */
 const SHOWN = 50;
+/** So many stand above what is below them, until somebody asks for all. */
+const FEW = 5;
 const SEVERITIES = ["critical", "warning", "info"];
 
 export class Alerts {
-  /** `acknowledge(id, comment)` acknowledges an alert through the API. */
-  constructor(card, list, summary, acknowledge) {
+  /**
+   * `acknowledge(id, comment)` acknowledges an alert through the API; `more`, a button, shows all where a few are
+   * enough at first.
+   */
+  constructor(card, list, summary, acknowledge, more = null) {
     this.card = card;
     this.list = list;
     this.summary = summary;
     this.acknowledge = acknowledge;
     this.items = new Map();
+    this.more = more;
+    if (more === null) return;
+    more.ariaExpanded = "false";
+    more.onclick = () => {
+      more.ariaExpanded = String(more.ariaExpanded === "false");
+      this.drawAll(...this.drawn);
+    };
   }
 
   /** Draw a facility's alerts, the most severe first, of those the newest; there is no card where there is none. */
@@ -103,13 +115,14 @@ export class Alerts {
    * and a small picture of its `course`.
    */
   drawAll(alerts, about) {
+    this.drawn = [alerts, about];
     const open = alerts.filter((alert) => !alert.resolved_at && !alert.undone_at)
       .sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
     this.card.classList.toggle("standing", open.length > 0);
     this.summary.textContent = open.length
       ? plural("{n} now", "{n} now", open.length)
       : alerts.length ? t("none now; the last 24 hours") : t("none");
-    const shown = [...open, ...alerts.filter((alert) => !open.includes(alert))].slice(0, SHOWN);
+    const shown = this.enough([...open, ...alerts.filter((alert) => !open.includes(alert))].slice(0, SHOWN));
     const items = shown.map((alert) => {
       const item = this.items.get(alert.id) ?? this.item(alert.id);
       this.fill(item, alert, about(alert));
@@ -119,6 +132,15 @@ export class Alerts {
     if (items.some((item, i) => this.list.children[i] !== item) || this.list.children.length !== items.length) {
       this.list.replaceChildren(...items);
     }
+  }
+
+  /** The first few, unless all are asked for, and the one in which somebody writes. */
+  enough(alerts) {
+    if (this.more === null) return alerts;
+    this.more.hidden = alerts.length <= FEW;
+    const isWhole = this.more.ariaExpanded === "true";
+    this.more.textContent = isWhole ? t("Fewer alerts") : t("All {n} alerts", { n: alerts.length });
+    return alerts.filter(({ id }, i) => isWhole || i < FEW || this.items.get(id)?.contains(document.activeElement));
   }
 
   item(id) {
@@ -160,7 +182,7 @@ export class Alerts {
     const silent = alert.maintenance && !over ? `; ${t("muted by {maintenance}", alert)}` : "";
     const beside = alert.present_value === null ? "" : ` · ${olderValue(alert, zone) ?? trend(alert)}`;
     put(".detail", `${place ? `${place} · ` : ""}${what(alert)} · ${when(alert, zone)}${beside}${silent}`);
-    if (href) item.querySelector(".title").replaceChildren(node("a", { href, textContent: item.querySelector(".title").textContent }));
+    if (href && !item.querySelector(".title a")) item.querySelector(".title").replaceChildren(node("a", { href, textContent: item.querySelector(".title").textContent }));
     const line = item.querySelector(".course-line");
     if (line.firstChild !== course) line.replaceChildren(...(course ? [course] : []));
     put(".words", alert.message ?? "");

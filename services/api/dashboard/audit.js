@@ -2,7 +2,7 @@
 
 import { page } from "./api.js";
 import { ACTIONS, actionWords, whenceWords, whoWords } from "./audit-words.js";
-import { labelled, node } from "./dom.js";
+import { labelled, node, sized } from "./dom.js";
 import { readAgain, sayUnread } from "./notice.js";
 import { t } from "./words.js";
 import { secondWords } from "./zones.js";
@@ -62,8 +62,8 @@ function row(entry) {
     [t("Facility"), entry.facility ?? t("all")], [t("Of what"), entry.subject || "–"],
   ];
   return node("tr", {},
-    node("th", { scope: "row" },
-      node("time", { dateTime: entry.time, title: entry.time, textContent: secondWords(Date.parse(entry.time), ZONE) })),
+    sized(node("th", { scope: "row" },
+      node("time", { dateTime: entry.time, title: entry.time, textContent: secondWords(Date.parse(entry.time), ZONE) }))),
     ...cells.map(([name, text]) => labelled(name, text)),
     labelled(t("Before and after"), ...states(entry)));
 }

@@ -2,7 +2,7 @@
 // expected of the rest is the API's forecast, drawn apart from what is known.
 
 import { get } from "./api.js";
-import { labelled, node } from "./dom.js";
+import { heads, labelled, node, redraw } from "./dom.js";
 import { FIGURES } from "./figures.js";
 import { massText, percent } from "./format.js";
 import { drawLegend } from "./legend.js";
@@ -33,7 +33,7 @@ export async function drawBudgets(list, facility) {
     const days = await get("/v1/emissions", { facility: facility.id, interval: "1d", from: new Date(period.begin).toISOString(), to: "now", ...part(budget) });
     return { budget, period, steps: stepsOf(days, budget, period), forecast: isOfAll(budget) ? forecastOf(forecasts, budget) : undefined };
   }));
-  list.replaceChildren(...drawn.map((one) => card(one, facility)));
+  redraw(list, ...drawn.map((one) => card(one, facility)));
   drawn.forEach((one, i) => plot(list.children[i].querySelector(".plot"), one));
   return drawn.length;
 }
@@ -99,7 +99,7 @@ function table(title, whole, { begin, end, zone }, steps) {
     labelled(names[2], massText(whole * (end - time) / (end - begin))),
     labelled(names[3], percent(1 - unknown))));
   const element = node("table", { className: "bars-table", ariaLabel: title },
-    node("thead", {}, node("tr", {}, ...names.map((name) => node("th", { scope: "col", textContent: name })))),
+    node("thead", {}, heads(names)),
     node("tbody", {}, ...rows));
   return node("details", {}, node("summary", { textContent: t("Table") }), node("div", { className: "scroll" }, element));
 }

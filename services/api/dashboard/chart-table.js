@@ -1,7 +1,7 @@
 // The last 24 hours as a table: the figures of the chart, each with its explanation.
 
 import { explanationOf } from "./chart.js";
-import { labelled, node } from "./dom.js";
+import { heads, labelled, node, redraw } from "./dom.js";
 import { NO_DATA, rateText } from "./format.js";
 import { SMALL } from "./masses.js";
 import { t } from "./words.js";
@@ -9,8 +9,8 @@ import { t } from "./words.js";
 /** Draw what a chart shows, the newest time first. */
 export function drawChartTable(head, body, facility, { times, label, series }) {
   const names = [t("Time"), ...series.map(({ name }) => name), t("All")];
-  head.replaceChildren(node("tr", {}, ...names.map((name) => node("th", { scope: "col", textContent: name }))));
-  body.replaceChildren(...times.map((time, i) => {
+  head.replaceChildren(heads(names));
+  redraw(body, ...times.map((time, i) => {
     const cells = series.map(({ key, name, values, texts }) => {
       const text = texts[i][1].slice(name.length + 2);
       const isExplained = key !== "others" && values[i] !== null;

@@ -3,7 +3,7 @@
 import { get, page, post, readiness } from "./api.js";
 import { drawGaps, drawMonitors } from "./data-health.js";
 import { deviceTable, quarantineTable } from "./device-tables.js";
-import { node } from "./dom.js";
+import { node, redraw } from "./dom.js";
 import { addressed, listedFacilities, named, offer } from "./facility-list.js";
 import { readAgain, say, sayUnread, sayWhy } from "./notice.js";
 import { noticeWords, reasonWord } from "./pipeline-words.js";
@@ -54,7 +54,7 @@ async function refresh() {
     const silent = devices.filter(({ last_seen: seen, online }) => seen === null || online === false).length;
     const all = plural("{n} device", "{n} devices", devices.length);
     $("devices-summary").textContent = silent ? t("{devices}, {silent} offline or never heard of", { devices: all, silent }) : all;
-    $("device-rows").replaceChildren(deviceTable(devices));
+    redraw($("device-rows"), deviceTable(devices));
     readAgain();
     await readUnknown(chosen);
   } catch (error) {

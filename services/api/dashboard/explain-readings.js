@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { whoWords } from "./audit-words.js";
 import { qualityWords } from "./codes.js";
 import { offerCorrection } from "./correct-reading.js";
-import { node } from "./dom.js";
+import { node, redraw } from "./dom.js";
 import { wallTime } from "./format.js";
 import { table } from "./tree.js";
 import { locale, t } from "./words.js";
@@ -37,11 +37,11 @@ export function readingsOf({ facility, device, channel, unit, hour, zone, mayCor
       });
       const add = mayCorrect ? [button(t("Add a reading"), "", () => correct(null))] : [];
       if (rows.length === 0) {
-        body.replaceChildren(node("p", { className: "quiet", textContent: t("There is no reading in this hour itself.") }), ...add);
+        redraw(body, node("p", { className: "quiet", textContent: t("There is no reading in this hour itself.") }), ...add);
         return;
       }
       const names = [t("Time"), t("Value"), t("Unit"), t("Quality"), ...(corrections.length ? [t("Corrected")] : []), ...(mayCorrect ? [t("Correct")] : [])];
-      body.replaceChildren(
+      redraw(body,
         ...(rows.length === SHOWN ? [node("p", { className: "quiet", textContent: t("The first {n}; the CSV has all.", { n: SHOWN }) })] : []),
         table(names, rows.map((row) => {
           const shown = wallTime(Date.parse(row.time), zone).slice(11);

@@ -1,6 +1,7 @@
 // Facilities on a map of land and borders: where they are, and which have an alert. What a mark says is
 // what the table says.
 
+import { redraw } from "./dom.js";
 import { NO_DATA, rate, rateText } from "./format.js";
 import { plural, t } from "./words.js";
 
@@ -26,7 +27,7 @@ export function showMap(card, rows) {
   card.dataset.state = state;
   card.hidden = placed.length === 0;
   const root = card.querySelector(".map");
-  root.replaceChildren(...(placed.length ? [map(placed, root.clientWidth)] : []));
+  redraw(root, ...(placed.length ? [map(placed, root.clientWidth)] : []));
   const others = rows.length - placed.length;
   card.querySelector(".rest").textContent = others ? plural("one facility does not say where it is", "{n} facilities do not say where they are", others) : "";
 }
@@ -55,10 +56,11 @@ function map(rows, widthPx) {
     const title = element("title");
     title.textContent = said;
     link.append(title, element("circle", { cx: x, cy: y, r: MARK_PX * px }));
-    if (named.every((other) => Math.abs(other.x - x) > NAME_PX.width * px || Math.abs(other.y - y) > NAME_PX.height * px)) {
-      named.push({ x, y });
-      const onLeft = x > left + width * 0.7;
-      const name = element("text", { x: x + (onLeft ? -1.8 : 1.8) * MARK_PX * px, y: y + 0.35 * TEXT_PX * px, "font-size": TEXT_PX * px, "text-anchor": onLeft ? "end" : "start" });
+    const onLeft = x > left + width * 0.7;
+    const begins = onLeft ? x - NAME_PX.width * px : x;
+    if (named.every((other) => Math.abs(other.begins - begins) > NAME_PX.width * px || Math.abs(other.y - y) > NAME_PX.height * px)) {
+      named.push({ begins, y });
+      const name = element("text", { x: x + (onLeft ? -1.8 : 1.8) * MARK_PX * px, y: y + 0.35 * TEXT_PX * px, "font-size": TEXT_PX * px, "text-anchor": onLeft ? "end" : "start", "aria-hidden": "true" });
       name.textContent = row.name.length > 28 ? `${row.name.slice(0, 27)}…` : row.name;
       link.append(name);
     }

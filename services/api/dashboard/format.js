@@ -41,7 +41,7 @@ export function energyText(kwh) {
 /** The 95 % interval of a total as "± 3.1 %"; empty where it is not known. */
 export function band({ co2_kg: kg, co2_high_kg: high }) {
   if (!kg || high === null || high === undefined) return "";
-  return `± ${byDigits[1].format(((high - kg) / kg) * 100)} %`;
+  return `± ${byDigits[1].format(((high - kg) / Math.abs(kg)) * 100)} %`;
 }
 
 /** How much of a window a rule filled in, as "12.5 % substituted"; empty where it filled nothing. */

@@ -1,6 +1,6 @@
 // The bars of a range as a table, and where a spreadsheet gets the same.
 
-import { labelled, node } from "./dom.js";
+import { heads, labelled, node, redraw } from "./dom.js";
 import { massText, percent } from "./format.js";
 import { barText } from "./history-chart.js";
 import { FIGURES } from "./figures.js";
@@ -14,8 +14,8 @@ export function csvAddress(common, asked) {
 /** Draw a row for each bar; hours of a source lead to their explanation. */
 export function drawTable(head, body, { series, total, bars, figure, facility, step, by }) {
   const names = [t("Time"), ...series.map(({ name }) => name), ...(by === "gas" ? [] : [t("All")]), t("Known")];
-  head.replaceChildren(node("tr", {}, ...names.map((name) => node("th", { scope: "col", textContent: name }))));
-  body.replaceChildren(...bars.map((bar, i) => {
+  head.replaceChildren(heads(names));
+  redraw(body, ...bars.map((bar, i) => {
     const cells = series.map((one) => {
       const text = barText(one.rows[i], one.values[i]);
       const isExplained = step === "1h" && by === "source" && one.key !== "others" && one.rows[i];

@@ -1,7 +1,8 @@
 // The page of imports: a file of history is chosen, sent, checked and taken.
 
 import { ApiError, get, post, send } from "./api.js";
-import { node } from "./dom.js";
+import { whoWords } from "./audit-words.js";
+import { node, redraw } from "./dom.js";
 import { listedFacilities, named, offer } from "./facility-list.js";
 import { forgetFile, sendFile, uploadOf } from "./file-sending.js";
 import { wallTime } from "./format.js";
@@ -255,12 +256,10 @@ async function list() {
     return sayUnread(error);
   }
   $("imports-summary").textContent = listed.length ? t("newest first") : t("none yet");
-  $("import-rows").replaceChildren(...(listed.length ? [table(
-    [t("File"), t("Begun"), t("State"), t("Rows"), ""],
-    listed.map((one) => [one.name, `${wallTime(Date.parse(one.created_at), facility.timezone).slice(0, 16)} · ${who(one.by)}`, stateWords(one), outcomeWords(one), actions(one)]))] : []));
+  redraw($("import-rows"), ...(listed.length ? [table(
+    [t("File"), t("Begun"), t("State"), t("Rows"), t("What to do")],
+    listed.map((one) => [one.name, `${wallTime(Date.parse(one.created_at), facility.timezone).slice(0, 16)} · ${whoWords(one.by)}`, stateWords(one), outcomeWords(one), actions(one)]))] : []));
 }
-
-const who = (by) => by.replace(/^(person|key|user) /, "");
 
 function stateWords({ state, received, bytes: size }) {
   return {

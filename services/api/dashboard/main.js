@@ -19,7 +19,7 @@ import { drawTotals } from "./totals.js";
 import { plural, t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
-const alerts = new Alerts($("alerts-card"), $("alerts"), $("alerts-summary"), acknowledge);
+const alerts = new Alerts($("alerts-card"), $("alerts"), $("alerts-summary"), acknowledge, $("alerts-more"));
 const chart = new Chart($("chart"), $("legend"));
 /** Later than this, the newest data is worth a word. */
 const STALE_MS = 5 * 60_000;

@@ -1,6 +1,6 @@
 // One path: what is left, how it goes, whether it has peaked, what is expected, and its years.
 
-import { node } from "./dom.js";
+import { heads, node } from "./dom.js";
 import { FIGURES } from "./figures.js";
 import { NO_DATA, massText, percent } from "./format.js";
 import { drawYears } from "./path-chart.js";
@@ -136,7 +136,7 @@ function forecastWords({ total_kg: total, total_low_kg: low, total_high_kg: high
 }
 
 function yearTable(years, running, title) {
-  const heads = [
+  const names = [
     t("Year"), t("Allowed"), t("Emitted"), t("Known"),
     t("Allowed since the base year"), t("Emitted since the base year"), t("Removed for good"), t("Neutral"),
   ];
@@ -153,12 +153,12 @@ function yearTable(years, running, title) {
     year.neutral === null ? "–" : year.neutral ? t("yes") : t("no"),
   ].map((text, index) => {
     const cell = node(index ? "td" : "th", { textContent: text });
-    if (index) cell.dataset.label = heads[index];
+    if (index) cell.dataset.label = names[index];
     else cell.scope = "row";
     return cell;
   })));
   const table = node("table", { className: "years" },
-    node("thead", {}, node("tr", {}, ...heads.map((head) => node("th", { scope: "col", textContent: head })))),
+    node("thead", {}, heads(names)),
     node("tbody", {}, ...rows));
   table.setAttribute("aria-label", t("Years of {title}", { title }));
   return node("details", {}, node("summary", { textContent: t("All years as a table") }), node("div", { className: "scroll" }, table));

@@ -1,6 +1,7 @@
 // The page of paths to net zero: chooses a facility, or all, and draws a card for each path.
 
 import { get } from "./api.js";
+import { redraw } from "./dom.js";
 import { addressed, listedFacilities, named, offer } from "./facility-list.js";
 import { say, sayUnread } from "./notice.js";
 import { pathCard } from "./path-card.js";
@@ -60,7 +61,7 @@ async function show() {
     say(standings.length ? "" : nothing());
     const cards = standings.map((standing) =>
       pathCard(standing, years.filter((year) => isSame(year, standing)), zoneOf(standing)));
-    $("paths").replaceChildren(...cards.map(({ element }) => element));
+    redraw($("paths"), ...cards.map(({ element }) => element));
     for (const card of cards) drawForecast(card, turn);
   } catch (error) {
     if (turn !== reading) return;

@@ -1,13 +1,11 @@
 // The tables of a report, as its body has them: nothing is rounded but what is shown of it.
 
-import { node } from "./dom.js";
+import { node, sized } from "./dom.js";
 import { percent, wallTime } from "./format.js";
 import { locale, t } from "./words.js";
 
 const UNKNOWN = "–";
 const NUMBERS = new Set(["kg", "share", "number"]);
-/** A text as long as this needs room of its own. */
-const LONG = 40;
 const grams = new Intl.NumberFormat(locale, { minimumFractionDigits: 3, maximumFractionDigits: 3 });
 const plain = new Intl.NumberFormat(locale, { maximumFractionDigits: 6 });
 /** Of what is less than one, such as a factor for each joule, six decimals might say zero. */
@@ -94,6 +92,6 @@ function cell(row, [key, name, kind, otherwise = UNKNOWN], zone) {
   const element = node("td", { textContent: value === null ? otherwise : SHOWN[kind](value, zone) });
   element.dataset.label = name;
   element.dataset.key = key;
-  if (!NUMBERS.has(kind)) element.className = String(value).length > LONG ? "words long" : "words";
-  return element;
+  if (!NUMBERS.has(kind)) element.className = "words";
+  return sized(element);
 }

@@ -1,7 +1,7 @@
 // The table of sources and the bar of their shares.
 
 import { staleWords } from "./codes.js";
-import { node } from "./dom.js";
+import { node, redraw, sized } from "./dom.js";
 import { FIGURES, apart, leftOut } from "./figures.js";
 import { NO_DATA, RATE_UNIT, ago, band, clock, mass, massText, oneDecimal, percent, rate, rateText, substituted } from "./format.js";
 import { withOthers } from "./history-series.js";
@@ -79,7 +79,7 @@ export function drawSources(body, sources, figure, facility, newest) {
     drawAges(fresh);
     const drawn = body.children[index];
     if (!drawn) body.append(fresh);
-    else if (!drawn.isEqualNode(fresh)) drawn.replaceWith(fresh);
+    else if (!drawn.isEqualNode(fresh)) redraw(drawn, ...fresh.childNodes);
   });
 }
 
@@ -91,7 +91,7 @@ function hourOf(facility, { id }, newest) {
 
 function row(source, index, figure, { id, timezone: zone }, newest) {
   const line = document.createElement("tr");
-  const head = document.createElement("td");
+  const head = node("td");
   head.innerHTML = '<span class="name"><span class="swatch" aria-hidden="true"></span></span>';
   head.firstChild.firstChild.style.background = colour(index);
   head.firstChild.append(newest === null ? source.name : node("a", { href: hourOf(id, source, newest), textContent: source.name }));
@@ -109,7 +109,7 @@ function row(source, index, figure, { id, timezone: zone }, newest) {
     note.textContent = staleWords(source.stale_factor);
     head.append(note);
   }
-  line.append(head);
+  line.append(sized(head));
   for (const [label, read] of COLUMNS) {
     const cell = document.createElement("td");
     const [value, unit, more = [], note] = read(source, figure, zone);

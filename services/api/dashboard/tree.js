@@ -1,6 +1,6 @@
 // Whatever the API says of something, as nested lists and tables: nothing is left out.
 
-import { labelled, node } from "./dom.js";
+import { heads, labelled, node, sized } from "./dom.js";
 import { t } from "./words.js";
 
 const words = (key) => key.replaceAll("_", " ");
@@ -17,10 +17,9 @@ export function tree(value) {
 
 /** A table whose cells say their column where its head is not shown. */
 export function table(names, rows) {
-  const head = node("tr", {}, ...names.map((name) => node("th", { scope: "col", textContent: name })));
   const body = rows.map(([first, ...rest]) => node("tr", {},
-    node("th", { scope: "row" }, first),
+    sized(node("th", { scope: "row" }, first)),
     ...rest.map((content, i) => labelled(names[i + 1], content))));
   return node("div", { className: "scroll" },
-    node("table", { className: "bars-table" }, node("thead", {}, head), node("tbody", {}, ...body)));
+    node("table", { className: "bars-table" }, node("thead", {}, heads(names)), node("tbody", {}, ...body)));
 }

@@ -1,7 +1,7 @@
 // Devices that are heard at the broker and that nobody registered, and the form that adopts one.
 
 import { get, post } from "./api.js";
-import { node } from "./dom.js";
+import { node, redraw } from "./dom.js";
 import { ago } from "./format.js";
 import { named, offer } from "./facility-list.js";
 import { say, sayUnread, sayWhy } from "./notice.js";
@@ -32,13 +32,15 @@ export function beginUnknown(listed, whenChanged) {
 /** Read which devices are heard; whoever may not adopt any sees nothing of it. */
 export async function readUnknown(facility) {
   preferred = facility;
+  // the button that opened the form has to be there when it closes
+  if ($("adopt-dialog").open) return;
   try {
     const rows = await get("/v1/devices/candidates", { limit: SHOWN });
     $("unknown").hidden = false;
     $("unknown-summary").textContent = rows.length
       ? plural("{n} device is heard and in no facility file", "{n} devices are heard and in no facility file", rows.length)
       : t("every device that is heard is registered");
-    $("unknown-rows").replaceChildren(...(rows.length ? [unknownTable(rows)] : []));
+    redraw($("unknown-rows"), ...(rows.length ? [unknownTable(rows)] : []));
   } catch (error) {
     if (error.status !== FORBIDDEN) sayUnread(error);
   }

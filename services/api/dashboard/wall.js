@@ -91,7 +91,7 @@ async function show(facility, place) {
 }
 
 function drawFrame({ name }, place) {
-  $("name").textContent = name;
+  write($("name"), name);
   $("turn").textContent = facilities.length > 1 ? t("{n} of {all}", { n: place + 1, all: facilities.length }) : "";
   document.title = `${name} · tonne`;
 }
@@ -107,10 +107,10 @@ function draw(live, limits) {
   drawAlerts(live.alerts);
 }
 
-/** A figure is as large as its room allows, so that it stands in one line however long it is. */
+/** A text is as large as its room allows: a figure stands in one line however long it is, and no name is cut. */
 function write(element, text) {
   element.textContent = text;
-  element.style.setProperty("--length", text.length);
+  element.style.setProperty("--letters", text.length);
   return element;
 }
 
@@ -147,7 +147,7 @@ function drawAlerts(alerts) {
   if (!worst) return;
   const words = t("{title}: {detail}", { title: worst.threshold, detail: headline(worst) });
   $("alerts").dataset.severity = worst.severity;
-  $("alerts").textContent = alerts.length > 1 ? t("{alert}, and {n} more", { alert: words, n: alerts.length - 1 }) : words;
+  write($("alerts"), alerts.length > 1 ? t("{alert}, and {n} more", { alert: words, n: alerts.length - 1 }) : words);
 }
 
 function setState(state, words = STATES[state]) {

@@ -82,11 +82,24 @@ _PLACES: Final = (
             "units.py",
         )
     ),
+    _Place("core/accounting/activity_pieces.py", raised=True),
+    _Place("core/accounting/hj212", raised=True),
     _Place("core/timeline", raised=True),
     _Place("core/store/answers/chart_annotations.py", constant="TEXTS"),
     *(
         _Place(f"core/store/{name}", raised=True)
-        for name in ("registry", "people", "operations", "alerts", "candidates", "answers")
+        for name in (
+            "registry",
+            "people",
+            "operations",
+            "alerts",
+            "candidates",
+            "answers",
+            "factor_series",
+            "readings/activities.py",
+            "readings/activity_withdrawals.py",
+            "readings/amendments.py",
+        )
     ),
     _Place("core/accounting/factor_calendar.py"),
     _Place("core/runtime/steady_time.py"),
@@ -137,6 +150,7 @@ _PLACES: Final = (
             "write.py",
         )
     ),
+    *(_Place(f"ingest/{name}", raised=True) for name in ("amend.py", "files", "uploads")),
     _Place("core/accounting/emission_report/period.py", raised=True),
     _Place("api/admission", raised=True),
     _Place("api/auth.py"),
@@ -144,7 +158,12 @@ _PLACES: Final = (
     _Place("api/http", raised=True),
     _Place("api/http/problems.py"),
     _Place("api/http/validation.py"),
+    _Place("api/live", raised=True),
     _Place("api/routes", raised=True),
+    *(
+        _Place(f"api/routes/{name}.py")
+        for name in ("forecast", "pathway_groups", "pathway_weather")
+    ),
     _Place("api/routes/operation.py"),
 )
 #: A module says so itself whose texts are told in English alone, and why.

@@ -32,7 +32,7 @@ _PUNCTUATION: Final = {
     }
 }
 #: Places of codes, which pages have words for.
-_CODES: Final = frozenset({"{measure}", "{window}"})
+_CODES: Final = frozenset({"{measure}", "{window}", "{state}"})
 #: A month, as English has it.
 _MONTH: Final = re.compile(
     "(?:January|February|March|April|May|June|July|August|September|October|November|December)"
@@ -92,7 +92,8 @@ class _Translator:
         self._language = language
         self._whole, patterns = _patterns(language)
         # no part of a text has words that all of it has not
-        self._patterns = [p for p in patterns if all(word in text for word in p.words)]
+        lowered = text.lower()
+        self._patterns = [p for p in patterns if all(word.lower() in lowered for word in p.words)]
         beginnings = {p.words[0] for p in self._patterns} | self._whole.keys()
         self._endings = [w for w in beginnings if w[:1] in _ENDS and len(w) > 1 and w in text]
         self._known: dict[str, _Translation | None] = {}
@@ -106,7 +107,7 @@ class _Translator:
                 return None
             # what stands in itself is not looked at twice
             self._known[text] = None
-            options = [*self._by_pattern(text), *self._apart(text)]
+            options = [*self._by_pattern(text), *self._apart(text), *self._begun(text)]
             self._known[text] = max(options, key=lambda option: option.known, default=None)
         return self._known[text]
 
@@ -130,6 +131,16 @@ class _Translator:
             month = datetime.strptime(value, "%B %Y").replace(tzinfo=UTC)
             return _Translation(format_skeleton("yMMMM", month, locale=self._language), len(value))
         return self.translate(value) or _Translation(value, 0)
+
+    def _begun(self, text: str) -> Iterator[_Translation]:
+        """Translate what was made a sentence of: with a capital letter, or with a full stop."""
+        begun = self.translate(f"{text[0].lower()}{text[1:]}") if text[:1].isupper() else None
+        if begun is not None:
+            yield _Translation(f"{begun.text[0].upper()}{begun.text[1:]}", begun.known)
+        ended = self.translate(text[:-1]) if text.endswith(".") else None
+        if ended is not None:
+            stop = _PUNCTUATION.get(self._language, {}).get(". ", ".")
+            yield _Translation(f"{ended.text}{stop}", ended.known)
 
     def _apart(self, text: str) -> Iterator[_Translation]:
         """Translate a text that consists of two, of which one may be what somebody wrote."""

@@ -18,6 +18,7 @@ from services.api.http.formats import TextFormat
 from services.api.http.parameters import FacilityList, Instant, Query
 from services.api.http.problems import NotFound
 from services.api.http.shapes import Row, Shape
+from services.api.languages.reader import translate
 from services.api.models.forecast import Forecast
 from services.api.routes import forecast_steps
 from services.api.routes.asked import moment
@@ -177,7 +178,7 @@ def _unknown(reason: str, **known: float | str | None) -> Row:
                 "independent_forecasts",
             )
         ),
-        "reason": reason,
+        "reason": translate(reason),
     }
 
 
@@ -204,11 +205,7 @@ def _forecast(
     if not heard:
         return _unknown(f"nothing is known of the newest {_SILENCE.days} days", **known)
     if so_far - known_part > 1 - LEAST_COVERAGE:
-        return _unknown(
-            f"{100 * (so_far - known_part):.3g} % of the {horizon} has gone by without data, and a"
-            f" total would leave it out; no more than {100 * (1 - LEAST_COVERAGE):.3g} % may",
-            **known,
-        )
+        return _unknown(_without_data(so_far - known_part, horizon), **known)
     read = (
         forecast_steps.hours(reading.hours, heard, reading.now, running.ends, zone)
         if horizon == "day" and reading.hours is not None
@@ -244,9 +241,22 @@ def _forecast(
     }
 
 
+#: What a period lacks, in words that stand in a sentence in every language.
+_GONE: Final[dict[Horizon, str]] = {
+    "day": "of the day has gone by without data",
+    "month": "of the month has gone by without data",
+    "year": "of the year has gone by without data",
+}
+
+
+def _without_data(part: float, horizon: Horizon) -> str:
+    share, most = f"{100 * part:.3g}", f"{100 * (1 - LEAST_COVERAGE):.3g}"
+    gone = _GONE[horizon]
+    return f"{share} % {gone}, and a total would leave it out; no more than {most} % may"
+
+
 def _too_short(count: int, horizon: Horizon) -> str:
-    return (
-        f"too little is known: it asks for two past forecasts as long as what is left of the"
-        f" {horizon}, with a week or more before them; there are {count}"
-        f" {'hours' if horizon == 'day' else 'days'} with all sources that matter"
-    )
+    known = "too little is known: it asks for two past forecasts as long as what is left"
+    if horizon == "day":
+        return f"{known}, with a week or more before them; {count} hours have all sources"
+    return f"{known}, with a week or more before them; {count} days have all sources"

@@ -26,6 +26,7 @@ from services.api.http.problems import (
     NotFound,
     documented,
 )
+from services.api.languages.reader import translate
 from services.api.models.imports import ImportState
 from services.api.routes.ask_ingest import ask, problem
 from services.core.facility.activity_table import parse_activity_table
@@ -310,6 +311,14 @@ def _one(states: list[dict[str, Any]], headers: dict[str, str] | None = None) ->
     return json_answer(states[0], headers)
 
 
+def _report(report: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return what became of the rows of a file, in the reader's language."""
+    if report is None:
+        return None
+    refusals = [{**row, "detail": translate(row["detail"])} for row in report["refusals"]]
+    return {**report, "refusals": refusals}
+
+
 def _state(upload: Upload) -> dict[str, Any]:
     return {
         "id": upload.id,
@@ -321,9 +330,9 @@ def _state(upload: Upload) -> dict[str, Any]:
         "state": upload.state,
         "read_bytes": upload.read_bytes,
         "rows": upload.rows,
-        "error": upload.error,
-        "check": upload.check,
-        "report": upload.report,
+        "error": None if upload.error is None else translate(upload.error),
+        "check": _report(upload.check),
+        "report": _report(upload.report),
         "by": upload.by,
         "created_at": upload.created_at,
         "changed_at": upload.changed_at,

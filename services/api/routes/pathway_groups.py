@@ -8,6 +8,7 @@ from datetime import date
 
 import numpy as np
 
+from services.api.languages.reader import translate
 from services.api.routes.pathway_reading import ScopeReading
 from services.core.accounting.pathway.paths import Path
 from services.core.accounting.pathway.peak import LEAST_COVERAGE, Peak, peak
@@ -94,7 +95,7 @@ def reason(parts: Sequence[ScopeStanding], total: Progress | None) -> str | None
     if total is None:
         lacking = [part.reading for part in parts if part.path is None]
         names = ", ".join(f"{r.facility.slug} {r.stated.spec.base.year}" for r in lacking)
-        return (
+        return translate(
             f"nothing is known yet of the base year ({names}): it is told once the year is over and"
             " all its hours are closed; or state its tonnes in the file of the path"
         )
@@ -102,7 +103,9 @@ def reason(parts: Sequence[ScopeStanding], total: Progress | None) -> str | None
     missing = sorted({year for part in parts for year in part.missing})
     if missing:
         years = ", ".join(map(str, missing))
-        why.append(f"no gap is told: nothing is known of {years}; state past years under actual")
+        why.append(
+            translate(f"no gap is told: nothing is known of {years}; state past years under actual")
+        )
     elif total.gap_kg is None:
         little = ", ".join(
             f"{100 * (of_year.known_share or 0):.3g} % of {part.reading.facility.slug} {year}"
@@ -111,13 +114,18 @@ def reason(parts: Sequence[ScopeStanding], total: Progress | None) -> str | None
             if not is_known_enough(of_year.known_share)
         )
         why.append(
-            f"no gap is told: only {little} is known; what is left, and for how many days, takes"
-            " the rest for not emitted"
+            translate(
+                f"no gap is told: only {little} is known; what is left, and for how many days,"
+                " takes the rest for not emitted"
+            )
         )
     if total.trend_kg_a_year is None:
+        least = f"{100 * LEAST_COVERAGE:g}"
         why.append(
-            f"no trend is told: less than {100 * LEAST_COVERAGE:g} % of the newest 365 days, or of"
-            " the 365 before, is known"
+            translate(
+                f"no trend is told: less than {least} % of the newest 365 days, or of the 365"
+                " before, is known"
+            )
         )
     return "; ".join(why) or None
 

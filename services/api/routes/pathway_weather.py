@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.http.intervals import DAILY, cut
 from services.api.http.shapes import Row
+from services.api.languages.reader import translate
 from services.api.routes.pathway_groups import DatedPeak, ScopeStanding
 from services.core.accounting.pathway.days import DailyMasses
 from services.core.accounting.pathway.peak import DAYS, Peak
@@ -47,7 +48,7 @@ _KEYS: Final = (
 
 def no_weather(reason: str | None) -> Row:
     """Return the part of a row that tells of weather, where nothing can be told."""
-    return {**dict.fromkeys(_KEYS), "weather_reason": reason}
+    return {**dict.fromkeys(_KEYS), "weather_reason": None if reason is None else translate(reason)}
 
 
 async def weather(

@@ -207,13 +207,19 @@ def read(data: bytes, key_of: KeyOf = _no_key) -> ReadFrame:
     sealed = _segment(segment)
     key = key_of(sealed.station)
     if key is None:
-        why = f"the region is encrypted (SM4), and there is no key of station {sealed.station}"
-        raise SealedError(why, sealed)
+        station = sealed.station
+        raise SealedError(
+            f"the region is encrypted (SM4), and there is no key of station {station}", sealed
+        )
     opened = encryption.opened(segment, key)
     known = _known_code(opened, code)
     if known is None:
-        why = f"the region is encrypted (SM4), and the key of station {sealed.station} does not"
-        raise SealedError(f"{why} open it, or bytes were changed on the way", sealed)
+        station = sealed.station
+        raise SealedError(
+            f"the region is encrypted (SM4), and the key of station {station} does not open it, or"
+            " bytes were changed on the way",
+            sealed,
+        )
     return ReadFrame(frame=_segment(opened), check_code=known)
 
 
