@@ -17,8 +17,8 @@ const exact = new Intl.NumberFormat(locale, { maximumFractionDigits: 9 });
 const number = new Intl.NumberFormat(locale, { maximumSignificantDigits: 9 });
 
 /** A mass to the microgram: what an auditor compares. */
-const exactMass = (kg) => (kg === null ? NO_DATA : `${exact.format(kg / SMALL.kg)}\u00a0${SMALL.unit}`);
-const quantity = (value, unit) => (value === null || value === undefined ? NO_DATA : `${number.format(value)}\u00a0${unit ?? ""}`.trim());
+const exactMass = (kg) => (kg === null ? NO_DATA : `${exact.format(kg / SMALL.kg)} ${SMALL.unit}`);
+const quantity = (value, unit) => (value === null || value === undefined ? NO_DATA : `${number.format(value)} ${unit ?? ""}`.trim());
 
 /** Cards of an answer of `/v1/explain`, in the order in which one asks. */
 export function explanationParts(explanation, view) {

@@ -250,9 +250,9 @@ _GONE: Final[dict[Horizon, str]] = {
 
 
 def _without_data(part: float, horizon: Horizon) -> str:
-    share, most = f"{100 * part:.3g}", f"{100 * (1 - LEAST_COVERAGE):.3g}"
+    share, allowed = f"{100 * part:.3g}", f"{100 * (1 - LEAST_COVERAGE):.3g}"
     gone = _GONE[horizon]
-    return f"{share} % {gone}, and a total would leave it out; no more than {most} % may"
+    return f"{share} % {gone}, and a total would leave it out; no more than {allowed} % may"
 
 
 def _too_short(count: int, horizon: Horizon) -> str:
