@@ -241,7 +241,7 @@ def _fold(
     for begin in range(first, last + 1, step):
         end = min(last, begin + step - 1)
         part = values(connection, plan.id, watch, selected.tolist(), begin, end)
-        verdicts = limits.verdicts(part.value, part.incomplete)
+        verdicts = limits.verdicts(part.value, part.incomplete, part.awaited)
         ahead = limits.verdicts(part.ends)
         # what is not known now is not known for the end
         ahead[(ahead == UNKNOWN) | (verdicts == UNKNOWN)] = CLEAR

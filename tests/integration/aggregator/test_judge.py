@@ -103,6 +103,47 @@ def test_no_data_is_neither_zero_nor_the_end(watch: Make) -> None:
     assert works.notifications() == [("high", "firing"), ("high", "no-data"), ("high", "resolved")]
 
 
+def test_no_alert_begins_with_a_rate_that_holds_no_more(watch: Make) -> None:
+    works = watch(RATE.replace("for: 2m", "for: 5m"))
+    works.power(T0, [150])
+    for minute in range(30):
+        works.tick(T0 + minute * MINUTE + timedelta(seconds=30))
+    # a reading of 10:00 holds until 10:02, and a minute until the next one is computed
+    assert works.states("high") == [
+        ("10:00", "pending"),
+        ("10:03", "inactive"),
+        ("10:17", "no-data"),
+    ]
+    assert works.alerts() == []
+    # what came late was known all the time
+    works.power(T0 + MINUTE, [150] * 6)
+    works.tick(T0 + 30 * MINUTE)
+    assert works.states("high")[:2] == [("10:00", "pending"), ("10:05", "firing")]
+
+
+@pytest.mark.parametrize(("every", "last_known"), [(1, 4), (4, 7), (60, 14)])
+def test_a_register_tells_a_rate_until_its_next_reading_is_overdue(
+    watch: Make, every: int, last_known: int
+) -> None:
+    works = watch(RATE.replace("by-gauge", "by-counter").replace("for: 2m", "for: 0s"))
+    works.store(
+        [
+            Reading("meter.energy", T0 + i * every * MINUTE, 1000 + i * every * 2.5)
+            for i in range(-3, 1)
+        ]
+    )
+    known = []
+    for minute in range(20):
+        works.tick(T0 + minute * MINUTE + timedelta(seconds=30))
+        ((value, state),) = works.rows("SELECT value, state FROM threshold_state")
+        if value is not None:
+            known.append(minute)
+            assert value == pytest.approx(30)
+        # until data is too late to come, what was goes on
+        assert state == ("firing" if minute < 15 else "firing-no-data")
+    assert known == list(range(last_known + 1))
+
+
 def test_late_data_that_undoes_a_breach_marks_it_and_keeps_it(watch: Make) -> None:
     works = watch(RATE.replace("for: 2m, ", ""))
     works.power(T0, [50, 150, 50])

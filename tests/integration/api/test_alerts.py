@@ -410,14 +410,18 @@ async def test_an_alert_has_its_present_value_until_it_is_over(
     (co2,) = (await client.get("/v1/alerts", params={"threshold": "co2"})).json()
     assert (co2["value"], co2["present_at"]) == (14.5, "2026-11-23T17:53:00Z")
 
-    # for some minutes a limit is compared with the newest rate, which says of when it is
+    # its reading holds for two minutes, and a minute until the next one is computed
+    works.tick(T0 + 5 * MINUTE)
+    (high,) = (await client.get("/v1/alerts", params={"threshold": "high"})).json()
+    assert (high["present_at"], high["present_value"]) == ("2026-11-23T17:54:00Z", now["high"])
+    # then nothing is known beside the limit; the alert goes on
     works.tick(T0 + 8 * MINUTE)
     listed = (await client.get("/v1/alerts", params={"threshold": "{high,year}"})).json()
-    assert {a["threshold"]: a["present_at"] for a in listed} == {
-        # its reading holds for two minutes
-        "high": "2026-11-23T17:54:00Z",
-        "year": "2026-11-23T17:58:00Z",
+    assert {a["threshold"]: (a["state"], a["present_at"]) for a in listed} == {
+        "high": ("firing", "2026-11-23T17:58:00Z"),
+        "year": ("firing", "2026-11-23T17:58:00Z"),
     }
+    assert (await present())["high"] is None
 
     # long after the last reading nothing is known; of a total, what is known stays
     works.tick(T0 + 40 * MINUTE)
@@ -434,7 +438,7 @@ async def test_an_alert_has_its_present_value_until_it_is_over(
 async def test_the_course_of_an_alert_is_what_was_compared_with_its_limit(
     works: Watch, client: httpx.AsyncClient
 ) -> None:
-    works.power(T0 - 90 * MINUTE, [50] * 30)
+    works.power(T0 - 90 * MINUTE, [50] * 33)
     breach(works)
     (alert,) = (await client.get("/v1/alerts")).json()
     rows = (await client.get("/v1/alerts/courses", params={"alert": alert["id"]})).json()
@@ -446,10 +450,17 @@ async def test_the_course_of_an_alert_is_what_was_compared_with_its_limit(
     assert at["16:52"]["value"] == pytest.approx(10)
     assert at["17:52"]["value"] == pytest.approx(30) == alert["value"]
     assert at["17:52"]["low"] == at["17:52"]["high"] == at["17:52"]["value"]
-    # for a quarter of an hour the last reading is taken for the rate, then nothing is known
-    gap = at["17:40"]
-    assert (gap["value"], gap["low"], gap["high"], gap["share_missing"]) == (None, None, None, 1)
-    assert gap["is_incomplete"] is True
+    # a reading holds for two minutes, and a minute until the next one is computed
+    assert at["16:54"]["value"] == pytest.approx(10)
+    for minute in ("16:55", "17:40"):
+        gap = at[minute]
+        assert (gap["value"], gap["low"], gap["high"], gap["share_missing"]) == (
+            None,
+            None,
+            None,
+            1,
+        )
+        assert gap["is_incomplete"] is True
     assert [row["is_substituted"] for row in rows] == [False] * len(rows)
 
     fewer = {"alert": alert["id"], "from": "2026-11-23T16:00:00Z", "max_points": 10}

@@ -38,12 +38,16 @@ class Limits:
         )
 
     def verdicts(
-        self, value: NDArray[np.float64], incomplete: NDArray[np.bool_] | None = None
+        self,
+        value: NDArray[np.float64],
+        incomplete: NDArray[np.bool_] | None = None,
+        awaited: NDArray[np.bool_] | None = None,
     ) -> Verdicts:
         """Compare values with the limits; NaN is unknown.
 
         ``incomplete``: a part of the value is unknown. Then only a sum beyond its upper limit is
-        certain: the rest can only add to it.
+        certain: the rest can only add to it. ``awaited``: what is unknown may still come. An alert
+        that there is goes on, and none begins.
         """
         limit, clear, above = self.limit[:, None], self.clear[:, None], self.above[:, None]
         beyond = np.where(above, value > limit, value < limit)
@@ -53,7 +57,8 @@ class Limits:
         if incomplete is not None:
             certain = beyond & above & self.additive[:, None]
             unknown = unknown | (incomplete & ~certain)
-        return np.where(unknown, np.int8(UNKNOWN), verdicts)
+        without = np.int8(UNKNOWN) if awaited is None else np.where(awaited, BETWEEN, UNKNOWN)
+        return np.where(unknown, without, verdicts).astype(np.int8)
 
 
 def projected_value(

@@ -23,6 +23,9 @@ from services.core.timeline.intervals import Interval
 
 Integers = NDArray[np.int64]
 
+#: So much of a minute makes it known.
+_KNOWN_US: Final = 1_000_000
+
 #: A total beyond counts as so many.
 _MOST_UG: Final = 9 * 10**18
 
@@ -119,6 +122,19 @@ SELECT DISTINCT x.i::int8, minute_of(r.ts)::int8
 FROM unnest(%(owners)s::int8[], %(channels)s::int4[]) AS x(i, channel_id)
 JOIN reading r ON r.channel_id = x.channel_id
 WHERE r.ts >= minute_start(%(first)s) AND r.ts < minute_start(%(last)s + 1)
+"""
+
+# The two newest readings up to the end of a minute, of each channel.
+_READ = """
+SELECT x.i::int8, extract(epoch FROM r.times[1] - r.times[2])::float8
+FROM unnest(%(owners)s::int8[], %(channels)s::int4[], %(untils)s::timestamptz[],
+            %(sinces)s::timestamptz[]) AS x(i, channel_id, until, since)
+CROSS JOIN LATERAL (SELECT ARRAY(
+    SELECT ts FROM reading
+    WHERE channel_id = x.channel_id AND value IS NOT NULL AND quality <= 1
+      AND ts <= x.until AND ts > x.since
+    ORDER BY ts DESC LIMIT 2) AS times) r
+WHERE r.times[1] IS NOT NULL
 """
 
 _QUARANTINED = """
@@ -309,6 +325,41 @@ def newest_readings(
     inside = _SPOKEN.select(connection, _SPOKE, parameters)
     newest[inside["owner"], inside["minute"] - first] = inside["minute"]
     return np.maximum.accumulate(newest, axis=1)
+
+
+def reading_intervals(
+    connection: psycopg.Connection[Any],
+    channels: Sequence[Sequence[int]],
+    minutes: Integers,
+    longest: Integers,
+) -> Integers:
+    """Return how far the last two readings up to the end of a minute are apart, in minutes.
+
+    ``channels``: those of each minute, the slowest of which counts. ``longest``: minutes that are
+    looked back; that is it where there is one reading in them.
+    """
+    owners = np.array([i for i, of_minute in enumerate(channels) for _ in of_minute])
+    asked = [channel for of_minute in channels for channel in of_minute]
+    # what ends less than a second after a minute makes nothing known of the next one
+    untils = (minutes[owners] + 1) * MINUTE_US + _KNOWN_US
+    sinces = untils - longest[owners] * MINUTE_US
+    history.open_span(
+        connection, sorted(set(asked)), from_us(int(sinces.min())), from_us(int(untils.max()) + 1)
+    )
+    rows = connection.execute(
+        _READ,
+        {
+            "owners": owners,
+            "channels": asked,
+            "untils": untils.astype("datetime64[us]"),
+            "sinces": sinces.astype("datetime64[us]"),
+        },
+    ).fetchall()
+    intervals = np.zeros(len(channels), dtype=np.int64)
+    for owner, apart_s in rows:
+        apart = longest[owner] if apart_s is None else -int(-apart_s // 60)
+        intervals[owner] = max(intervals[owner], apart)
+    return intervals
 
 
 def quarantined(

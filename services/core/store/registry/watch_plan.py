@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from services.core.accounting.alerting.measures.emissions import EmissionMeasure
 from services.core.accounting.alerting.measures.measure import Measure
+from services.core.accounting.alerting.rate_hold import RateHold
 from services.core.accounting.alerting.verdicts import Limits
 from services.core.accounting.derived.minutes import DerivedInput
 from services.core.accounting.intensity.allocation import Allocation
@@ -42,11 +43,15 @@ _UNKNOWN_AFTER_S = 900.0
 _SOURCES: LiteralString = f"""
 SELECT s.id, s.slug, s.scope, s.active, s.spec ->> 'check' AS check,
        s.spec ? 'removal' AS is_removal,
-       greatest((s.spec ->> 'lateness')::float8, %(unknown_after_s)s) + coalesce((
-           SELECT max((c.spec ->> 'length')::float8)
-           FROM source_input i JOIN channel c ON c.id = i.channel_id
-           WHERE i.source_id = s.id), 0) AS unknown_after_s
-FROM source s WHERE s.facility_id = %(facility)s AND s.scope > 0 AND NOT {is_replaced()}
+       greatest((s.spec ->> 'lateness')::float8, %(unknown_after_s)s) + coalesce(c.length_s, 0)
+           AS unknown_after_s, c.length_s, c.has_gauge, c.counters
+FROM source s
+CROSS JOIN LATERAL (
+    SELECT max((c.spec ->> 'length')::float8) AS length_s,
+           coalesce(bool_or(c.kind = 'gauge'), false) AS has_gauge,
+           coalesce(array_agg(c.id) FILTER (WHERE c.kind = 'counter'), ARRAY[]::int4[]) AS counters
+    FROM source_input i JOIN channel c ON c.id = i.channel_id WHERE i.source_id = s.id) c
+WHERE s.facility_id = %(facility)s AND s.scope > 0 AND NOT {is_replaced()}
 ORDER BY s.id
 """  # noqa: S608 - constants
 
@@ -184,6 +189,8 @@ class WatchPlan:
     reaches: NDArray[np.int64] = field(repr=False)
     #: by source that counts or is watched itself: minutes after which it is unknown; None: retired
     unknown_after: Mapping[int, int | None] = field(repr=False)
+    #: by source: for how long its newest rate is that of now
+    rates_hold: Mapping[int, RateHold] = field(repr=False)
     #: of the gauges that are watched
     channels: Mapping[int, ChannelRule] = field(repr=False)
     #: channels of the devices that are watched
@@ -250,6 +257,14 @@ def watch_plan(connection: psycopg.Connection[Any], facility_id: int) -> WatchPl
             dtype=np.int64,
         ),
         unknown_after=unknown_after,
+        rates_hold={
+            row["id"]: RateHold(
+                has_gauge=row["has_gauge"],
+                interval_minutes=-int(-(row["length_s"] or 0) // 60),
+                counters=tuple(row["counters"]),
+            )
+            for row in sources
+        },
         channels={
             row["id"]: assemble.channel_rule(Channel.model_validate(row["spec"]))
             for row in channels

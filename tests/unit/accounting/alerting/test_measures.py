@@ -51,12 +51,14 @@ ROOMS = (
 
 
 class Series:
-    """Two sources in two minutes; the second one is unknown in the second minute."""
+    """Two sources in two minutes; the second one is unknown in the second minute, or awaited."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_awaited: bool = False) -> None:
         self.rate_kg_h: Floats = np.array([[60.0, 120.0], [600.0, np.nan]])
         self.rate_minute: Integers = np.array([[7, 8], [6, 3]])
-        self.unknown: Booleans = np.isnan(self.rate_kg_h)
+        self.newest_rate_kg_h = self.rate_kg_h
+        self.rate_unknown: Booleans = np.isnan(self.rate_kg_h)
+        self.unknown: Booleans = self.rate_unknown & (not is_awaited)
 
     def totals(self, window: str, *, back: int = 0) -> Totals:
         """Return totals that grow by the rate; those of 24h cover half a day."""
@@ -75,7 +77,12 @@ class Series:
 
 
 def emissions(
-    name: str, window: str = "", *, budget: float | None = None, projected: bool = False
+    name: str,
+    window: str = "",
+    *,
+    budget: float | None = None,
+    projected: bool = False,
+    is_awaited: bool = False,
 ) -> Values:
     """Values of a threshold on the first source, on the second, and on both."""
     measure = MEASURES[name]
@@ -86,7 +93,7 @@ def emissions(
         for row, sources in enumerate(([0], [1], [0, 1]))
     ]
     groups = SourceGroups(thresholds, window=window, retired=np.zeros(2, dtype=bool))
-    measure.fill(found, groups, Series())
+    measure.fill(found, groups, Series(is_awaited=is_awaited))
     return found
 
 
@@ -96,6 +103,9 @@ def test_a_rate_is_the_sum_of_what_is_known_and_says_what_is_not() -> None:
     assert found.incomplete.tolist() == [[False, False], [False, True], [False, True]]
     # of several the oldest that counts; what is unknown is in no sum
     assert found.known_at.tolist() == [[7, 8], [6, 3], [6, 8]]
+    assert not found.awaited.any()
+    # data may still come
+    assert emissions("rate", is_awaited=True).awaited.tolist() == found.incomplete.tolist()
 
 
 def test_a_total_of_an_hour_is_projected_at_the_present_rate() -> None:

@@ -47,7 +47,12 @@ class EmissionSeries(Protocol):
 
     @property
     def rate_kg_h(self) -> Floats:
-        """Rate in the newest known minute; NaN: unknown for too long."""
+        """Rate of now, that of the newest known minute while it holds; NaN: unknown."""
+        ...
+
+    @property
+    def newest_rate_kg_h(self) -> Floats:
+        """Rate in the newest known minute; NaN: unknown for longer than data may be late."""
         ...
 
     @property
@@ -56,8 +61,13 @@ class EmissionSeries(Protocol):
         ...
 
     @property
+    def rate_unknown(self) -> Booleans:
+        """Where the rate of now of a source that is not retired is unknown."""
+        ...
+
+    @property
     def unknown(self) -> Booleans:
-        """Where the rate of a source that is not retired is unknown."""
+        """Where it is so for longer than data may be late."""
         ...
 
     def totals(self, window: str, *, back: int = 0) -> Totals:
@@ -100,10 +110,18 @@ class Rate(EmissionMeasure):
     is_additive = True
 
     def fill(self, values: Values, thresholds: SourceGroups, series: EmissionSeries) -> None:
-        """Put the sum of the rates, and the oldest minute that one of them is of."""
+        """Put the sum of the rates, and the oldest minute that one of them is of.
+
+        A rate that holds no more is unknown at once. Until data is too late to come, that ends no
+        alert and begins none.
+        """
         thresholds.put_sum(values.value, series.rate_kg_h, active_only=True)
         thresholds.put_oldest(values.known_at, series.rate_minute, series.rate_kg_h)
-        thresholds.put_any(values.incomplete, series.unknown)
+        thresholds.put_any(values.incomplete, series.rate_unknown)
+        thresholds.put_any(values.awaited, series.rate_unknown)
+        is_lost = np.zeros_like(values.awaited)
+        thresholds.put_any(is_lost, series.unknown)
+        values.awaited[is_lost] = False
 
 
 class Total(EmissionMeasure):
@@ -132,7 +150,7 @@ class Total(EmissionMeasure):
             self._project(values, thresholds, series)
 
     def _project(self, values: Values, thresholds: SourceGroups, series: EmissionSeries) -> None:
-        rate = series.rate_kg_h / 60.0
+        rate = series.newest_rate_kg_h / 60.0
         rate_window = _RATE_WINDOWS[thresholds.window]
         if rate_window is not None:
             mean = series.totals(rate_window)

@@ -23,6 +23,8 @@ class Values:
     value: Floats
     #: a part of the value is unknown
     incomplete: Booleans
+    #: what is unknown of it is so for no longer than data may be late
+    awaited: Booleans
     #: a part of the value was filled in by the rule of a source, and not measured
     substituted: Booleans
     #: what the window will end with at the present rate; NaN where that is not asked for
@@ -39,6 +41,7 @@ class Values:
         return cls(
             value=np.full(shape, np.nan),
             incomplete=np.zeros(shape, dtype=bool),
+            awaited=np.zeros(shape, dtype=bool),
             substituted=np.zeros(shape, dtype=bool),
             ends=np.full(shape, np.nan),
             rise=np.full(shape, np.nan),

@@ -16,6 +16,7 @@ import psycopg
 from numpy.typing import NDArray
 
 from services.core.accounting.alerting.measures.emissions import COVERAGE_DELAY, Totals
+from services.core.accounting.alerting.rate_hold import NOTHING_HOLDS, RateHold
 from services.core.store.alerts import watch_series
 from services.core.store.alerts.watch_series import Sources, WindowTotal
 from services.core.timeline.instants import EPOCH, MINUTE
@@ -41,6 +42,7 @@ class EmissionSeries:
         *,
         mass: str,
         unknown_after: Mapping[int, int | None],
+        rates_hold: Mapping[int, RateHold],
         zone: ZoneInfo,
         first: int,
         last: int,
@@ -48,6 +50,7 @@ class EmissionSeries:
     ) -> None:
         self._connection, self._sources, self._zone = connection, sources, zone
         self._mass = mass
+        self._rates_hold = rates_hold
         self._first, self._last = first, last
         #: by row: whether the source is retired
         self.retired = np.array([unknown_after.get(s) is None for s in sources.ids], dtype=bool)
@@ -69,7 +72,9 @@ class EmissionSeries:
                 ranges[name] = (self._low - length, self._high - length)
         self._read(ranges, unknown_after)
         #: where the rate of a source that is not retired is unknown
-        self.unknown = np.isnan(self.rate_kg_h) & ~self.retired[:, None]
+        self.rate_unknown = np.isnan(self.rate_kg_h) & ~self.retired[:, None]
+        #: where it is so for longer than data may be late
+        self.unknown = np.isnan(self.newest_rate_kg_h) & ~self.retired[:, None]
 
     def _is_far(self, name: str, window: WindowTotal) -> bool:
         """Return whether a window is added up anew at less cost than it is moved."""
@@ -120,15 +125,10 @@ class EmissionSeries:
             & (rows["minute"] >= self._low)
             & (rows["minute"] <= self._last)
         ]
-        self.rate_kg_h, self.rate_minute = self._rates(known, unknown_after)
+        self._read_rates(known, unknown_after)
 
-    def _rates(
-        self, known: Any, unknown_after: Mapping[int, int | None]
-    ) -> tuple[Floats, Integers]:
-        """Return kg per hour in the newest known minute, by minute, and which minute that is.
-
-        NaN: unknown for too long.
-        """
+    def _read_rates(self, known: Any, unknown_after: Mapping[int, int | None]) -> None:
+        """Carry kg per hour of the newest known minute forward, for as long as each holds."""
         horizon = {s: unknown_after.get(s) for s in self._sources.ids}
         before = watch_series.known_before(
             self._connection,
@@ -151,9 +151,37 @@ class EmissionSeries:
         rate = np.take_along_axis(rate, columns, axis=1)[:, 1:]
         minutes = np.arange(self._low, self._last + 1)
         lasts = np.array([[h or 0] for h in horizon.values()], dtype=np.int64)
-        rate[minutes - newest > lasts] = np.nan
         shown = slice(self._first - self._low, None)
-        return rate[:, shown], newest[:, shown]
+        newest, age = newest[:, shown], (minutes - newest)[:, shown]
+        #: in the newest known minute; NaN: unknown for longer than data may be late
+        self.newest_rate_kg_h = np.where(age > lasts, np.nan, rate[:, shown])
+        #: which minute that is
+        self.rate_minute = newest
+        holds = np.minimum(lasts, self._holds(newest, age, lasts))
+        #: of now; NaN: unknown
+        self.rate_kg_h = np.where(age > holds, np.nan, self.newest_rate_kg_h)
+
+    def _holds(self, newest: Integers, age: Integers, lasts: Integers) -> Integers:
+        """Return for how many minutes after the newest known one its rate is that of now."""
+        rules = [self._rates_hold.get(source, NOTHING_HOLDS) for source in self._sources.ids]
+        holds = np.repeat(np.array([[rule.minutes] for rule in rules]), newest.shape[1], axis=1)
+        # a register tells by its readings how often it speaks
+        by_readings = np.array([bool(rule.counts_readings) for rule in rules])[:, None]
+        asked = by_readings & (age > holds) & (age <= lasts)
+        if not asked.any():
+            return holds
+        rows, columns = np.nonzero(asked)
+        pairs, place = np.unique(
+            np.column_stack((rows, newest[rows, columns])), axis=0, return_inverse=True
+        )
+        intervals = watch_series.reading_intervals(
+            self._connection,
+            [rules[row].counters for row in pairs[:, 0]],
+            pairs[:, 1],
+            lasts[pairs[:, 0], 0],
+        )
+        holds[rows, columns] = np.maximum(holds[rows, columns], 2 * intervals[place.reshape(-1)])
+        return holds
 
     def minutes_left(self, window: str) -> Integers:
         """Return the whole minutes of a calendar's window after each minute."""

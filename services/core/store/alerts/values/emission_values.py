@@ -67,6 +67,7 @@ def _fill(values: Values, request: ValueRequest, mass: str, by_measure: _Members
         sources,
         mass=mass,
         unknown_after=plan.unknown_after,
+        rates_hold=plan.rates_hold,
         zone=plan.zone,
         first=request.first,
         last=request.last,
