@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -211,18 +213,20 @@ def _numbered(numbers: rows.Numbers, texts: Sequence[str], size: int) -> Integer
 
 def _values(texts: Sequence[str]) -> tuple[Floats, Bools]:
     """Return numbers, NaN where a text is none, and where there is no text."""
-    size = len(texts)
-    missing = np.zeros(size, dtype=np.bool_)
-    try:
-        value = np.fromiter(map(float, texts), np.float64, size)
-    except ValueError:
-        read_numbers = [_number(text) for text in texts]
-        value = np.array([np.nan if n is None else n for n in read_numbers], dtype=np.float64)
-        missing = np.array([_is_empty(text) for text in texts], dtype=np.bool_)
-    else:
-        # float() takes 1_000, which nobody writes who means a thousand
-        if "_" in "".join(texts):
-            value = np.array([np.nan if "_" in text else float(text) for text in texts])
+    missing = np.zeros(len(texts), dtype=np.bool_)
+    numbers = array("d")
+    # after a text that is no number it goes on with the next: none is read twice
+    unread = map(float, texts)
+    while len(numbers) < len(texts):
+        try:
+            numbers.extend(unread)
+        except ValueError:
+            missing[len(numbers)] = _is_empty(texts[len(numbers)])
+            numbers.append(math.nan)
+    value = np.array(numbers)
+    # float() takes 1_000, which nobody writes who means a thousand
+    if "_" in "".join(texts):
+        value[["_" in text for text in texts]] = math.nan
     return value, missing
 
 

@@ -9,6 +9,7 @@ refused goes the way of every message (:mod:`..prepare`, :mod:`..write`).
 from __future__ import annotations
 
 import time
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -103,8 +104,8 @@ class Importer:
         #: rows of history that are not plain, by place and line
         self._raw: dict[tuple[int, int], _Row] = {}
         self._waiting: list[Message] = []
-        #: of messages on their way, by topic and payload
-        self._lines: dict[tuple[str, bytes], int] = {}
+        #: of messages on their way, by topic and payload; of rows that are alike each has its own
+        self._lines: defaultdict[tuple[str, bytes], deque[int]] = defaultdict(deque)
         self._files: list[str] = []
         #: when the database is looked at again, in seconds of the monotonic clock
         self._look_at = 0.0
@@ -272,14 +273,14 @@ class Importer:
             quality=row.quality,
             received_at=self._clock.now(),
         )
-        self._lines[sent.topic, sent.payload] = row.line
+        self._lines[sent.topic, sent.payload].append(row.line)
         self._waiting.append(sent)
         if len(self._waiting) >= self._batch_rows:
             self._write_waiting()
 
     def _write_waiting(self) -> None:
         messages, self._waiting = self._waiting, []
-        lines, self._lines = self._lines, {}
+        lines, self._lines = self._lines, defaultdict(deque)
         if not messages:
             return
         directory = self._registry.directory
@@ -294,8 +295,8 @@ class Importer:
         report.gaps += sum(row.for_refused for row in prepared.rows)
         report.shed += outcome.shed
         for entry in outcome.refused:
-            line = lines.get((entry.topic, entry.payload), 0)
-            self._refuse(entry.reason, entry.detail, line)
+            numbers = lines[entry.topic, entry.payload]
+            self._refuse(entry.reason, entry.detail, numbers.popleft() if numbers else 0)
 
     def _line(self, line: Any) -> Any:
         """Return lines of the file that is read, as lines of all of them."""

@@ -467,6 +467,22 @@ def test_a_line_of_another_shape_is_refused_and_the_others_are_stored(
     assert len(readings(connection, "file")) == 96
 
 
+def test_rows_that_are_alike_are_refused_with_a_line_for_each(
+    connection: psycopg.Connection[Any], database_url: str, tmp_path: Path
+) -> None:
+    ts = BEGIN.isoformat()
+    wrong = (ts, "power", "twelve", "", "")
+    rows = [wrong, (ts, "power", "12", "", ""), wrong, (ts, "heat", "1", "", ""), wrong]
+    report = imported(database_url, write_csv(tmp_path / "rows.csv", rows))
+    lines = {(refusal["line"], refusal["reason"]) for refusal in report["refusals"]}
+    assert lines == {(2, "bad_value"), (4, "bad_value"), (6, "bad_value"), (5, "unknown_channel")}
+    # a second time they are told again, and kept once
+    again = imported(database_url, tmp_path / "rows.csv")
+    assert {(r["line"], r["reason"]) for r in again["refusals"]} == lines
+    kept = connection.execute("SELECT count(*) FROM quarantine WHERE reason = 'bad_value'")
+    assert kept.fetchone() == (1,)
+
+
 PROFILE = """
 facility: {id: profile, name: Works, timezone: Europe/Vienna}
 devices:
