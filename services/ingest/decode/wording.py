@@ -63,7 +63,11 @@ class UnitRule:
         if not self.is_suffix:
             return raw, self.unit(self.select(record))
         parts = apart(raw) if isinstance(raw, str) else None
-        return (raw, None) if parts is None else (parts[0], self.unit(parts[1]))
+        if parts is None:
+            return raw, None
+        # meters write 004567.123*kWh (IEC 62056-21)
+        written = parts[1] if parts[1] in self.words else parts[1].removeprefix("*")
+        return parts[0], self.unit(written)
 
     def unit(self, raw: Any) -> str | None:
         """Return the unit that a word means; None: none is told.
