@@ -10,7 +10,10 @@ import pytest
 
 from services.core.store.answers import answer_states, live, newest_hours
 from services.core.store.answers.newest_readings import newest_keys
+from services.core.store.emissions import hour_closing
+from services.core.store.emissions.hour_closing import HourVerdict
 from services.core.store.readings import history_arrays
+from services.core.timeline.instants import to_minute
 from tests.integration.aggregator.plant import Plant, Reading, instant
 
 START = instant("2026-06-02T00:00:00Z")
@@ -76,3 +79,20 @@ def test_sums_and_newest_hours_are_found_by_source(plant: Plant) -> None:
         for table in tables:
             assert f"emission_{table}_pkey" in found, found
         assert "Seq Scan on emission" not in found
+
+
+def test_each_hour_that_is_closed_looks_its_own_minutes_up(plant: Plant) -> None:
+    """Joined, 336 hours of a history were compared with all 130 000 minutes of it: 58 s."""
+    verdict = HourVerdict(
+        source_id=next(iter(plant.sources.values())),
+        hour=to_minute(START) // 60,
+        co2_ug=1,
+        biogenic_ug=0,
+        final=True,
+        quality="measured",
+        code="01",
+    )
+    found = plan(plant, hour_closing._SET_CLOSING, **hour_closing._parameters([verdict]))
+    # each hour has a sum of its own, of which none is a group
+    assert "Group Key" not in found, found
+    assert found.count("->  Aggregate") == 1, found

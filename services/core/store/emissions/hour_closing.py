@@ -73,16 +73,18 @@ _COUNTED_IN_HOURS = tuple(figure for figure in IN_HOURS if not figure.nullable)
 # an hour that a rule found valid is measured, all that of one with a substitute is substituted. Of
 # an hour that it closed without a value what the minutes have is taken away, masses and time. What
 # is from biomass is of the figure the part that it is of the minutes (:func:`biogenic_part`).
+# Each hour looks its own minutes up: joined, every hour would be compared with every minute of its
+# source, which held a facility up for half a minute while a long history was closed.
 _SET_CLOSING: LiteralString = f"""
 WITH measured AS (
-    SELECT v.*, coalesce(sum(m.co2_ug), 0) AS fossil,
-           coalesce(sum(m.co2_biogenic_ug), 0) AS biogenic
+    SELECT v.*, m.fossil, m.biogenic
     FROM {_VERDICTS}
-    LEFT JOIN LATERAL (
-        SELECT e.co2_ug, e.co2_biogenic_ug FROM minute_in_force e WHERE e.source_id = v.source_id
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(e.co2_ug), 0) AS fossil,
+               coalesce(sum(e.co2_biogenic_ug), 0) AS biogenic
+        FROM minute_in_force e WHERE e.source_id = v.source_id
            AND e.minute >= minute_start(60 * v.hour)
-           AND e.minute < minute_start(60 * (v.hour + 1))) m ON true
-    GROUP BY v.source_id, v.hour, v.co2_ug, v.biogenic_ug, v.final, v.quality, v.code, v.why
+           AND e.minute < minute_start(60 * (v.hour + 1))) m
 ), parted AS (
     SELECT *, CASE WHEN fossil + biogenic = 0 THEN biogenic_ug
                    ELSE div(co2_ug * biogenic, fossil + biogenic) END AS part
@@ -92,6 +94,15 @@ WITH measured AS (
            code IS NOT NULL AS judged, code IS NOT NULL AND co2_ug IS NULL AS valueless,
            coalesce(quality, '') AS quality
     FROM parted
+), minutes AS MATERIALIZED (
+    SELECT e.source_id, minute_of(e.minute) AS minute, e.co2_ug, e.co2_biogenic_ug, e.covered_ms,
+           {per_figure(_SET, "e.{f}")}
+    FROM figures w
+    CROSS JOIN LATERAL (
+        SELECT * FROM emission_minute e WHERE e.source_id = w.source_id
+           AND e.minute >= minute_start(60 * w.hour)
+           AND e.minute < minute_start(60 * (w.hour + 1))
+        OFFSET 0) e
 ), wanted AS (
     SELECT w.source_id, hour * 60 + k AS minute,
            CASE WHEN valueless THEN -coalesce(m.co2_ug, 0)
@@ -106,13 +117,7 @@ WITH measured AS (
            (judged AND quality = 'substituted')::int * 60000 AS substituted_ms,
            {per_figure(_SET, "coalesce(m.{f}, 0) AS old_{f}")}
     FROM figures w CROSS JOIN generate_series(0, 59) AS k
-    LEFT JOIN LATERAL (
-        SELECT e.co2_ug, e.co2_biogenic_ug, e.covered_ms, {
-    per_figure(_SET, "e.{f}")
-} FROM emission_minute e
-        WHERE e.source_id = w.source_id
-          AND e.minute = minute_start(w.hour * 60 + k)
-        LIMIT 1) m ON true
+    LEFT JOIN minutes m ON m.source_id = w.source_id AND m.minute = w.hour * 60 + k
 ), changed AS (
     SELECT * FROM wanted WHERE ({per_figure(_SET)}) <> ({per_figure(_SET, "old_{f}")})
 ), written AS (
