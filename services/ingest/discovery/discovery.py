@@ -275,7 +275,7 @@ class Discovery:
                     observed,
                     refused.topic,
                     refused.received_at,
-                    names=(refused.facility, refused.device),
+                    names=None if refused.facility is None else (refused.facility, refused.device),
                     quarantine_id=refused.id,
                 )
         if len(refusals) < _MAX_REFUSALS:
@@ -286,6 +286,11 @@ class Discovery:
         self, connection: psycopg.Connection[Any], refused: RefusedMessage
     ) -> list[Observed]:
         """Return what a message says that was refused for want of its devices."""
+        if refused.facility is None:
+            fits = self._recogniser.fits(
+                refused.topic, refused.payload, refused.received_at, is_learned=False
+            )
+            return [fitted(None, fit) for fit in fits]
         if refused.device is not None:
             observed = observe_native(
                 refused.facility, refused.device, refused.payload, _seconds(refused.received_at)

@@ -145,6 +145,47 @@ def test_an_unknown_station_waits_in_quarantine_and_is_stored_once_it_is_registe
     until(lambda: {entry["state"] for entry in plant.quarantine()} == {"replayed"}, "they are in")
 
 
+def test_an_unknown_station_is_proposed_with_what_its_codes_mean_and_adopted(
+    plant: Plant, port: int
+) -> None:
+    """Over TCP; how one that speaks by MQTT is recognised, families' tests hold."""
+    listening(plant, port)
+    logger = DataLogger(mn=OTHER)
+    frames = [
+        logger.measure(at, {**factors, "a21026": {"Rtd": "18.5", "Flag": "M"}})
+        for at, factors in minutes(2)
+    ]
+    with Line(port, logger) as line:
+        for frame in frames:
+            line.send(frame)
+        line.hear(until_answers=2)
+    (row,) = until(
+        lambda: plant.rows(
+            "SELECT id, family, facility FROM device_candidate WHERE label = %s AND messages = 2",
+            OTHER,
+        ),
+        "the station is a candidate",
+    )
+    assert (row["family"], row["facility"]) == ("hj212", None)
+    shown = tonne(plant, "devices", "discover")
+    assert "co2 = 1.5 mg/Nm3 (gauge)" in shown
+    assert "so2 = 18.5 mg/Nm3 (gauge)" in shown
+    said = tonne(
+        plant, "devices", "adopt", str(row["id"]), "--facility", "tianjin", "--id", "stack-2",
+        "--no-source",
+    )  # fmt: skip
+    assert "2 messages stored of it will be replayed" in said
+    plant.holds(readings=4)
+    until(lambda: {entry["state"] for entry in plant.quarantine()} == {"replayed"}, "they are in")
+    maintenance = 4
+    assert plant.readings() == [
+        ("co2", NOON, 0.5, 0),
+        ("co2", NOON + timedelta(minutes=1), 1.5, 0),
+        ("so2", NOON, 18.5, maintenance),
+        ("so2", NOON + timedelta(minutes=1), 18.5, maintenance),
+    ]
+
+
 def test_what_is_wrong_is_refused_with_its_bytes_and_never_answered(
     plant: Plant, port: int
 ) -> None:

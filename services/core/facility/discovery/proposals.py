@@ -121,15 +121,18 @@ def _channel(family: str, series: Series) -> ProposedChannel:
 
 def _by_family(family: str, learned: Learned, recognised: Recognised) -> Iterator[ProposedChannel]:
     """Propose what a family's file has, then the other numbers, which its mapping leaves out."""
-    is_plain, stated = False, recognised.stated
+    is_plain, is_stack, stated = False, False, recognised.stated
     if recognised.family != families.FLEET:
         pattern = pattern_called(recognised.family, recognised.device)
         stated = {channel["id"]: channel for channel in pattern.statement["channels"]}
         is_plain = pattern.is_plain
+        # concentrations and what they are converted by are what a stack is computed from
+        is_stack = pattern.statement.get("format") == "hj212"
     taken: set[tuple[str, str]] = set()
     for name, read in recognised.channels.items():
         if name in stated:
             proposed = _stated(stated[name], read)
+            proposed = replace(proposed, included=proposed.included or is_stack)
             taken.add((proposed.topic, proposed.path))
             yield proposed
     if is_plain:

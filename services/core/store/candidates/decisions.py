@@ -139,7 +139,16 @@ def replayable(connection: Connection, one: Candidate, topics: Iterable[str]) ->
             q.reason.in_([str(reason) for reason in UNREGISTERED]),
         )
     else:
-        statement = select(func.count()).where(m.candidate_id == one.id, m.topic.in_(list(topics)))
+        names = list(topics)
+        heard = select(func.count()).where(m.candidate_id == one.id, m.topic.in_(names))
+        # a station that a door knows by its number waits there for a file that names it
+        waiting = select(func.count()).where(
+            q.state == "open",
+            q.facility.is_(None),
+            q.topic.in_(names),
+            q.reason.in_([str(reason) for reason in UNREGISTERED]),
+        )
+        statement = select(heard.scalar_subquery() + waiting.scalar_subquery())
     return connection.scalar(statement) or 0
 
 

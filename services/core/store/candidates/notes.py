@@ -130,7 +130,7 @@ ORDER BY id LIMIT %(limit)s
 _NEW_ENTRIES: Final = """
 SELECT id, received_at, topic, payload, facility, device, unknown_ids FROM quarantine
 WHERE id > %(after)s AND state = 'open' AND reason = ANY(%(reasons)s)
-  AND facility IS NOT NULL AND (device IS NOT NULL OR unknown_ids IS NOT NULL)
+  AND (device IS NOT NULL OR unknown_ids IS NOT NULL)
 ORDER BY id LIMIT %(limit)s
 """
 
@@ -143,7 +143,8 @@ class RefusedMessage:
     received_at: datetime
     topic: str
     payload: bytes
-    facility: str
+    #: None: nobody's topic is like it, and it waits there for whoever names its sender
+    facility: str | None
     #: None: it is named by an id that no device is known as
     device: str | None
     unknown_ids: tuple[str, ...]
