@@ -112,13 +112,24 @@ def patroni(machine: Machine, members: Sequence[Machine], log_dir: Path) -> Prog
     shipped = home / "tonne.conf"
     shipped.write_text((_SHIPPED / "postgres" / "tonne.conf").read_text(encoding="utf-8"))
     shipped.chmod(0o644)
+    watch = home / "patroni_watch.py"
+    watch.write_bytes((Path(__file__).parent / "patroni_watch.py").read_bytes())
+    watch.chmod(0o644)
     settings = home / "patroni.yaml"
     settings.write_text(json.dumps(_patroni_settings(machine, members, home)))
     settings.chmod(0o644)
     return Program(
         machine,
         "patroni",
-        [*postgres_server.as_server_user(), _PATRONI, str(settings)],
+        [
+            *postgres_server.as_server_user(),
+            # the system's own, which the server's user may run
+            "/usr/bin/python3",
+            str(watch),
+            f"http://{machine.address}:{PATRONI_PORT}",
+            _PATRONI,
+            str(settings),
+        ],
         log_dir=log_dir,
         environment={"HOME": str(home)},
     )

@@ -105,7 +105,7 @@ def _no_memory(word: str) -> Callable[[Scene], str]:
         service.start()
         begin = _size(service.log)
         resource.prlimit(service.pid, resource.RLIMIT_AS, (_address_space(service.pid),) * 2)
-        _send(scene, word)
+        scene.publish()
         evidence = _shown(service, begin, _NO_MEMORY)
         # as a supervisor does, and an administrator who has given it more
         service.kill()
@@ -125,7 +125,7 @@ def _no_files(pick: Callable[[Scene], Server], lines: tuple[str, ...]) -> Callab
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (3, most[1]))
         for line in lines:
             scene.world.wire(line).cut()
-        _send(scene, "")
+        scene.publish()
         evidence = _shown(server, begin, _NO_FILES)
         if server.running:
             resource.prlimit(server.pid, resource.RLIMIT_NOFILE, most)
@@ -135,13 +135,6 @@ def _no_files(pick: Callable[[Scene], Server], lines: tuple[str, ...]) -> Callab
         return evidence
 
     return bring
-
-
-def _send(scene: Scene, word: str) -> None:
-    if word == "notify":
-        scene.breach()
-    else:
-        scene.publish()
 
 
 def _shown(server: Server, begin: int, words: tuple[str, ...]) -> str:
@@ -287,8 +280,7 @@ TROUBLES: Final = (
     ),
     *(
         Trouble(name=f"{name} has no memory left", place="machine", bring=_no_memory(word))
-        for word, name in (("ingest", "ingest"), ("aggregate", "the aggregator"),
-                           ("notify", "the notifier"))
+        for word, name in (("ingest", "ingest"), ("aggregate", "the aggregator"))
     ),
     *(
         Trouble(name=f"{name} may open no file more", place="machine",

@@ -1,0 +1,79 @@
+"""A Patroni that sleeps on because the clock was set back is told from one that is well."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from deploy.cluster.patroni_watch import sleeps
+from tests.patience import until
+
+_NOW = 1_800_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("behind_s", "is_live", "asleep"),
+    [
+        (0, True, False),
+        # etcd is away: Patroni sees to that itself
+        (60, True, False),
+        # the clock went forward, and Patroni looks at once
+        (3 * 3600, True, False),
+        # it went back, and Patroni sleeps until it is as late as it was
+        (-3 * 3600, True, True),
+        (-90, True, True),
+        # within the seconds that it writes
+        (-1, True, False),
+        # the clock is right again, and it sleeps on
+        (60, False, True),
+    ],
+)
+def test_it_sleeps_where_it_has_looked_in_the_future_or_says_so(
+    behind_s: float, is_live: bool, asleep: bool
+) -> None:
+    assert sleeps({"dcs_last_seen": _NOW - behind_s}, _NOW, is_live=is_live) is asleep
+
+
+def test_one_that_does_not_answer_is_left_to_others() -> None:
+    assert not sleeps(None, _NOW, is_live=True)
+
+
+def test_one_that_sleeps_is_started_again(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Asleep(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"dcs_last_seen": 99999999999}')
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    starts = tmp_path / "starts"
+    # the third one ends by itself
+    script = (
+        "import pathlib, sys, time; p = pathlib.Path(sys.argv[1]);"
+        " n = len(p.read_text()) if p.exists() else 0; p.write_text('x' * (n + 1));"
+        " sys.exit(7) if n == 2 else time.sleep(600)"
+    )
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Asleep)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    program = "import sys; from deploy.cluster import patroni_watch as w; w._LOOK_S = 0.05;"
+    words = [sys.executable, "-c", f"{program} sys.exit(w.main(sys.argv[1], sys.argv[2:]))"]
+    url = f"http://127.0.0.1:{server.server_port}"
+    watch = subprocess.Popen([*words, url, sys.executable, "-c", script, str(starts)])
+    try:
+        until(lambda: watch.poll() is not None, "it ended with the one that ended by itself")
+    finally:
+        watch.kill()
+        server.shutdown()
+        server.server_close()
+    assert watch.returncode == 7
+    assert starts.read_text() == "xxx"
+    assert "Patroni sleeps" in capfd.readouterr().out
