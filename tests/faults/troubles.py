@@ -66,32 +66,6 @@ def _clock_of(word: str, offset: str) -> Callable[[Scene], str]:
     return bring
 
 
-def _database_clock(offset: str) -> Callable[[Scene], str]:
-    """Let the database's clock jump and go back; what is stored meanwhile is added up all the same.
-
-    The aggregator is a real one here, which does not believe a jump at once.
-    """
-
-    def bring(scene: Scene) -> str:
-        world = scene.world
-        with world.clocked_database() as clock, world.clocked("aggregate"):
-            world.heal()
-            scene.publish()
-            service = world.aggregator
-            begin = _size(service.log)
-            clock.jump_to(offset)
-            said = ("database's clock jumped",)
-            until(lambda: _logged(service.log, begin, said), "the aggregator notices")
-            evidence = _logged(service.log, begin, said)
-            stuck = scene.quiet()
-            assert not stuck, stuck
-            clock.jump_to("+0s")
-            until(lambda: _logged(service.log, begin, ("clock is right",)), "it is right again")
-            return evidence
-
-    return bring
-
-
 # -- memory and files -----------------------------------------------------------------------------
 
 
@@ -271,11 +245,6 @@ TROUBLES: Final = (
                 bring=_clock_of(word, offset))
         for word, name in (("ingest", "ingest"), ("aggregate", "the aggregator"),
                            ("notify", "the notifier"))
-        for offset in ("+3h", "-3h")
-    ),
-    *(
-        Trouble(name=f"the clock of the database jumps by {offset}", place="clocks",
-                bring=_database_clock(offset))
         for offset in ("+3h", "-3h")
     ),
     *(
