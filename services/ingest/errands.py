@@ -16,11 +16,17 @@ import psycopg
 from services.core.facility.errors import FacilityFileError
 from services.core.facility.mapping_expression import MAX_STEPS
 from services.core.runtime.reading_door import Answer, Head, MappingTrial
-from services.core.runtime.stated_activities import StatedActivities
+from services.core.runtime.stated_activities import StatedActivities, WithdrawnActivity
 from services.core.runtime.stated_readings import StatedReading, StatedReadings
 from services.core.runtime.uploads import UploadAsk
 from services.core.store.audit.record import come_from, come_from_now_on
 from services.core.store.database import connect
+from services.core.store.readings.activity_withdrawals import (
+    NotWithdrawnError,
+    UnknownActivityError,
+    withdraw,
+)
+from services.core.store.readings.packing.archived import ArchivedDayError
 from services.core.store.registry import unapplied
 from services.ingest import trial, trial_rows
 from services.ingest.amend import Author, amend
@@ -56,6 +62,8 @@ class Errands:
             return self._tried(question, body)
         if isinstance(question, UploadAsk):
             return self._uploads(question, body)
+        if isinstance(question, WithdrawnActivity):
+            return self._tried_again(lambda: self._withdraw(question))
         try:
             if isinstance(question, StatedActivities):
                 amounts = msgspec.json.decode(body, type=list[dict[str, Any]])
@@ -106,6 +114,30 @@ class Errands:
                 connection, question.facility, rows, by=question.by, now=datetime.now(UTC)
             )
         return Answer(outcome="taken", activities=taken)
+
+    def _withdraw(self, question: WithdrawnActivity) -> Answer:
+        try:
+            with (
+                connect.connect(
+                    self._url, process="ingest", role="tonne_ingest", autocommit=True
+                ) as connection,
+                connection.transaction(),
+            ):
+                come_from(connection, question.address)
+                number = withdraw(
+                    connection,
+                    question.facility,
+                    question.entry,
+                    by=question.by,
+                    reason=question.reason,
+                )
+        except UnknownActivityError as error:
+            return Answer(outcome="missing", detail=str(error))
+        except NotWithdrawnError as error:
+            return Answer(outcome="conflict", detail=str(error))
+        except ArchivedDayError as error:
+            return Answer(outcome="unusable", detail=str(error))
+        return Answer(outcome="taken", withdrawn=number)
 
     def _tried(self, question: MappingTrial, body: bytes) -> Answer:
         """Try a message with a file that need not be applied: no database is asked."""

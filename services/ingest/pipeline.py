@@ -171,8 +171,8 @@ class Pipeline:
 
     def run_once(self) -> None:
         """One batch, or one look at an idle world."""
-        messages = self._receive()
-        if messages:
+        messages, brought = self._receive()
+        if messages or brought:
             # what is logged from here on is of this batch, until the next one
             self._batches += 1
             structlog.contextvars.bind_contextvars(batch=f"{self._run}-{self._batches}")
@@ -180,39 +180,51 @@ class Pipeline:
             self._database.run(self._look)
             if self._replay.step(self._registry.directory):
                 self._allowance.expire()
-        if messages:
+        if messages or brought:
             with tracing.step("ingest.batch", batch=f"{self._run}-{self._batches}"):
-                self._work_off(messages)
+                self._work_off(messages, brought)
         if self._queue.busy:
             self._write_piece()
         if self._presence.due or self._progress.due:
             self._database.run(self._report)
 
-    def _work_off(self, messages: Sequence[Message]) -> None:
-        """Prepare and write a batch."""
+    def _work_off(self, messages: Sequence[Message], brought: Sequence[Message]) -> None:
+        """Prepare and write what a broker and what doors brought."""
         started = time.monotonic()
-        prepared = self._prepare(arrival_time.corrected(messages, self._clock))
-        if prepared.quarantine and self._allowance.due:
-            self._database.run(self._look_at_quarantine)
-        self._queue.add(messages, prepared)
+        prepared = [self._queued(messages, in_order=True), self._queued(brought, in_order=False)]
         while self._queue.has_live:
             self._write_piece(started)
             started = time.monotonic()
-        self._presence.note(prepared.sightings)
+        for batch in prepared:
+            self._presence.note(batch.sightings)
         self._alone.settle(self._registry.directory)
 
-    def _receive(self) -> Sequence[Message]:
+    def _queued(self, messages: Sequence[Message], *, in_order: bool) -> Prepared:
+        """Prepare messages, and let them wait to be written."""
+        if not messages:
+            return Prepared()
+        prepared = self._prepare(arrival_time.corrected(messages, self._clock))
+        if prepared.quarantine and self._allowance.due:
+            self._database.run(self._look_at_quarantine)
+        self._queue.add(messages, prepared, in_order=in_order)
+        return prepared
+
+    def _receive(self) -> tuple[Sequence[Message], Sequence[Message]]:
+        """Return what the broker delivered, and what doors brought."""
         full = self._queue.full
-        limit = 0 if full else self._batch_messages
-        brought = [message for door in self._doors for message in door.take(limit)]
+        brought = [
+            message
+            for door in self._doors
+            for message in door.take(0 if full and door.is_bulk else self._batch_messages)
+        ]
         if full:
-            return ()
+            return (), brought
         messages = self._source.receive(
             limit=self._batch_messages,
             gather_s=0 if brought else self._flush_interval_s,
             timeout_s=0 if brought or self._replay.busy or self._queue.busy else _IDLE_S,
         )
-        return [*messages, *brought] if brought else messages
+        return messages, brought
 
     def _write_piece(self, started: float | None = None) -> None:
         """Write a piece, and acknowledge the messages that are durable with it."""

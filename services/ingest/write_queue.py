@@ -6,6 +6,9 @@ piece, and between two pieces comes what arrived meanwhile.
 
 Of two readings with one key the one that came first is still written first: both are live, or both
 are history, and each kind keeps its order; or the second is history where the first was live.
+
+A broker wants its messages acknowledged in their order. Who waits at a door for an answer does not:
+what is live is answered when it is durable, however much history others have sent before.
 """
 
 from __future__ import annotations
@@ -35,14 +38,17 @@ class _Batch:
     """Messages that were received together, and how many parts of them are not durable."""
 
     messages: Sequence[Message]
-    parts: int
+    #: acknowledged after those that came before, and not sooner
+    in_order: bool
+    parts: int = 0
 
 
 @dataclass(kw_only=True, slots=True)
 class _Part:
-    """Rows of one batch that are written in order; those before ``at`` are durable."""
+    """Rows that are written in order; those before ``position`` are durable."""
 
-    batch: _Batch
+    #: all that are not durable before it is
+    batches: Sequence[_Batch]
     rows: Sequence[Candidate]
     quarantine: Sequence[QuarantineEntry] = ()
     factor_values: Sequence[SentValues] = ()
@@ -55,7 +61,7 @@ class Committed:
 
     rows: Sequence[Candidate]
     outcome: Outcome
-    #: of which all is durable with it, in the order in which they came
+    #: of which all is durable with it, those of a broker in the order in which they came
     messages: Sequence[Message]
 
 
@@ -65,6 +71,7 @@ class WriteQueue:
     def __init__(self, write: Callable[[Prepared], Outcome], *, max_rows: int) -> None:
         self._write = write
         self._max_rows = max_rows
+        #: those that are acknowledged in order
         self._batches: deque[_Batch] = deque()
         self._live: deque[_Part] = deque()
         self._history: deque[_Part] = deque()
@@ -85,31 +92,40 @@ class WriteQueue:
         """Whether so much history waits that no more should be received."""
         return self._history_rows >= _MAX_PIECES_WAITING * self._max_rows
 
-    def add(self, messages: Sequence[Message], prepared: Prepared) -> None:
-        """Take over a batch; :meth:`write_piece` tells when its messages may be acknowledged."""
-        batch = _Batch(messages=messages, parts=0)
-        self._batches.append(batch)
+    def add(
+        self, messages: Sequence[Message], prepared: Prepared, *, in_order: bool = True
+    ) -> None:
+        """Take over a batch; :meth:`write_piece` tells when its messages may be acknowledged.
+
+        ``in_order``: after those of all batches before that are so, too.
+        """
         rows = prepared.rows
+        batches = [_Batch(messages=messages, in_order=in_order)]
         if self._history or len(rows) > self._max_rows:
             live = [row for row in rows if row.ts_us >= row.received_us - _LIVE_US]
             if len(live) < len(rows):
                 old = [row for row in rows if row.ts_us < row.received_us - _LIVE_US]
+                if not in_order:
+                    batches = _split(messages, old)
                 self._history_rows += len(old)
-                self._put(self._history, batch, old)
+                self._put(self._history, batches[-1:], old)
                 rows = live
-        self._put(self._live, batch, rows, prepared.quarantine, prepared.factor_values)
+        if in_order:
+            self._batches += batches
+        self._put(self._live, batches, rows, prepared.quarantine, prepared.factor_values)
 
     def _put(
         self,
         queue: deque[_Part],
-        batch: _Batch,
+        batches: Sequence[_Batch],
         rows: Sequence[Candidate],
         quarantine: Sequence[QuarantineEntry] = (),
         factor_values: Sequence[SentValues] = (),
     ) -> None:
-        batch.parts += 1
+        for batch in batches:
+            batch.parts += 1
         queue.append(
-            _Part(batch=batch, rows=rows, quarantine=quarantine, factor_values=factor_values)
+            _Part(batches=batches, rows=rows, quarantine=quarantine, factor_values=factor_values)
         )
 
     def write_piece(self) -> Committed:
@@ -119,7 +135,7 @@ class WriteQueue:
         """
         queue = self._live or self._history
         piece = Prepared()
-        ended: list[_Batch] = []
+        ended: list[_Part] = []
         taken: list[tuple[_Part, int]] = []
         room = self._max_rows
         for part in queue:
@@ -131,22 +147,38 @@ class WriteQueue:
             taken.append((part, end))
             room -= end - part.position
             if end == len(part.rows):
-                ended.append(part.batch)
+                ended.append(part)
             if room <= 0:
                 break
         outcome = self._write(piece)
         for part, end in taken:
             part.position = end
-        for batch in ended:
-            queue.popleft()
-            batch.parts -= 1
         if queue is self._history:
             self._history_rows -= len(piece.rows)
-        return Committed(rows=piece.rows, outcome=outcome, messages=self._durable())
+        for _ in ended:
+            queue.popleft()
+        return Committed(rows=piece.rows, outcome=outcome, messages=self._durable(ended))
 
-    def _durable(self) -> list[Message]:
-        """Messages that may be acknowledged: in order, as MQTT wants it (MQTT-4.6.0-2)."""
+    def _durable(self, ended: Sequence[_Part]) -> list[Message]:
+        """Messages that may be acknowledged, in order where MQTT wants it (MQTT-4.6.0-2)."""
         messages: list[Message] = []
+        for part in ended:
+            for batch in part.batches:
+                batch.parts -= 1
+                if not (batch.parts or batch.in_order):
+                    messages += batch.messages
         while self._batches and not self._batches[0].parts:
             messages += self._batches.popleft().messages
         return messages
+
+
+def _split(messages: Sequence[Message], history: Sequence[Candidate]) -> list[_Batch]:
+    """Return the messages that have no history, and last those that have some."""
+    # a copy whose times were put right has the token of what came
+    late = {id(row.message.token) for row in history}
+    return [
+        _Batch(
+            messages=[m for m in messages if (id(m.token) in late) is has_history], in_order=False
+        )
+        for has_history in (False, True)
+    ]

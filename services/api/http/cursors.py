@@ -18,15 +18,15 @@ Place = TypeVar("Place", bound=tuple[Any, ...])
 
 #: Ids and versions are bigint columns.
 _LARGEST = (1 << 63) - 1
-#: The longest that tonne writes is a time and two ids of 63 characters.
-_MAX_CHARACTERS = 400
+#: The longest that tonne writes is a time and an id of 200 characters of four bytes.
+_MAX_CHARACTERS = 1200
 
 
 class Cursor(Generic[Place]):
     """Writes and reads the cursors of one list.
 
-    ``place`` is a named tuple of what the list is ordered by: times, ids (``str``, without spaces)
-    and numbers (``int``, from 1 on).
+    ``place`` is a named tuple of what the list is ordered by: times, ids (``str``, without spaces
+    but for the last part) and numbers (``int``, from 1 on).
     """
 
     def __init__(self, place: Callable[..., Place]) -> None:
@@ -54,7 +54,7 @@ class Cursor(Generic[Place]):
         if len(cursor) > _MAX_CHARACTERS:
             raise ValueError(cursor)
         text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
-        for read, part in zip(self._readers, text.split(" "), strict=True):
+        for read, part in zip(self._readers, text.split(" ", len(self._readers) - 1), strict=True):
             yield read(part)
 
 

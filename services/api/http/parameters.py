@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.api.http.formats import TextFormat
@@ -61,6 +61,15 @@ def _read(value: Any, *, is_end: bool) -> Any:
         return value
     return relative.read(value, now=_ASKED_AT.get() or datetime.now(UTC), is_end=is_end)
 
+
+def _one_line(text: str) -> str:
+    if not text.isprintable() or not text.strip():
+        raise ValueError("write the reason on one line")
+    return text
+
+
+#: Why somebody changes what counts.
+StatedReason = Annotated[str, AfterValidator(_one_line), Field(min_length=1, max_length=200)]
 
 Instant = Annotated[datetime, BeforeValidator(parse_instant)]
 End = Annotated[datetime, BeforeValidator(parse_end)]

@@ -12,7 +12,7 @@ import msgspec
 from fastapi import APIRouter
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from services.api.auth import Engineer, Reader, retired_header, seen_facilities
 from services.api.context import InContext
@@ -20,7 +20,14 @@ from services.api.http.answers import Accept, rows_answer
 from services.api.http.cursors import Cursor
 from services.api.http.formats import TextFormat
 from services.api.http.pages import CursorText, Pages, RowLimit
-from services.api.http.parameters import FacilityList, Instant, Query, SlugList, TimeSpan
+from services.api.http.parameters import (
+    FacilityList,
+    Instant,
+    Query,
+    SlugList,
+    StatedReason,
+    TimeSpan,
+)
 from services.api.http.problems import (
     BodyTooLarge,
     IngestAway,
@@ -47,12 +54,6 @@ _PAGES: Pages[Correction, Place] = Pages(
 )
 
 StatedQuality = Literal["good", "uncertain", "bad", "calibration", "maintenance"]
-
-
-def _one_line(text: str) -> str:
-    if not text.isprintable() or not text.strip():
-        raise ValueError("write the reason on one line")
-    return text
 
 
 class StatedRow(Query):
@@ -92,9 +93,7 @@ class CorrectBody(Query):
     """Body of ``PUT /v1/readings``."""
 
     facility: str = Field(max_length=63, examples=["linz"])
-    reason: Annotated[str, AfterValidator(_one_line)] = Field(
-        min_length=1,
-        max_length=200,
+    reason: StatedReason = Field(
         description="why, shown with the reading and with the totals that are restated",
         examples=["misread; see the photo of 23 November"],
     )

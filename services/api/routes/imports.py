@@ -5,6 +5,7 @@ The API reads none of them: it hands the parts to ingest, where they go the way 
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Request
@@ -24,6 +25,7 @@ from services.api.http.problems import (
     IngestAway,
     NotConfirmed,
     NotFound,
+    UnsupportedMedia,
     documented,
 )
 from services.api.languages.reader import translate
@@ -36,6 +38,9 @@ from services.core.runtime.uploads import MAX_NAME, Holds, Upload, UploadAsk
 router = APIRouter(tags=["imports"])
 
 _ADDRESS: Final = "/v1/facilities/{facility}/imports"
+
+#: More than any setting allows, and what every reader of JSON can count.
+_MAX_BYTES: Final = 1 << 53
 
 #: Seconds after which it is looked again how far a run is.
 _LOOK_AGAIN_S: Final = 1
@@ -57,7 +62,7 @@ class BeginBody(Query):
         " .xml (Green Button), .edi or .txt (MSCONS)",
         examples=["profile.csv"],
     )
-    bytes: int = Field(ge=1, description="of the file", examples=[1800000])
+    bytes: int = Field(ge=1, le=_MAX_BYTES, description="of the file", examples=[1800000])
     holds: Holds = Field(
         "readings",
         description="`readings`: what meters showed; `activities`: amounts of bills, deliveries,"
@@ -91,7 +96,10 @@ class PartQuery(Query):
     """Parameters of ``PUT .../content``."""
 
     offset: int = Field(
-        0, ge=0, description="byte of the file that the body begins with; see `received`"
+        0,
+        ge=0,
+        le=_MAX_BYTES,
+        description="byte of the file that the body begins with; see `received`",
     )
 
 
@@ -161,7 +169,7 @@ async def get_import(context: InContext, who: Engineer, facility: str, upload: s
     f"{_ADDRESS}/{{upload}}/content",
     summary="Send a part of a file",
     response_model=ImportState,
-    responses=_ANSWERS,
+    responses=_ANSWERS | documented(UnsupportedMedia),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -181,11 +189,17 @@ async def put_import_content(
 ) -> Response:
     """Send bytes of a file; they are on disk when the answer comes.
 
-    Bytes that are there already are passed over. After a lost connection, or a restart of whatever
-    process, ask for `received` and go on there. A part may be as large as the body of
-    `POST /v1/readings`.
+    Bytes that are there already are passed over if they are the same. After a lost connection, or a
+    restart of whatever process, ask for `received` and go on there. A part may be as large as the
+    body of `POST /v1/readings`.
     """
     await in_force(context, who, facility)
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        raise UnsupportedMedia(
+            "Content-Encoding: send the bytes of the file as they are; a packed file, such as"
+            " .csv.gz, is sent as it is, too."
+        )
     parts = [part async for part in request.stream() if part]
     question = UploadAsk(
         act="append",
@@ -272,7 +286,8 @@ async def _run(
         (state,) = await _asked(context, who, show, is_known=True)
         # what is wrong with it is told with its line, before the file is read
         parse = parse_table if state["holds"] == "readings" else parse_activity_table
-        parse(body.table or "", max_bytes=context.settings.file_bytes)
+        text, limit = body.table or "", context.settings.file_bytes
+        await asyncio.to_thread(lambda: parse(text, max_bytes=limit))
     answer = _one(
         await _asked(context, who, question, [table], is_known=True),
         {"Retry-After": str(_LOOK_AGAIN_S)},

@@ -22,7 +22,11 @@ from typing import Any, Final, Literal, get_args
 
 import msgspec
 
-from services.core.runtime.stated_activities import StatedActivities, TakenActivities
+from services.core.runtime.stated_activities import (
+    StatedActivities,
+    TakenActivities,
+    WithdrawnActivity,
+)
 from services.core.runtime.stated_readings import Corrected, StatedReadings
 from services.core.runtime.uploads import Upload, UploadAsk
 
@@ -81,13 +85,13 @@ class MappingTrial(msgspec.Struct, frozen=True, kw_only=True, tag_field="ask", t
 
 
 #: What may stand before a body.
-Head = Question | StatedReadings | MappingTrial | UploadAsk | StatedActivities
+Head = Question | StatedReadings | MappingTrial | UploadAsk | StatedActivities | WithdrawnActivity
 
 
 #: ``taken``: see ``verdicts``; nothing was taken with the others. ``unusable``: the body is not of
 #: its form; ``too-large``: it holds too much; ``busy``: ingest has too much in hand; ``unable``:
 #: ingest cannot store anything at present; ``failed``: reading it met a fault of tonne;
-#: ``missing``: there is no such upload; ``conflict``: it is not in a state for this.
+#: ``missing``: there is no such upload or activity; ``conflict``: it is not in a state for this.
 Outcome = Literal[
     "taken", "unusable", "too-large", "busy", "unable", "failed", "missing", "conflict"
 ]
@@ -137,6 +141,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     #: of a mapping's trial, as ``tonne map try --json`` prints them
     rows: list[dict[str, Any]] | None = None
     activities: TakenActivities | None = None
+    #: readings that an activity counted which was withdrawn
+    withdrawn: int | None = None
     #: those that were asked about; one, unless they were listed
     uploads: list[Upload] | None = None
 

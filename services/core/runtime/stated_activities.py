@@ -21,6 +21,19 @@ class StatedActivities(
     request_id: str | None = None
 
 
+class WithdrawnActivity(msgspec.Struct, frozen=True, kw_only=True, tag_field="ask", tag="withdraw"):
+    """Asks that an activity counts no more; there is no body."""
+
+    body_bytes: int = 0
+    facility: str
+    #: number of the bill or entry
+    entry: str
+    reason: str
+    by: str
+    address: str | None = None
+    request_id: str | None = None
+
+
 class WrongActivity(msgspec.Struct, frozen=True, kw_only=True):
     """Why one of them cannot be stored."""
 

@@ -16,6 +16,11 @@ class Door(Protocol):
     and its sender hears no answer.
     """
 
+    @property
+    def is_bulk(self) -> bool:
+        """Whether it brings so much history that it has to wait while much is to be written."""
+        ...
+
     def start(self) -> None:
         """Begin to listen; returns at once."""
         ...

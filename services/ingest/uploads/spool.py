@@ -182,7 +182,8 @@ class Spool:
 
         They are on disk when it returns.
 
-        :raises ConflictingUploadError: some before them are missing, or there are too many.
+        :raises ConflictingUploadError: some before them are missing, there are too many, or others
+            are there already.
         :raises OSError: the disk refuses.
         """
         if offset > upload.received:
@@ -193,7 +194,13 @@ class Spool:
             raise ConflictingUploadError(
                 f"the file was announced with {upload.size} bytes, and these go beyond"
             )
-        new = data[upload.received - offset :]
+        present = data[: upload.received - offset]
+        if present and not self._has(upload, offset, present):
+            raise ConflictingUploadError(
+                f"other bytes than these are there from {offset} on: it is another file, or was"
+                " changed since; begin a new import"
+            )
+        new = data[len(present) :]
         if new:
             with self.content(upload).open("r+b") as file:
                 file.seek(upload.received)
@@ -206,6 +213,11 @@ class Spool:
         if upload.received == upload.size and upload.state == "receiving":
             upload.state = "received"
         self.save(upload)
+
+    def _has(self, upload: Upload, offset: int, data: bytes) -> bool:
+        with self.content(upload).open("rb") as file:
+            file.seek(offset)
+            return file.read(len(data)) == data
 
     def find(self, facility: str, upload_id: str) -> Upload:
         """Return an upload of a facility.

@@ -74,6 +74,7 @@ BODIES: dict[str, Any] = {
     "POST /v1/facilities/{facility}/activities": {"activities": [
         {"id": "B-1", "channel": "secretmeter.secretenergy", "from": "2026-11-01", "amount": 1},
     ]},
+    "POST /v1/facilities/{facility}/activities/withdraw": {"id": "B-1", "reason": "a test"},
     "PUT /v1/readings": {
         "facility": "secretworks", "reason": "a test",
         "readings": [{

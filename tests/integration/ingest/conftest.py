@@ -1,11 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
+from pydantic import SecretStr
 
+from services.api.app import create_app
+from services.core.runtime.settings import Settings
 from tests.contract.ingest.brokers import (
     ImpatientNats,
     forget_durable,
@@ -13,9 +17,11 @@ from tests.contract.ingest.brokers import (
     make_durable,
 )
 from tests.contract.ingest.traffic import forget_session
-from tests.integration.ingest.plant import Plant
-from tests.patience import until
-from tests.services import Nats, server_directory
+from tests.integration.api.server import serving
+from tests.integration.ingest.plant import FILE, Plant
+from tests.integration.ingest.upload_client import key
+from tests.patience import PATIENCE_S, until
+from tests.services import Nats, as_login, server_directory
 
 
 @pytest.fixture(scope="session")
@@ -62,3 +68,47 @@ def twin(plant: Plant) -> Iterator[Plant]:
     made = replace(plant, log=plant.log.with_name("twin.log"))
     yield made
     made.kill()
+
+
+@pytest.fixture
+def door_folder() -> Iterator[Path]:
+    """Where the door of ingest is, and what is uploaded."""
+    with server_directory() as directory:
+        yield directory
+
+
+@pytest.fixture
+def begin_ingest(plant: Plant, door_folder: Path) -> Callable[..., None]:
+    """Start ingest, with the folder of uploads that it had before."""
+
+    def begin(**more: str) -> None:
+        socket = door_folder / "door.sock"
+        plant.started(
+            TONNE_READINGS_SOCKET=str(socket),
+            TONNE_UPLOADS_DIR=str(door_folder / "uploads"),
+            TONNE_UPLOAD_BYTES=str(8 << 20),
+            **more,
+        )
+        until(socket.exists, "ingest listens")
+
+    return begin
+
+
+@pytest.fixture
+async def client(
+    plant: Plant, door_folder: Path, begin_ingest: Callable[..., None]
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an API that requires keys, whose own is of the facility."""
+    plant.apply(FILE)
+    begin_ingest()
+    settings = Settings(
+        database_url=SecretStr(as_login(plant.database, "tonne_api")),
+        readings_socket=door_folder / "door.sock",
+        readings_body_bytes=200_000,
+    )
+    async with (
+        serving(create_app(settings)) as address,
+        httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as opened,
+    ):
+        opened.headers["Authorization"] = f"Bearer {key(plant, 'read,write')}"
+        yield opened

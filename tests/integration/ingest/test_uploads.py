@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import httpx
-import psycopg
-import pytest
-from pydantic import SecretStr
 
-from services.api.app import create_app
-from services.api.models.imports import ImportState
-from services.core.runtime.settings import Settings
-from services.core.store.operations import keys
-from tests.integration.api.server import serving
 from tests.integration.ingest.plant import FILE, Plant
+from tests.integration.ingest.upload_client import (
+    IMPORTS,
+    begun,
+    history,
+    key,
+    number,
+    over,
+    part,
+    ran,
+    state_of,
+    uploaded,
+)
 from tests.patience import PATIENCE_S, until
-from tests.services import as_login, server_directory
 
-IMPORTS = "/v1/facilities/linz/imports"
-ACTIVITIES = "/v1/facilities/linz/activities"
-BEGIN = datetime(2024, 3, 1, tzinfo=UTC)
-FIXTURES = Path(__file__).parents[2] / "fixtures"
 UTILITY = """
 Netz Beispiel;;;
 Datum;Uhrzeit;Leistung (kW);Status
@@ -45,125 +40,6 @@ values:
     column: Leistung (kW)
     quality: {column: Status, map: {W: good, E: uncertain}}
 """
-
-
-@pytest.fixture
-def folder() -> Any:
-    with server_directory() as directory:
-        yield directory
-
-
-@pytest.fixture
-def begin_ingest(plant: Plant, folder: Path) -> Callable[..., None]:
-    """Start ingest, with the folder of uploads that it had before."""
-
-    def begin(**more: str) -> None:
-        socket = folder / "door.sock"
-        plant.started(
-            TONNE_READINGS_SOCKET=str(socket),
-            TONNE_UPLOADS_DIR=str(folder / "uploads"),
-            TONNE_UPLOAD_BYTES=str(8 << 20),
-            **more,
-        )
-        until(socket.exists, "ingest listens")
-
-    return begin
-
-
-@pytest.fixture
-async def client(
-    plant: Plant, folder: Path, begin_ingest: Callable[..., None]
-) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of an API that requires keys, whose own is of the facility."""
-    plant.apply(FILE)
-    begin_ingest()
-    settings = Settings(
-        database_url=SecretStr(as_login(plant.database, "tonne_api")),
-        readings_socket=folder / "door.sock",
-        readings_body_bytes=200_000,
-    )
-    async with (
-        serving(create_app(settings)) as address,
-        httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as opened,
-    ):
-        opened.headers["Authorization"] = f"Bearer {key(plant, 'write')}"
-        yield opened
-
-
-def key(plant: Plant, scope: str, facilities: Sequence[str] | None = ("linz",)) -> str:
-    with psycopg.connect(plant.database) as connection:
-        return keys.create(connection, name="engineer", scopes=[scope], facilities=facilities)
-
-
-def history(number: int, *, facility: str = "linz") -> bytes:
-    rows = "".join(
-        f"{(BEGIN + timedelta(minutes=n)).isoformat()},{facility},{n}.5\n" for n in range(number)
-    )
-    return f"time,facility,meter-grid.import-power\n{rows}".encode()
-
-
-async def begun(client: httpx.AsyncClient, name: str, size: int, **more: str) -> dict[str, Any]:
-    answer = await client.post(IMPORTS, json={"name": name, "bytes": size, **more})
-    assert answer.status_code == 201, answer.text
-    state = answer.json()
-    assert answer.headers["Location"] == f"{IMPORTS}/{state['id']}"
-    return dict(state)
-
-
-async def part(
-    client: httpx.AsyncClient, upload: str, offset: int, content: bytes
-) -> httpx.Response:
-    return await client.put(
-        f"{IMPORTS}/{upload}/content", params={"offset": offset}, content=content
-    )
-
-
-async def uploaded(client: httpx.AsyncClient, name: str, content: bytes, **more: str) -> str:
-    """Send a whole file; returns its id."""
-    upload = str((await begun(client, name, len(content), **more))["id"])
-    for offset in range(0, len(content), 150_000):
-        answer = await part(client, upload, offset, content[offset : offset + 150_000])
-        assert answer.status_code == 200, answer.text
-    assert answer.json()["state"] == "received"
-    return upload
-
-
-async def ran(client: httpx.AsyncClient, upload: str, what: str, **stated: str) -> dict[str, Any]:
-    """Let a run come to its end; returns what the import is then."""
-    answer = await client.post(f"{IMPORTS}/{upload}/{what}", json=stated)
-    assert answer.status_code == 202, answer.text
-    return await over(client, upload)
-
-
-async def over(client: httpx.AsyncClient, upload: str) -> dict[str, Any]:
-    return await state_of(
-        client, upload, lambda state: state["state"] not in {"checking", "taking"}
-    )
-
-
-async def state_of(
-    client: httpx.AsyncClient, upload: str, is_enough: Callable[[dict[str, Any]], bool]
-) -> dict[str, Any]:
-    """Wait until an import is as it should be."""
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            answer = await client.get(f"{IMPORTS}/{upload}")
-            assert answer.status_code == 200, answer.text
-            state: dict[str, Any] = ImportState.model_validate(answer.json()).model_dump(
-                mode="json"
-            )
-            if is_enough(state):
-                return state
-            await asyncio.sleep(0.05)
-
-
-def number(plant: Plant) -> int:
-    """Readings that are stored."""
-    (row,) = plant.rows(
-        "SELECT (SELECT count(*) FROM reading WHERE value IS NOT NULL)"
-        " + (SELECT coalesce(sum(readings), 0) FROM packed_readings) AS number"
-    )
-    return int(row["number"])
 
 
 async def test_a_file_comes_in_parts_is_checked_and_taken_once(
@@ -271,26 +147,6 @@ async def test_bills_are_taken_as_a_whole(client: httpx.AsyncClient, plant: Plan
     assert number(plant) == 31
     (entry,) = plant.rows("SELECT made_by FROM audit_entry WHERE action = 'activity.import'")
     assert entry["made_by"] == "key engineer"
-
-    sent = {"id": "B-1", "channel": "bills.gas", "from": "2024-01-01", "to": "2024-02-01"}
-    more = {**sent, "id": "B-2", "from": "2024-02-01", "to": None, "unit": "MWh"}
-    for entries, status, says in (
-        ([{**sent, "amount": 3100}, {**more, "amount": 0.1}], 200, {"stored": 1, "present": 1}),
-        ([{**sent, "amount": 3100}, {**more, "amount": 0.1}], 200, {"stored": 0, "present": 2}),
-        ([{**more, "id": "B-3", "amount": 1}, {**sent, "amount": 1}], 422, [1]),
-        ([{**more, "id": "B-3", "amount": 1, "channel": "bills.heat"}], 422, [0]),
-        ([{**more, "id": "B-3", "amount": 1, "to": "2099-01-01"}], 422, [0]),
-    ):
-        answer = await client.post(ACTIVITIES, json={"activities": entries})
-        assert answer.status_code == status, answer.text
-        body = answer.json()
-        assert says == (body if status == 200 else [e["index"] for e in body["errors"]])
-    assert number(plant) == 32
-    (last,) = plant.rows(
-        "SELECT made_by, address FROM audit_entry WHERE action = 'activity.import'"
-        " ORDER BY id DESC LIMIT 1"
-    )
-    assert (last["made_by"], str(last["address"])) == ("key engineer", "127.0.0.1")
 
 
 async def test_a_killed_ingest_goes_on_where_it_was(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from services.core.runtime.reading_door import (
@@ -80,6 +83,29 @@ async def test_what_cannot_be_stored_now_is_not_taken(
     monkeypatch.setattr(listener, "_SILENT_S", -1.0)
     assert (await asked(path)).outcome == "unable"
     assert door.take(10) == []
+
+
+async def test_a_small_body_does_not_wait_until_a_large_one_is_taken(path: Path) -> None:
+    nudges = threading.Semaphore(0)
+    door = HttpDoor(path, max_bytes=100_000, nudge=nudges.release, errands=unasked)
+    door.start()
+    until(path.exists, "it listens")
+    large = msgspec.json.encode(
+        [{"facility": "linz", "device": f"m{n}", "ts": 1795456800, "values": {"p": 1}}
+         for n in range(20)]
+    )  # fmt: skip
+    answers = []
+    try:
+        for body in (large, BODY.replace(b'"m"', b'"small"')):
+            answers.append(asyncio.create_task(asked(path, body)))
+            await asyncio.to_thread(nudges.acquire)
+        topics = [message.topic.split("/")[2] for message in door.take(3)]
+        assert topics == ["m0", "small", "m1"]
+        assert len(door.take(100)) == 18
+    finally:
+        for answer in answers:
+            answer.cancel()
+        door.close()
 
 
 async def test_a_large_body_that_is_not_taken_is_answered_all_the_same(path: Path) -> None:

@@ -40,7 +40,7 @@ class Database:
         return [each for rows in self.transactions for each in rows]
 
 
-def message(k: int) -> Message:
+def message(k: int | str) -> Message:
     return Message(topic=str(k), payload=b"", received_at=AT, token=k)
 
 
@@ -109,6 +109,30 @@ def test_live_readings_overtake_history_and_acknowledgements_do_not(database: Da
     done = queue.write_piece()
     assert done.messages == [old, new]
     assert [each.channel_id for each in done.rows] == [1] * 5 + [2]
+
+
+def test_who_waits_at_a_door_does_not_wait_for_the_history_of_others(database: Database) -> None:
+    queue = WriteQueue(database.write, max_rows=10)
+    broker, old, both, live, refused = (message(f"m{k}") for k in range(5))
+    queue.add([broker], prepared(broker, [100.0] * 25))
+    queue.write_piece()
+    parts = [
+        prepared(old, [100.0 + k for k in range(25)], channel=2),
+        prepared(both, [0.0, 100.0], channel=3),
+        prepared(live, [0.0], channel=4),
+        prepared(refused, [], refused=1),
+    ]
+    together = Prepared(
+        rows=[row for part in parts for row in part.rows], quarantine=parts[-1].quarantine
+    )
+    queue.add([old, both, live, refused], together, in_order=False)
+    assert queue.write_piece().messages == [live, refused]
+    later = []
+    while queue.busy:
+        later.append(queue.write_piece().messages)
+    # the broker's after its last piece; the others after theirs
+    assert later == [[], [], [broker], [], [], [old, both]]
+    assert len(database.rows) == 25 + 25 + 2 + 1
 
 
 def test_so_much_history_may_wait_and_no_more(database: Database) -> None:

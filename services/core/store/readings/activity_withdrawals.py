@@ -11,7 +11,7 @@ from services.core.accounting.activity_pieces import instants_us
 from services.core.store.audit.record import record
 from services.core.store.readings import discards
 from services.core.store.readings.discards import ChannelKey
-from services.core.timeline.instants import MICROSECOND, from_us
+from services.core.timeline.instants import from_us
 
 _ENTRY: Final = """
 SELECT f.id, f.timezone, c.id, d.slug || '.' || c.slug, c.unit, c.spec,
@@ -31,6 +31,10 @@ class NotWithdrawnError(ValueError):
     """An activity cannot be withdrawn; the message says why."""
 
 
+class UnknownActivityError(NotWithdrawnError):
+    """There is no such activity."""
+
+
 def withdraw(
     connection: psycopg.Connection[Any], facility: str, entry_id: str, *, by: str, reason: str
 ) -> int:
@@ -38,13 +42,14 @@ def withdraw(
 
     One transaction. The aggregator restates the hours that they were in.
 
-    :raises NotWithdrawnError: there is no such entry, or it is withdrawn already.
+    :raises UnknownActivityError: there is no such entry.
+    :raises NotWithdrawnError: it is withdrawn already.
     :raises ArchivedDayError: its time is archived away.
     """
     with connection.transaction():
         entry = connection.execute(_ENTRY, (facility, entry_id)).fetchone()
         if entry is None:
-            raise NotWithdrawnError(
+            raise UnknownActivityError(
                 f"{facility} has no activity {entry_id!r}; `tonne activities list` lists them"
             )
         *_, withdrawn_at = entry
@@ -60,9 +65,9 @@ def withdraw(
             spec=spec,
         )
         connection.execute(_ADD, (facility_id, entry_id, by, reason))
-        discarded = sum(
-            discards.take_away(connection, channel, ts, ts + MICROSECOND, by=by, reason=reason)
-            for ts in map(from_us, instants_us(entry_id, first, end, ZoneInfo(timezone)))
+        instants = list(map(from_us, instants_us(entry_id, first, end, ZoneInfo(timezone))))
+        discarded = discards.withdraw_activity(
+            connection, channel, entry_id, instants, by=by, reason=reason
         )
         record(
             connection,

@@ -23,7 +23,7 @@ from services.core.store.readings import history
 from services.core.store.readings.history_arrays import StoredBounds, bounds
 from services.core.store.readings.packing import days as packing
 from services.core.store.schema import restatement_reasons as why
-from services.core.timeline.instants import EPOCH, SECOND, to_us
+from services.core.timeline.instants import EPOCH, MICROSECOND, SECOND, to_us
 
 __all__ = ["StoredBounds", "bounds"]
 
@@ -62,6 +62,13 @@ WHERE older < %(limit)s
 _MOVE: Final = """
 SELECT discard_readings(%(channel)s, %(since)s, %(until)s, %(limit)s, %(by)s, %(reason)s)
 """
+
+_WITHDRAW: Final = """
+SELECT discard_activity(%(facility)s, %(entry)s, %(since)s, %(until)s, %(instants)s)
+"""
+
+#: More readings than any span has.
+_ALL: Final = 1 << 53
 
 _TOUCH: Final = """
 INSERT INTO touched (facility_id, channel_ids, minutes, seconds, reason)
@@ -210,6 +217,35 @@ def take_away(
             "by": by,
             "reason": reason,
             "limit": limit,
+        },
+    ).fetchall()
+    if moved:
+        _invalidate(connection, channel, [ts for (ts,) in moved], why.discarded(by, reason))
+    return len(moved)
+
+
+def withdraw_activity(
+    connection: psycopg.Connection[Any],
+    channel: ChannelKey,
+    entry: str,
+    instants: Sequence[datetime],
+    *,
+    by: str,
+    reason: str,
+) -> int:
+    """Take away what an activity counts at some instants, in the transaction that withdraws it."""
+    since, until = instants[0], instants[-1] + MICROSECOND
+    packing.open_for_writing(
+        connection, *_oldest_days(connection, channel.channel_id, since, until, _ALL)
+    )
+    moved = connection.execute(
+        _WITHDRAW,
+        {
+            "facility": channel.facility_id,
+            "entry": entry,
+            "since": since,
+            "until": until,
+            "instants": list(instants),
         },
     ).fetchall()
     if moved:

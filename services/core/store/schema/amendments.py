@@ -1,4 +1,4 @@
-"""The function by which people correct readings; no role may UPDATE them."""
+"""The functions by which people correct and withdraw readings; no role may UPDATE them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,35 @@ BEGIN
 END $$
 """
 
+#: Takes away what an activity counts, at the given instants from ``since`` to before ``until``, in
+#: the transaction that withdraws it and no other. Returns the times of what there was.
+_DISCARD_ACTIVITY: Final = """
+CREATE OR REPLACE FUNCTION discard_activity(
+    of_facility integer, entry text, since timestamptz, until timestamptz, instants timestamptz[]
+) RETURNS SETOF timestamptz
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    WITH withdrawn AS (
+        SELECT e.channel_id, e.first_day - 1 AS first_day, e.end_day + 1 AS end_day,
+               w.withdrawn_by, w.reason
+        FROM activity_entry e
+        JOIN activity_withdrawal w ON w.facility_id = e.facility_id AND w.id = e.id
+        WHERE e.facility_id = of_facility AND e.id = entry AND w.withdrawn_at = now()),
+    gone AS (
+        DELETE FROM reading r USING withdrawn w
+        WHERE r.channel_id = w.channel_id AND r.ts >= since AND r.ts < until
+          AND r.ts = ANY(instants) AND r.ts >= w.first_day AND r.ts < w.end_day
+        RETURNING r.channel_id, r.ts, r.value, r.quality, r.time_source, r.received_at, r.known_at,
+                  w.withdrawn_by, w.reason)
+    INSERT INTO discarded_reading
+        (channel_id, ts, value, quality, time_source, received_at, discarded_by, reason, known_at)
+    SELECT channel_id, ts, value, quality, time_source, received_at, withdrawn_by, reason, known_at
+    FROM gone ORDER BY ts
+    RETURNING ts
+$$
+"""
+
 #: By name: how it is made, and who may call it.
 FUNCTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
-    "amend_reading": (_AMEND, ("tonne_ingest", "tonne_admin"))
+    "amend_reading": (_AMEND, ("tonne_ingest", "tonne_admin")),
+    "discard_activity": (_DISCARD_ACTIVITY, ("tonne_ingest", "tonne_admin")),
 }

@@ -84,6 +84,7 @@ WRITES: dict[str, dict[str, tuple[str, ...]]] = {
         "reading": ("INSERT",),
         # what is imported becomes readings
         activity_tables.activity_entry.name: ("INSERT",),
+        activity_tables.activity_withdrawal.name: ("INSERT",),
         # for what stood alone and is found to belong to a back-fill
         "replay_request": ("INSERT", "UPDATE"),
         # what is published becomes values by the aggregator, which restates what they change

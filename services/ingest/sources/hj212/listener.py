@@ -54,6 +54,8 @@ class Hj212Door(DoorThread):
 
     failed = "the door for HJ 212 has failed"
     away = "stations cannot connect by HJ 212 yet"
+    # stations wait for answers, and send little before they have them
+    is_bulk = False
 
     def __init__(
         self,

@@ -31,7 +31,7 @@ from services.core.runtime.reading_door import (
     answer_bytes,
     read_question,
 )
-from services.core.runtime.stated_activities import StatedActivities
+from services.core.runtime.stated_activities import StatedActivities, WithdrawnActivity
 from services.core.runtime.stated_readings import StatedReadings
 from services.core.runtime.uploads import UploadAsk
 from services.ingest.bodies import body
@@ -44,7 +44,7 @@ _log: Final = structlog.get_logger()
 
 #: What may wait for the pipeline, and what it is handed at once; a single body may be larger.
 _WAITING_BYTES: Final = 64 << 20
-_BATCH_BYTES: Final = 2 << 20
+_BATCH_BYTES: Final = 1 << 19
 
 #: While nobody has asked for messages for so long, nothing can be stored.
 _SILENT_S: Final = 5.0
@@ -64,6 +64,7 @@ _ERRANDS: Final[dict[type, str]] = {
     MappingTrial: "mapping-trial",
     StatedReadings: "corrections",
     StatedActivities: "activities",
+    WithdrawnActivity: "withdrawal",
     UploadAsk: "upload",
 }
 
@@ -80,6 +81,7 @@ class HttpDoor(DoorThread):
 
     failed = "the door for readings by HTTP has failed"
     away = "readings cannot come by HTTP yet"
+    is_bulk = True
 
     def __init__(
         self, path: Path, *, max_bytes: int, nudge: Callable[[], None], errands: Errands
@@ -117,7 +119,10 @@ class HttpDoor(DoorThread):
     # -- the pipeline's side ------------------------------------------------------------------
 
     def take(self, limit: int) -> list[Message]:
-        """Return messages that wait, ``limit`` at most, in order of arrival."""
+        """Return messages that wait, ``limit`` at most, of each body one after the other.
+
+        So a small body does not wait until all of a large one is durable.
+        """
         messages: list[Message] = []
         size = 0
         with self._lock:
@@ -132,7 +137,9 @@ class HttpDoor(DoorThread):
                 size += len(message.payload)
                 self._waiting_bytes -= len(message.payload)
                 messages.append(message)
-                if not first.waiting:
+                if first.waiting:
+                    self._waiting.rotate(-1)
+                else:
                     self._waiting.popleft()
         return messages
 
