@@ -44,7 +44,8 @@ def _accepted(header: str) -> list[str]:
         except ValueError:
             continue
         if name and quality > 0:
-            weighted.append((-quality, name))
+            # names of languages have no case (RFC 9110, 8.5.1), and those that there are have one
+            weighted.append((-quality, name.lower()))
     # zh-Hans-CN is refined in two steps where Babel knows one
     names = [name for _, name in sorted(weighted, key=lambda entry: entry[0])]
     return [part for name in names for part in (name, name.split("-")[0])]
