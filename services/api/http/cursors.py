@@ -25,8 +25,8 @@ _MAX_CHARACTERS = 1200
 class Cursor(Generic[Place]):
     """Writes and reads the cursors of one list.
 
-    ``place`` is a named tuple of what the list is ordered by: times, ids (``str``, without spaces
-    but for the last part) and numbers (``int``, from 1 on).
+    ``place`` is a named tuple of what the list is ordered by: times, ids (``str``) and numbers
+    (``int``, from 1 on).
     """
 
     def __init__(self, place: Callable[..., Place]) -> None:
@@ -35,7 +35,7 @@ class Cursor(Generic[Place]):
 
     def write(self, place: Place) -> str:
         """Encode a place."""
-        text = " ".join(rfc3339(p) if isinstance(p, datetime) else str(p) for p in place)
+        text = " ".join(_text(part) for part in place)
         return base64.urlsafe_b64encode(text.encode()).decode()
 
     def read(self, cursor: str | None) -> Place | None:
@@ -54,8 +54,15 @@ class Cursor(Generic[Place]):
         if len(cursor) > _MAX_CHARACTERS:
             raise ValueError(cursor)
         text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
-        for read, part in zip(self._readers, text.split(" ", len(self._readers) - 1), strict=True):
+        for read, part in zip(self._readers, text.split(" "), strict=True):
             yield read(part)
+
+
+def _text(part: datetime | int | str) -> str:
+    """Return what reads as ``part``; a bill's number may have the space that divides parts."""
+    if isinstance(part, datetime):
+        return rfc3339(part)
+    return str(part).replace("%", "%25").replace(" ", "%20")
 
 
 def _instant(part: str) -> datetime:
@@ -75,9 +82,10 @@ def _number(part: str) -> int:
 
 
 def _id(part: str) -> str:
-    if not part or not part.isprintable():
+    text = part.replace("%20", " ").replace("%25", "%")
+    if not text or not text.isprintable() or _text(text) != part:
         raise ValueError(part)
-    return part
+    return text
 
 
 _READERS: dict[type, Callable[[str], Any]] = {datetime: _instant, int: _number, str: _id}

@@ -16,7 +16,7 @@ from services.aggregator.retention import Retention
 from services.core.runtime.settings import Settings
 from services.core.store.database.connect import connect
 from services.core.store.emissions import claims
-from services.core.store.operations import purge_facility
+from services.core.store.operations import facility_rows
 from services.core.store.packing import walk
 from services.core.store.readings import retention, writer
 from services.core.store.readings.packing import candidates, days
@@ -344,7 +344,7 @@ def test_packed_readings_are_dropped_and_purged_like_rows(plant: Plant, database
         # what is left there stays as it is
         _all(Packing(35), connection)
         assert _counts(plant) == (rows, packed)
-    assert purge_facility._DATA["packed_readings"]
+    assert facility_rows.DATA["packed_readings"]
 
 
 @pytest.mark.parametrize(("days_", "right"), [(0, True), (2, False), (3, True), (35, True)])

@@ -18,8 +18,8 @@ import pytest
         ("GET", "/v1/alerts/1?full=1", None, "full: unknown parameter; this call takes none"),
         ("GET", "/v1/explain", None, "facility: required, for example facility=linz"),
         ("GET", "/v1/annotations?kind=alrt,gap", None,
-         ("kind: 'alrt' is not one of alert, calibration, gap, register, factor, facility; did you"
-         " mean alert?")),
+         ("kind: 'alrt' is not one of alert, maintenance, calibration, gap, register, factor,"
+          " facility; did you mean alert?")),
         ("GET", "/v1/quarantine?reason=conflct", None,
          "refused_by_database; did you mean conflict?"),
         ("GET", "/v1/quarantine?state=opn", None,

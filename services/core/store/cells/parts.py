@@ -19,6 +19,7 @@ import services.core.store.schema.alert_tables
 import services.core.store.schema.packed_tables  # noqa: F401 - their tables are looked up by name
 from services.core.store.operations.facility_rows import ALL
 from services.core.store.schema.tables import metadata
+from services.core.timeline.instants import from_us
 
 #: Where rows wait until their facility lives here.
 WAITING: Final = "arriving"
@@ -115,10 +116,12 @@ class Part:
         column, is_time, length = self.cut
         if not is_time:
             return sql.SQL("{} = {}").format(self.piece, sql.Literal(piece))
-        begin, end = (sql.Literal((piece + more) * length * _DAY_S) for more in (0, 1))
-        return sql.SQL(
-            "{column} >= to_timestamp({begin}) AND {column} < to_timestamp({end})"
-        ).format(column=sql.Identifier(column), begin=begin, end=end)
+        begin, end = (
+            sql.Literal(from_us((piece + more) * length * _DAY_S * 1_000_000)) for more in (0, 1)
+        )
+        return sql.SQL("{column} >= {begin} AND {column} < {end}").format(
+            column=sql.Identifier(column), begin=begin, end=end
+        )
 
 
 def _part(table: str) -> Part:
