@@ -39,6 +39,7 @@ from services.core.store.emissions import (
     left_over,
     minutes_and_hours,
     retired_facilities,
+    window_advance,
     window_changes,
 )
 from services.core.store.emissions.facility_progress import Progress
@@ -196,7 +197,7 @@ def _steps(
     asked_for = not arrived and history_waits and _asked_for(context, progress)
     minute_began = _minute_began(context, progress)
     rolled_to = facility_progress.windows_minute(plan.id, now)
-    windows_due = _windows_due(context, progress)
+    windows_due = _windows_due(context, progress) or (arrived and _has_new_source(context))
     worked = arrived or asked_for or reopened or refactored is not None
     if not (worked or minute_began or windows_due or hours_wait):
         # minutes that follow change nothing that anybody sees, and no readings
@@ -249,6 +250,11 @@ def _minute_began(context: _TickContext, progress: Progress) -> bool:
 def _windows_due(context: _TickContext, progress: Progress) -> bool:
     due_to = facility_progress.windows_minute(context.plan.id, context.now)
     return progress.rolled_to is None or progress.rolled_to < due_to
+
+
+def _has_new_source(context: _TickContext) -> bool:
+    """Return whether a source with changed minutes has no windows: whoever looks is to see them."""
+    return window_advance.lacking(context.connection, list(context.changed_ranges.sources))
 
 
 def _history(context: _TickContext, progress: Progress) -> tuple[Ticked, bool] | None:

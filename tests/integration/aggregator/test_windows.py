@@ -42,6 +42,28 @@ def test_a_window_forgets_what_left_it_without_any_reading(plant: Plant) -> None
     assert rolling(plant, "24h") == (pytest.approx(12.0), 15 * 60_000)
 
 
+def test_a_new_source_has_windows_with_its_first_minutes(database_url: str) -> None:
+    stated, name = FILE.rindex("  - {id: by-interval"), "by-interval"
+    without = FILE[:stated] + FILE[FILE.index("\n", stated) + 1 :]
+    plant = Plant(database_url, without)
+    try:
+        now = instant("2026-06-01T12:00:00+02:00")
+        plant.tick(now)
+        assert name not in plant.sources
+        apply_text(database_url, FILE)
+        plant.store([Reading("meter.quarter", now - timedelta(minutes=15), 60.0)])
+        # within the same minute: nothing moves on
+        plant.tick(now)
+        row = plant.connection.execute(
+            "SELECT co2_ug FROM rolling_total JOIN source ON source.id = source_id"
+            " WHERE slug = %s AND span = '1h'",
+            (name,),
+        ).fetchone()
+        assert row == (pytest.approx(12.0e9),)
+    finally:
+        plant.close()
+
+
 def test_a_late_reading_changes_the_windows_it_lies_in_and_no_other(plant: Plant) -> None:
     now = instant("2026-06-10T12:00:00+02:00")
     plant.tick(now)

@@ -99,6 +99,19 @@ ON CONFLICT DO NOTHING
 """  # noqa: S608 - constants
 
 
+_LACKING = """
+SELECT EXISTS (
+    SELECT FROM unnest(%s::int4[]) AS s(source_id)
+    WHERE NOT EXISTS (SELECT FROM rolling_total r WHERE r.source_id = s.source_id))
+"""
+
+
+def lacking(connection: psycopg.Connection[Any], source_ids: Sequence[int]) -> bool:
+    """Return whether one of the sources has no totals yet, which :func:`advance` makes."""
+    row = connection.execute(_LACKING, (list(source_ids),)).fetchone()
+    return row is not None and row[0]
+
+
 def advance(
     connection: psycopg.Connection[Any],
     source_ids: Sequence[int],
