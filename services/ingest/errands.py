@@ -6,7 +6,8 @@ before it is applied.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -83,14 +84,20 @@ class Errands:
                     raise
         return Answer(outcome="unable", detail=_AWAY)
 
-    def _correct(self, question: StatedReadings, rows: Sequence[StatedReading]) -> Answer:
+    @contextmanager
+    def _writing(self, address: str | None) -> Iterator[psycopg.Connection[Any]]:
+        """Open one transaction of ingest's login for somebody at ``address``."""
         with (
             connect.connect(
                 self._url, process="ingest", role="tonne_ingest", autocommit=True
             ) as connection,
             connection.transaction(),
         ):
-            come_from(connection, question.address)
+            come_from(connection, address)
+            yield connection
+
+    def _correct(self, question: StatedReadings, rows: Sequence[StatedReading]) -> Answer:
+        with self._writing(question.address) as connection:
             corrected = amend(
                 connection,
                 question.facility,
@@ -117,13 +124,7 @@ class Errands:
 
     def _withdraw(self, question: WithdrawnActivity) -> Answer:
         try:
-            with (
-                connect.connect(
-                    self._url, process="ingest", role="tonne_ingest", autocommit=True
-                ) as connection,
-                connection.transaction(),
-            ):
-                come_from(connection, question.address)
+            with self._writing(question.address) as connection:
                 number = withdraw(
                     connection,
                     question.facility,

@@ -37,7 +37,6 @@ _LAST: Final = 10
 
 _TELLS_EVERY_S: Final = 0.01
 _LOOKS_EVERY_S: Final = 0.25
-_LAST_EVERY_S: Final = 0.5
 
 
 class FetchedSender(Sender):

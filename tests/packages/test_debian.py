@@ -17,10 +17,11 @@ import pytest
 
 from deploy.local import postgres_server
 from services.core.store.schema import logins
+from tests.asking_postgres import AskingPostgres
 from tests.contract.ingest.traffic import publish
 from tests.packages.machine import Machine, debian
 from tests.patience import until
-from tests.services import Mosquitto, Postgres, free_port, server_directory
+from tests.services import Mosquitto, free_port, server_directory
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -37,26 +38,6 @@ sources: [{id: grid, scope: 2, method: activity, input: meter-grid.import-energy
 """
 _BACKUPS = ("--to", "/var/backups/tonne")
 _ROOT = Path(__file__).parents[2]
-
-
-class AskingPostgres(Postgres):
-    """A database that asks each login for its password, as a server's does."""
-
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory)
-        self.password = logins.password_of(directory / "logins", postgres_server.SUPERUSER)
-        postgres_server.set_superuser_password(self._programs, self._data_dir, self.password)
-
-    def url_of(self, database: str) -> str:
-        """URL of the superuser, with the password."""
-        bare = super().url_of(database)
-        return bare.replace("@", f":{self.password}@", 1)
-
-    def command(self) -> list[str]:
-        """Settings of a server of its own, but for the disk's speed."""
-        return postgres_server.server_command(
-            self._programs, self._data_dir, self.port, passwords=True, settings=["fsync=off"]
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,10 +122,17 @@ def _emitted(kg: float, machine: Machine, api: str) -> None:
     )
 
 
+def _with_password(database: AskingPostgres) -> str:
+    """Return the owner's URL for a machine that does not see the file of the password."""
+    owner = postgres_server.SUPERUSER
+    password = logins.password_of(database.logins, owner)
+    return f"postgresql://{owner}:{password}@127.0.0.1:{database.port}/tonne"
+
+
 def _set_up(machine: Machine, around: Around) -> str:
     """Write what the documentation asks for, start, and return the API's address."""
     port = free_port()
-    machine.write("/etc/tonne/credentials/owner-database-url", around.database.url_of("tonne"))
+    machine.write("/etc/tonne/credentials/owner-database-url", _with_password(around.database))
     for name in ("ingest-mqtt-url", "notifier-mqtt-url"):
         machine.write(f"/etc/tonne/credentials/{name}", around.broker.url)
     machine.write(

@@ -41,6 +41,7 @@ from services.core.timeline.instants import (
     HOUR,
     MILLISECOND,
     MINUTE,
+    hour_at_or_before,
     to_us,
 )
 
@@ -172,9 +173,11 @@ async def _totals(
     by_slug = {facility.slug: facility for facility in facilities}
     first_known = {facility.slug: since.get(facility.id, needed.ends) for facility in facilities}
     earliest = min(first_known[listed.facility] for listed in series.sources)
-    begins = _whole_hour(max(needed.begins, earliest))
-    by_minute = _whole_hour(now - timedelta(days=context.settings.api_prometheus_minutes_days))
-    middle = max(begins, min(by_minute, _whole_hour(needed.ends) + HOUR))
+    begins = hour_at_or_before(max(needed.begins, earliest))
+    by_minute = hour_at_or_before(
+        now - timedelta(days=context.settings.api_prometheus_minutes_days)
+    )
+    middle = max(begins, min(by_minute, hour_at_or_before(needed.ends) + HOUR))
     hours = cut(HOURLY, begins, middle, timezone="UTC", limit=_NO_LIMIT)
     # a minute that has not ended has no sample yet
     last = needed.ends.replace(second=0, microsecond=0)
@@ -204,10 +207,6 @@ async def _totals(
     )
 
 
-def _whole_hour(instant: datetime) -> datetime:
-    return instant.replace(minute=0, second=0, microsecond=0)
-
-
 def _is_in_force(facility: FacilityRow, listed: ListedSource) -> bool:
     active = {source.id for source in facility.sources}
     return facility.retired_at is None and listed.source.id in active
@@ -223,7 +222,7 @@ async def _before(
     """Add up what sources emitted before an hour: stored sums of months, and the hours after."""
     sums = {mass.name: [0] * len(series.sources) for mass in MASSES}
     ids = [listed.source.id for listed in series.sources]
-    first = _whole_hour(earliest)
+    first = hour_at_or_before(earliest)
     if whole_hours(series.timezone, first, begins):
         months = cut(_MONTHLY, first, begins, timezone=series.timezone, limit=_NO_LIMIT)
         if len(months):

@@ -25,7 +25,7 @@ from services.core.store.answers.restatements import Place, RestatementRow, rest
 from services.core.store.emissions.hour_quality import has_value
 from services.core.store.schema.figures import kg
 from services.core.store.schema.restatement_reasons import kind_and_cause
-from services.core.timeline.instants import EPOCH, HOUR
+from services.core.timeline.instants import hour_at_or_before
 
 router = APIRouter(tags=["restatements"])
 
@@ -88,7 +88,7 @@ async def get_restatements(
             connection,
             list(sources),
             # the hour that it lies in shares time with the span
-            begins=None if query.from_ is None else query.from_ - (query.from_ - EPOCH) % HOUR,
+            begins=None if query.from_ is None else hour_at_or_before(query.from_),
             ends=query.to,
             known_from=query.known_from,
             known_to=query.known_to,

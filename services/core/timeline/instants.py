@@ -42,6 +42,16 @@ def from_us(us: int) -> datetime:
     return EPOCH + timedelta(microseconds=us)
 
 
+def hour_at_or_before(instant: datetime) -> datetime:
+    """Return the start of the UTC hour that an aware datetime lies in."""
+    return instant - (instant - EPOCH) % HOUR
+
+
+def hour_at_or_after(instant: datetime) -> datetime:
+    """Return the first start of a UTC hour that is not before an aware datetime."""
+    return instant + (EPOCH - instant) % HOUR
+
+
 def to_minute(instant: datetime) -> int:
     """Return the minute since the epoch that holds an aware datetime."""
     return (instant - EPOCH) // MINUTE

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from services.core.timeline.instants import EPOCH, HOUR
+from services.core.timeline.instants import hour_at_or_after, hour_at_or_before
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,11 +53,11 @@ def _month(zone: ZoneInfo, first: date) -> Month:
         _midnight(zone, first + timedelta(days=n)) for n in range((after - first).days + 1)
     ]
     return Month(
-        begins=_hour_at_or_after(boundaries[0]),
-        ends=_hour_at_or_before(boundaries[-1]),
+        begins=hour_at_or_after(boundaries[0]),
+        ends=hour_at_or_before(boundaries[-1]),
         # a date that the clock skipped has no hours of its own
         days=tuple(
-            Period(begins=_hour_at_or_after(a), ends=_hour_at_or_before(b))
+            Period(begins=hour_at_or_after(a), ends=hour_at_or_before(b))
             for a, b in pairwise(boundaries)
             if b > a
         ),
@@ -67,11 +67,3 @@ def _month(zone: ZoneInfo, first: date) -> Month:
 def _midnight(zone: ZoneInfo, day: date) -> datetime:
     """Return the first instant of a local date; a skipped midnight is the end of the jump."""
     return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
-
-
-def _hour_at_or_before(instant: datetime) -> datetime:
-    return instant - (instant - EPOCH) % HOUR
-
-
-def _hour_at_or_after(instant: datetime) -> datetime:
-    return instant + (EPOCH - instant) % HOUR

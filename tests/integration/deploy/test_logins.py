@@ -12,39 +12,16 @@ import psycopg
 import pytest
 
 from deploy.local import postgres_server
-from services.core.runtime.settings import local_database
 from services.core.store.database.connect import connect
 from services.core.store.schema import logins
 from services.core.store.schema.ddl import LOGINS
 from services.core.store.schema.migrate import MigrationError, upgrade
+from tests.asking_postgres import AskingPostgres
 from tests.integration.every_process import Ended, run
 from tests.patience import PATIENCE_S
-from tests.services import Postgres, free_port, server_directory
+from tests.services import free_port, server_directory
 
 pytestmark = [pytest.mark.database, pytest.mark.timeout(300)]
-
-
-class AskingPostgres(Postgres):
-    """A cluster as the local stack has it: every login is asked for its password."""
-
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory)
-        self.logins = directory / "logins"
-        password = logins.password_of(self.logins, postgres_server.SUPERUSER)
-        for _ in range(2):
-            postgres_server.set_superuser_password(self._programs, self._data_dir, password)
-
-    def url_as(self, login: str, database: str) -> str:
-        url = local_database(login, self.port, self.logins)
-        return url.replace("/tonne?", f"/{database}?")
-
-    def url_of(self, database: str) -> str:
-        return self.url_as(postgres_server.SUPERUSER, database)
-
-    def command(self) -> list[str]:
-        return postgres_server.server_command(
-            self._programs, self._data_dir, self.port, passwords=True, settings=["fsync=off"]
-        )
 
 
 @pytest.fixture(scope="module")

@@ -9,16 +9,11 @@ from typing import Final, NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.core.store.readings.activities import ListedEntry
+from services.core.store.readings.activities import LISTED, ListedEntry
 
 _ACTIVITIES: Final = text(
-    """
-SELECT f.slug AS facility, e.id, d.slug || '.' || c.slug AS channel, e.first_day, e.end_day,
-       e.amount, e.unit, e.document, e.imported_at, e.imported_by,
-       w.withdrawn_at, w.withdrawn_by, w.reason
-FROM activity_entry e JOIN facility f ON f.id = e.facility_id
-JOIN channel c ON c.id = e.channel_id JOIN device d ON d.id = c.device_id
-LEFT JOIN activity_withdrawal w ON w.facility_id = e.facility_id AND w.id = e.id
+    LISTED
+    + """
 WHERE e.facility_id = :facility
   AND (CAST(:channels AS text[]) IS NULL OR d.slug || '.' || c.slug = ANY(:channels))
   AND (CAST(:begins AS date) IS NULL OR e.end_day > :begins)

@@ -45,6 +45,7 @@ from services.core.timeline.instants import (
     MINUTE,
     MINUTE_US,
     from_us,
+    hour_at_or_after,
     to_minute,
     to_us,
 )
@@ -125,7 +126,7 @@ def compute_past(
         )
     except hours_then.TooManyOpenHoursError:
         hours = None
-    cut = {to_minute(begin) // 60 for begin in begins.values() if begin != _whole_hour(begin)}
+    cut = {to_minute(begin) // 60 for begin in begins.values() if begin != hour_at_or_after(begin)}
     cut.add(to_minute(as_of) // 60)
     hour_history.open_span(connection, source_ids, as_of - _NEWEST_HOURS * HOUR, as_of + HOUR)
     newest = dict(
@@ -238,7 +239,7 @@ def _of_whole_hours(
     columns = {**{name: hours.figures[name] for name in names(WITHOUT_BOUNDS)}, **times}
     totals = {}
     for window, since in begins.items():
-        within = (hours.hour_us >= to_us(_whole_hour(since))) & (hours.hour_us < running_us)
+        within = (hours.hour_us >= to_us(hour_at_or_after(since))) & (hours.hour_us < running_us)
         groups = Groups(hours.source_id[within])
         sums = {name: groups.sums(column[within]).tolist() for name, column in columns.items()}
         for index, source_id in enumerate(groups.keys.tolist()):
@@ -266,12 +267,6 @@ def _newest(
 
 def _minute(instant: datetime) -> datetime:
     return instant.replace(second=0, microsecond=0)
-
-
-def _whole_hour(instant: datetime) -> datetime:
-    """Return the first start of an hour that is not before ``instant``."""
-    hour = instant.replace(minute=0, second=0, microsecond=0)
-    return hour if hour == instant else hour + HOUR
 
 
 def _span_total(
@@ -343,4 +338,4 @@ def _cut(begins: datetime, as_of: datetime) -> set[int]:
     """Return the hours (since the epoch) of which a window has some minutes."""
     running = to_minute(as_of) // 60
     first = to_minute(begins) // 60
-    return {running} if begins == _whole_hour(begins) else {first, running}
+    return {running} if begins == hour_at_or_after(begins) else {first, running}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from services.core.store.operations.backup_facts import SLOT
+from services.core.timeline.instants import rfc3339
 
 #: When the newest backup was taken, and whether the log is followed: null where nobody asked
 #: for it, or at a standby, which knows of no follower.
@@ -29,7 +30,7 @@ def sentences(
     ((newest, is_followed),) = rows
     notices = []
     if newest is not None and max_age and now - newest > max_age:
-        taken = newest.astimezone(UTC).isoformat(timespec="minutes").replace("+00:00", "Z")
+        taken = rfc3339(newest, timespec="minutes")
         sentence = (
             f"the newest backup is of {taken}: look why `tonne backup` did not run since, or say in"
             " TONNE_BACKUP_MAX_AGE_HOURS how old it may be"

@@ -57,16 +57,23 @@ VALUES (%(facility_id)s, %(id)s, %(channel_id)s, %(first_day)s, %(end_day)s, %(a
 
 _HORIZON: Final = "SELECT max(horizon) FROM reading_horizon"
 
-_LIST: Final = """
+#: What a :class:`ListedEntry` has, of those that a condition chooses.
+LISTED: Final = """
 SELECT f.slug AS facility, e.id, d.slug || '.' || c.slug AS channel, e.first_day, e.end_day,
        e.amount, e.unit, e.document, e.imported_at, e.imported_by,
        w.withdrawn_at, w.withdrawn_by, w.reason
 FROM activity_entry e JOIN facility f ON f.id = e.facility_id
 JOIN channel c ON c.id = e.channel_id JOIN device d ON d.id = c.device_id
 LEFT JOIN activity_withdrawal w ON w.facility_id = e.facility_id AND w.id = e.id
+"""
+
+_LIST: Final = (
+    LISTED
+    + """
 WHERE (%(facility)s::text IS NULL OR f.slug = %(facility)s)
 ORDER BY f.slug, e.first_day, e.id LIMIT %(limit)s
 """
+)
 
 
 class ActivityConflictError(ValueError):
