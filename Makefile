@@ -64,8 +64,10 @@ unit:  ## the fast tests: no server
 
 fuzz:  ## look for input that breaks a decoder, FUZZ_SECONDS (30) for each of TARGETS (all)
 	@$(BOOTSTRAP) lint
-	@$(PYTHON) -c "import atheris" 2>/dev/null || $(PYTHON) -m pip install --quiet \
-	  --disable-pip-version-check --require-hashes -r tests/fuzz/requirements.lock
+	@cmp -s tests/fuzz/requirements.lock .tonne/atheris/requirements.lock || { rm -rf .tonne/atheris; \
+	  $(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes \
+	    --target .tonne/atheris -r tests/fuzz/requirements.lock && \
+	  cp tests/fuzz/requirements.lock .tonne/atheris; }
 	@$(PYTHON) -m tests.fuzz --seconds $(FUZZ_SECONDS) $(TARGETS)
 
 faults:  ## play ROUNDS (200) rounds of faults of each KIND (gateway doors packing alerts states) from SEED (1), SOURCE mqtt or jetstream, ON one machine or a cluster; FIRST: begin with this round

@@ -185,7 +185,7 @@ def _form(request: Request) -> tuple[Form, bool]:
             f"Content-Type is {named}; send one of {', '.join(MEDIA_TYPES)}.",
             headers={"Accept-Post": ", ".join(MEDIA_TYPES)},
         )
-    charset = parameters.lower().partition("charset=")[2].strip(' "')
+    charset = _charset(parameters)
     if charset and charset not in {"utf-8", "utf8", "us-ascii"}:
         raise UnsupportedMedia("The charset of Content-Type is not UTF-8; send UTF-8.")
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
@@ -195,6 +195,15 @@ def _form(request: Request) -> tuple[Form, bool]:
             headers={"Accept-Encoding": "gzip"},
         )
     return form, encoding in _GZIP
+
+
+def _charset(parameters: str) -> str:
+    """Return what the parameters of a media type say of it; nothing: they say none."""
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            return value.strip().strip("\"'").lower()
+    return ""
 
 
 def _outcome(context: Context, who: Principal, verdicts: Verdicts | None) -> StoredAnswer | None:

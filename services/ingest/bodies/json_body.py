@@ -11,6 +11,7 @@ import msgspec
 from services.ingest.bodies.records import Records, UnusableBodyError
 from services.ingest.decode import json_document
 from services.ingest.decode.observation import UndecodableError
+from services.ingest.decode.shown import shown
 from services.ingest.files.row_messages import quality_name
 from services.ingest.quarantine.reasons import Reason
 
@@ -22,6 +23,12 @@ _FORM: Final = (
 )
 
 
+_NAME_CHANNEL: Final = "name the channel in each row, or in the address: ?channel=..."
+
+#: Members of a record that are texts, or left out.
+_TEXTS: Final = ("facility", "device", "channel", "unit", "quality")
+
+
 class _Head(msgspec.Struct, gc=False):
     """What is looked at of a record before it is known whose it is."""
 
@@ -31,6 +38,7 @@ class _Head(msgspec.Struct, gc=False):
     time: msgspec.Raw = _UNSET
     ts: msgspec.Raw = _UNSET
     value: msgspec.Raw = _UNSET
+    values: msgspec.Raw = _UNSET
     unit: str | None = None
     quality: str | None = None
 
@@ -80,6 +88,8 @@ def _documents(body: bytes) -> Iterator[bytes]:
 
 
 def _checked(body: bytes) -> Any:
+    if not body.strip():
+        raise UnusableBodyError(f"the body is empty, which is not JSON; {_FORM}")
     try:
         return json_document.read(body)
     except UndecodableError as error:
@@ -95,8 +105,16 @@ def _take(
         detail = f"it is no reading ({head})"
         records.refuse(Reason.NOT_A_READING, detail, index=index, line=line, advice=_FORM)
         return
-    if head.value is not _UNSET and (head.channel or channel):
-        raw = _row(head, head.channel or channel or "")
+    if head.value is not _UNSET:
+        named = head.channel or channel
+        if named:
+            raw = _row(head, named)
+        elif head.values is _UNSET:
+            detail = "it has a value, and names no channel"
+            records.refuse(
+                Reason.NOT_A_READING, detail, index=index, line=line, advice=_NAME_CHANNEL
+            )
+            return
     records.add(raw, index=index, line=line, facility=head.facility, device=head.device)
 
 
@@ -104,16 +122,26 @@ def _head(raw: bytes) -> _Head | str:
     """Return the head of a record, or why it has none."""
     try:
         return _HEAD.decode(raw)
-    except (ValueError, RecursionError) as error:
-        why = str(error)[:200]
+    except (ValueError, RecursionError):
+        pass
     try:
         # NaN and infinity are no JSON, and spoil their own values only
-        document = json.loads(raw)
-        return msgspec.convert(
-            {name: document[name] for name in ("facility", "device") if name in document}, _Head
-        )
-    except (ValueError, TypeError, RecursionError):
-        return why
+        document = json_document.read(raw)
+    except UndecodableError as error:
+        return error.detail.replace("the payload", "it")
+    if isinstance(document, list):
+        # as a device may publish them; the address says whose they are
+        return _Head()
+    if not isinstance(document, dict):
+        return f"{shown(document)} is no object"
+    for name in _TEXTS:
+        if not isinstance(document.get(name), str | None):
+            return f"{name} is {shown(document[name])}, and must be a text"
+    members: dict[str, Any] = {name: document.get(name) for name in _TEXTS}
+    for name in ("time", "ts", "value", "values"):
+        if name in document:
+            members[name] = msgspec.Raw(json.dumps(document[name]).encode())
+    return _Head(**members)
 
 
 def _row(head: _Head, channel: str) -> bytes:

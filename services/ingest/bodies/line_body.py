@@ -31,6 +31,13 @@ _MICROSECONDS: Final[dict[Precision, tuple[int, int]]] = {
     "s": (1_000_000, 1),
 }
 
+#: How many of each a second has.
+_PER_SECOND: Final[dict[Precision, int]] = {"ns": 10**9, "us": 10**6, "ms": 10**3, "s": 1}
+
+#: Seconds since 1970 that a meter's clock may say: 2001 to 2286.
+_LIKELY_S: Final = range(10**9, 10**10)
+_LIKELY_FROM_US: Final = _LIKELY_S.start * 10**6
+
 _FORM: Final = "let nanoseconds stand behind the fields, or say ?precision=us, ms or s"
 
 
@@ -56,12 +63,9 @@ def read(
                 )
             time = line.get("time")
             before_us, ts_us = ts_us, NEWEST_US + 1 if time is None else time * times // by
-            if not OLDEST_US <= ts_us <= NEWEST_US:
-                detail = (
-                    NO_TIME_TOLD
-                    if time is None
-                    else f"{time} {precision} since 1970 lie beyond the years 1 to 9999"
-                )
+            if not _LIKELY_FROM_US <= ts_us <= NEWEST_US and (
+                detail := _problem(time, ts_us, precision)
+            ):
                 records.refuse(Reason.BAD_TIME, detail, index=index, line=number, advice=_FORM)
                 continue
             tags = line["tags"]
@@ -78,3 +82,15 @@ def read(
                 )
     except UndecodableError as error:
         raise UnusableBodyError(error.detail.replace("the payload", "the body")) from None
+
+
+def _problem(time: int | None, ts_us: int, precision: Precision) -> str | None:
+    """Return what is wrong with a time, or nothing if it may be old only."""
+    if time is None:
+        return NO_TIME_TOLD
+    if not OLDEST_US <= ts_us <= NEWEST_US:
+        return f"{time} {precision} since 1970 lie beyond the years 1 to 9999"
+    for coarser, number in _PER_SECOND.items():
+        if time // number in _LIKELY_S:
+            return f"{time} {precision} lie in 1970, and as {coarser} in our times"
+    return None

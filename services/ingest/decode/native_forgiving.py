@@ -143,8 +143,10 @@ def _instant(reading: dict[str, Any]) -> int:
             return parse_text(ts)
         except (ValueError, OverflowError) as error:
             raise ValueError(f"{shown(ts)} is not a time: {error}") from None
+    if not _is_number(ts):
+        raise ValueError(f"{shown(ts)} is not a time: it is neither a text nor a number")
     try:
-        return parse_number(float(ts if _is_number(ts) else math.nan))
+        return parse_number(float(ts))
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{shown(ts)} is not a time: {error}") from None
 

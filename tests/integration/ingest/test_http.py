@@ -284,6 +284,32 @@ async def test_bodies_that_are_not_taken(client: httpx.AsyncClient, plant: Plant
     assert answer["type"] == "urn:tonne:problem:body-too-large"
     await sent(client, b" " * 300_000, 413)
     assert plant.count("reading") == plant.count("quarantine") == 0
+    plain = {"Content-Type": 'application/json; charset="UTF-8"; profile=x'}
+    assert counts(await sent(client, rows(1), headers=plain)) == (1, 0, 0, 0)
+
+
+async def test_of_half_a_body_nothing_is_taken(client: httpx.AsyncClient, plant: Plant) -> None:
+    body = json.dumps(rows(3)).encode()
+    head = (
+        f"POST /v1/readings HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"Authorization: {client.headers['Authorization']}\r\n"
+    )
+    for framing, begun in (
+        (f"Content-Length: {len(body) + 9}", body),
+        ("Transfer-Encoding: chunked", b"%x\r\n%b\r\n" % (len(body), body)),
+    ):
+        reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+        writer.write(f"{head}{framing}\r\n\r\n".encode() + begun)
+        writer.write_eof()
+        # it is whole as JSON, and the client did not say that it has ended
+        await reader.read()
+        writer.close()
+    # what is longer than it is said to be ends where it was said to
+    reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+    writer.write(f"{head}Content-Length: {len(body) - 3}\r\n\r\n".encode() + body)
+    assert b" 422 " in await reader.readline()
+    writer.close()
+    assert plant.count("reading") == plant.count("quarantine") == 0
 
 
 async def test_the_readings_of_a_minute_are_bounded(client: httpx.AsyncClient) -> None:

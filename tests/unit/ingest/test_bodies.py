@@ -16,6 +16,7 @@ from nanoarrow import ipc
 
 from services.core.runtime.reading_door import Form
 from services.ingest.bodies import records as records_module
+from services.ingest.bodies import unpacking
 from services.ingest.bodies.records import (
     TooLargeBodyError,
     UnusableBodyError,
@@ -51,6 +52,7 @@ def test_every_form_says_the_same_reading(form: Form, body: Any) -> None:
         ("json", {"ts": AT, "values": {"p": 1.5}}),
         ("json", [{"ts": AT, "values": {"p": 1.5}}]),
         ("json", {"time": AT, "value": 1.5}),
+        ("ndjson", f'[{{"ts": {AT_S}, "values": {{"p": 1.5}}}}]\n'),
         ("senml", [{"n": "p", "t": AT_S, "v": 1.5}]),
         ("csv", f"time,value\n{AT},1.5\n"),
         ("line-protocol", f"any p=1.5 {AT_S}000000000"),
@@ -120,6 +122,14 @@ def test_nan_spoils_its_own_value_only() -> None:
     [
         ("json", [7], Reason.NOT_A_READING, "no reading"),
         ("json", [{"facility": 7}], Reason.NOT_A_READING, "no reading"),
+        ("json", [{"facility": 7}], Reason.NOT_A_READING, "facility is 7, and must be a text"),
+        ("json", [{"unit": ["kW"]}], Reason.NOT_A_READING, "unit is an array"),
+        ("json", '"facility"', Reason.NOT_A_READING, '"facility" is no object'),
+        ("json", "null", Reason.NOT_A_READING, "null is no object"),
+        ("json", [{"time": AT, "value": 1}], Reason.NOT_A_READING, "names no channel"),
+        ("ndjson", '{"device": "m"', Reason.NOT_A_READING, "not JSON"),
+        ("line-protocol", f"m,facility=linz p=1 {AT_S}", Reason.BAD_TIME, "and as s in our times"),
+        ("line-protocol", f"m,facility=linz p=1 {AT_S}000", Reason.BAD_TIME, "as ms in our"),
         ("json", [{"device": "m", "values": {}}], Reason.BAD_TOPIC, "names no facility"),
         ("json", [{"facility": "linz", "values": {}}], Reason.BAD_TOPIC, "names no device"),
         ("json", [{"facility": "a/b", "device": "m"}], Reason.BAD_TOPIC, "cannot be a facility"),
@@ -181,6 +191,12 @@ def test_a_key_that_is_limited_hears_the_same_of_others_and_of_none() -> None:
     [
         ("json", "[{", "not JSON"),
         ("json", "", "not JSON"),
+        ("json", " \n", "the body is empty"),
+        (
+            "csv",
+            gzip.compress(b"time,value\n", mtime=0),
+            "send it compressed once",
+        ),
         ("json", b"\xff", "not UTF-8"),
         ("senml", {}, "not an array"),
         ("csv", "a,b\n1,2\n", "no column is called time"),
@@ -205,9 +221,44 @@ def test_gzip_is_unpacked_within_its_bound() -> None:
         taken(body, is_gzip=True)
     with pytest.raises(UnusableBodyError, match="cut off"):
         taken(packed[:-4], is_gzip=True)
+    with pytest.raises(UnusableBodyError, match="gzip once more"):
+        taken(gzip.compress(packed), is_gzip=True)
     bomb = gzip.compress(b" " * 50_000_000)
     with pytest.raises(TooLargeBodyError, match="more than 1000 bytes"):
         taken(bomb, is_gzip=True, max_bytes=1000)
+
+
+def test_members_of_gzip_are_unpacked_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    # zlib copies what follows a member, so that each one looked at the whole rest
+    nothing = gzip.compress(b"")
+    with pytest.raises(UnusableBodyError, match="more than 10000 members; compress it as one"):
+        taken(nothing * 10_001, is_gzip=True)
+    line = f'{{"facility":"linz","device":"m","ts":{AT_S},"values":{{"p":1.5}}}}\n'.encode()
+    member = gzip.compress(line)
+    for size in (1, len(member) - 1, len(member), len(member) + 1, 1 << 14):
+        monkeypatch.setattr(unpacking, "_PIECE_BYTES", size)
+        records = taken(member * 3, "ndjson", is_gzip=True)
+        assert [row[-1] for row in readings(records)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("form", ["json", "ndjson", "csv", "line-protocol"])
+def test_a_mark_of_byte_order_before_a_text_says_nothing(form: Form) -> None:
+    bodies: dict[str, str] = {
+        "json": f'{{"facility":"linz","device":"m","ts":{AT_S},"values":{{"p":1.5}}}}',
+        "ndjson": f'{{"facility":"linz","device":"m","ts":{AT_S},"values":{{"p":1.5}}}}',
+        "csv": f"time,facility,device,channel,value\n{AT},linz,m,p,1.5\n",
+        "line-protocol": f"m,facility=linz p=1.5 {AT_S}000000000",
+    }
+    assert readings(taken("\ufeff" + bodies[form], form)) == one()
+
+
+def test_nan_of_a_row_spoils_its_own_value_only() -> None:
+    row = f'{{"facility":"linz","device":"m","time":"{AT}","channel":"p","value":'
+    body = f"[{row}NaN}},{row}1.5}}]"
+    (part,) = taken(body).parts()
+    first, second = json.loads(part.payload)
+    assert str(first["values"]["p"]["v"]) == "nan"
+    assert second["values"]["p"]["v"] == 1.5
 
 
 def _many(number: int) -> dict[Form, Callable[[], bytes]]:
