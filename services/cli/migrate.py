@@ -13,8 +13,9 @@ from services.cli.say import say
 from services.core.facility.errors import ApplyError
 from services.core.runtime.settings import load
 from services.core.store.operations.release_factors import bring_in_factors
+from services.core.store.schema import migrate as migrate_schema
 from services.core.store.schema.logins import LoginError
-from services.core.store.schema.migrate import MigrationError, upgrade
+from services.core.store.schema.preconditions import MigrationError
 
 
 def migrate(
@@ -25,16 +26,33 @@ def migrate(
             " created; default for the local stack: its own directory"
         ),
     ] = None,
+    plan: Annotated[
+        bool,
+        typer.Option(
+            help="say what would be done, and whether processes of the version before go on; change"
+            " nothing"
+        ),
+    ] = False,
 ) -> None:
     """Migrate the database to the newest schema, and bring in the factors of this release.
 
-    Does nothing if both are up to date. Hours that a changed factor counts in are restated.
+    Does nothing if both are up to date, or if a newer version of tonne has migrated the database
+    and this one works on it. Hours that a changed factor counts in are restated.
     """
     with clear_errors(MigrationError, LoginError):
         settings = process.settings("migrate")
+        if plan:
+            _say_plan(migrate_schema.plan(settings.database))
+            return
         if logins is None and load().database_url is None:
             logins = settings.local_logins
-        upgrade(settings.database, logins_directory=logins)
+        is_current = migrate_schema.upgrade(settings.database, logins_directory=logins)
+    if not is_current:
+        say(
+            "the schema is that of a newer version of tonne, which this one works on;"
+            " nothing was changed"
+        )
+        return
     say("the schema is up to date")
     with clear_errors():
         try:
@@ -45,3 +63,20 @@ def migrate(
             return
     for change in changes:
         say(f"  {change}")
+
+
+def _say_plan(plan: migrate_schema.Plan) -> None:
+    for revision, purpose in plan.steps:
+        say(f"  {revision} {purpose}")
+    if not plan.steps:
+        say("the schema is up to date, or that of a newer version which this one works on")
+    elif plan.older_go_on:
+        say(
+            "processes of the version before may go on meanwhile, and can be started again on the"
+            " new schema"
+        )
+    else:
+        say(
+            "stop all processes first: no version before works on the new schema, and the way back"
+            " is a backup"
+        )

@@ -11,13 +11,16 @@ from tests.integration.every_process import COMMANDS, SERVICES, run
 pytestmark = [pytest.mark.database, pytest.mark.timeout(300)]
 
 
-def _set_revision(url: str, revision: str) -> None:
+def _set_revision(url: str, revision: str, compatible_from: str = newest_revision()) -> None:
     with psycopg.connect(url) as connection:
         connection.execute("UPDATE alembic_version SET version_num = %s", (revision,))
+        connection.execute(
+            "UPDATE schema_compatibility SET compatible_from = %s", (compatible_from,)
+        )
 
 
 def test_older_code_refuses_a_newer_schema_in_one_sentence(database_url: str) -> None:
-    _set_revision(database_url, "9999")
+    _set_revision(database_url, "9999", "9998")
     for ended in run([*SERVICES, *COMMANDS], environment={"TONNE_DATABASE_URL": database_url}):
         lines = ended.said.strip().splitlines()
         assert ended.code == 1, ended
@@ -27,6 +30,17 @@ def test_older_code_refuses_a_newer_schema_in_one_sentence(database_url: str) ->
             "tonne: the database's schema (9999) is newer than this version of tonne knows"
             f" ({newest_revision()}); upgrade tonne"
         ), ended.command
+
+
+def test_older_code_works_on_a_newer_schema_that_lets_it(database_url: str) -> None:
+    _set_revision(database_url, "9999")
+    environment = {"TONNE_DATABASE_URL": database_url}
+    said = {ended.command: ended for ended in run(COMMANDS, environment=environment)}
+    assert {command: ended.code for command, ended in said.items()} == dict.fromkeys(COMMANDS, 0)
+    assert "that of a newer version of tonne, which this one works on" in said["migrate"].said
+    with psycopg.connect(database_url) as connection:
+        revision = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    assert revision == ("9999",)
 
 
 def test_newer_code_asks_for_the_migration_of_an_older_schema(database_url: str) -> None:

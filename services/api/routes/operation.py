@@ -14,7 +14,7 @@ from services.core.runtime.clock import Clock
 from services.core.runtime.metrics import api_registry
 from services.core.runtime.steady_time import SteadyTime
 from services.core.store.database.progress import STALE_AFTER_S
-from services.core.store.database.schema_version import objection
+from services.core.store.database.schema_version import is_ahead, objection
 from services.core.store.operations.readiness import LeftAlone, Notice, Readiness
 
 router = APIRouter(tags=["operation"])
@@ -60,7 +60,7 @@ async def metrics() -> Response:
 def _readiness_body(readiness: Readiness | None, clock: Clock) -> dict[str, object]:
     missing: list[str] = []
     processes: dict[str, object] = {}
-    outdated = None if readiness is None else objection(readiness.schema_revision)
+    outdated = None if readiness is None else objection(readiness.schema)
     if readiness is None:
         missing.append("the database does not answer; check TONNE_DATABASE_URL and the server")
     elif outdated is not None:
@@ -100,6 +100,15 @@ def _readiness_body(readiness: Readiness | None, clock: Clock) -> dict[str, obje
 def _notices(readiness: Readiness) -> list[Notice]:
     """Collect what needs attention although the totals are correct."""
     notices: list[Notice] = []
+    if is_ahead(readiness.schema):
+        notices.append(
+            Notice(
+                process="api",
+                code="schema-newer",
+                detail="a newer version of tonne has migrated the database: this one works on"
+                " it; start the newer one in its place",
+            )
+        )
     if readiness.shed:
         notices.append(
             Notice(

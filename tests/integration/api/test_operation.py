@@ -76,6 +76,21 @@ async def test_an_ingest_without_a_broker_is_not_ready(
     assert (await ready(client))[0] == 200
 
 
+async def test_a_newer_schema_that_lets_this_version_work_is_ready(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    everything_progresses(connection)
+    connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    status, body = await ready(client)
+    assert (status, body["missing"], body["schema_current"]) == (200, [], True)
+    (notice,) = (n for n in body["notices"] if n["code"] == "schema-newer")
+    assert "start the newer one in its place" in notice["detail"]
+    connection.execute("UPDATE schema_compatibility SET compatible_from = '9999'")
+    status, body = await ready(client)
+    assert (status, body["schema_current"]) == (503, False)
+    assert "(9999) is newer than this version" in body["missing"][0]
+
+
 async def test_a_database_without_schema_is_not_ready(empty_database_url: str) -> None:
     settings = Settings(database_url=SecretStr(empty_database_url), api_auth="off")
     async with (

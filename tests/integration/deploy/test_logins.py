@@ -15,7 +15,8 @@ from deploy.local import postgres_server
 from services.core.store.database.connect import connect
 from services.core.store.schema import logins
 from services.core.store.schema.ddl import LOGINS
-from services.core.store.schema.migrate import MigrationError, upgrade
+from services.core.store.schema.migrate import upgrade
+from services.core.store.schema.preconditions import MigrationError
 from tests.asking_postgres import AskingPostgres
 from tests.integration.every_process import Ended, run
 from tests.patience import PATIENCE_S

@@ -13,9 +13,12 @@ from services.core.facility.alert_codes import alert_codes
 from services.core.store.alerts.body import alert_body, names_and_unit
 from services.core.store.registry import watched_names
 from services.core.store.registry.watched_names import WatchedNames
+from services.core.store.schema import alert_tables
+from services.core.store.schema.column_names import column_names
 
 _ALERT = f"""
-SELECT a.*, f.slug AS facility, t.slug AS threshold, coalesce(v.spec, t.spec) AS spec,
+SELECT {column_names(alert_tables.alert, "a")}, f.slug AS facility,
+       t.slug AS threshold, coalesce(v.spec, t.spec) AS spec,
        m.slug AS maintenance, c.comment, c.reason, c.action, a.data_version,
        s.value AS present_value, s.value_at AS present_at,
        {watched_names.COLUMNS}

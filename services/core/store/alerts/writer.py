@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from services.core.store.database import notify
+from services.core.store.schema import alert_tables
+from services.core.store.schema.column_names import column_names
 
 # Alerts that no later data can change are not read.
-_KNOWN = """
-SELECT a.* FROM unnest(%(ids)s::int4[], %(minutes)s::int8[]) AS x(id, minute)
+_KNOWN: LiteralString = f"""
+SELECT {column_names(alert_tables.alert, "a")}
+FROM unnest(%(ids)s::int4[], %(minutes)s::int8[]) AS x(id, minute)
 JOIN alert a ON a.threshold_id = x.id AND a.undone_at IS NULL
  AND (a.resolved_at IS NULL OR a.resolved_at >= minute_start(x.minute))
 ORDER BY a.fired_at
-"""
+"""  # noqa: S608 - names of the schema
 
-_UNANNOUNCED = """
-SELECT a.* FROM alert a
+_UNANNOUNCED: LiteralString = f"""
+SELECT {column_names(alert_tables.alert, "a")} FROM alert a
 WHERE a.facility_id = %s AND a.resolved_at IS NULL AND a.undone_at IS NULL AND NOT a.told
-"""
+"""  # noqa: S608 - names of the schema
 
 _COLUMNS = (
     "state",

@@ -30,6 +30,8 @@ from services.core.store.emissions import hour_history, minute_history
 from services.core.store.emissions.hour_quality import hour_quality
 from services.core.store.registry.channel_as_known import channel_as_known
 from services.core.store.registry.factors import fallbacks_of, from_row, in_force
+from services.core.store.schema import tables
+from services.core.store.schema.column_names import column_names
 from services.core.store.schema.figures import MASSES, per_figure
 from services.core.timeline.instants import HOUR, MINUTE_US, from_us, to_minute
 
@@ -158,11 +160,11 @@ ORDER BY minute
 
 _QUALITY: LiteralString = f"SELECT {hour_quality('%(covered_ms)s::int4', '%(estimated_ms)s::int4')}"
 
-_FACTORS = """
-SELECT * FROM factor
+_FACTORS: LiteralString = f"""
+SELECT {column_names(tables.factor, "factor")} FROM factor
 WHERE slug = %(slug)s AND (facility_id = %(facility_id)s OR facility_id IS NULL)
   AND known_from <= %(as_of)s AND (known_to IS NULL OR known_to > %(as_of)s)
-"""
+"""  # noqa: S608 - names of the schema
 
 
 def explain_hour(

@@ -100,7 +100,14 @@ def _parameters(
     if one_plan:
         options += " -c plan_cache_mode=force_generic_plan"
     followed = {"target_session_attrs": "read-write"} if _follows_primary(url) else {}
-    return {"application_name": f"tonne.{process}", "options": options, **followed, **_KEEPALIVE}
+    return {
+        "application_name": f"tonne.{process}",
+        "options": options,
+        # texts, whatever the environment says, also of a database that is refused for its encoding
+        "client_encoding": "UTF8",
+        **followed,
+        **_KEEPALIVE,
+    }
 
 
 def _follows_primary(url: str) -> bool:

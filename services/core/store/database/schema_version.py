@@ -1,15 +1,18 @@
 """Whether the database is one that this code can work with.
 
-Older code must not work on a newer schema: it would write what that schema no longer means. Nor
-can a server be worked with that leaves rows out of its answers.
+Code works on the schema that it was written for, and on a newer one for as long as that says so: a
+step that only adds lets older code go on, one that takes away does not. It must not work on any
+other: it would write what that schema no longer means. Nor can a server be worked with that leaves
+rows out of its answers.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Generator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, LiteralString, NamedTuple
 
 import psycopg
 
@@ -18,8 +21,19 @@ from services.core.store.database import unreadable_chunks
 #: Where the steps from one schema to the next stand.
 MIGRATIONS = Path(__file__).parent.parent / "schema" / "migrations"
 
-_MIGRATED = "SELECT to_regclass('public.alembic_version') IS NOT NULL"
-_REVISION = "SELECT version_num FROM public.alembic_version"
+_MIGRATED: Final = "SELECT to_regclass('public.alembic_version') IS NOT NULL"
+_REVISION: Final = "SELECT version_num FROM public.alembic_version"
+_STATES: Final = "SELECT to_regclass('public.schema_compatibility') IS NOT NULL"
+_COMPATIBLE_FROM: Final = "SELECT compatible_from FROM public.schema_compatibility"
+
+
+class Stored(NamedTuple):
+    """What a database says of its schema."""
+
+    revision: str
+    #: oldest code that works on it, by the newest migration that it holds; asked of schemas alone
+    #: that are newer than this code
+    compatible_from: str | None = None
 
 
 class SchemaError(RuntimeError):
@@ -51,18 +65,27 @@ def is_known(revision: str) -> bool:
     return revision in _known()
 
 
-def objection(revision: str | None) -> str | None:
-    """Return what is wrong with a database of this revision, and what to do; None: nothing."""
+def is_ahead(schema: Stored | None) -> bool:
+    """Return whether a newer version of tonne has migrated the database."""
+    return schema is not None and not is_known(schema.revision)
+
+
+def objection(schema: Stored | None) -> str | None:
+    """Return what is wrong with a database of this schema, and what to do; None: nothing."""
     wanted = newest_revision()
+    if schema is None:
+        return "the database has no schema yet; run `tonne migrate`"
+    revision, oldest = schema
     if revision == wanted:
         return None
-    if revision is None:
-        return "the database has no schema yet; run `tonne migrate`"
     if is_known(revision):
         return (
             f"the database's schema ({revision}) is older than this version of tonne needs"
             f" ({wanted}); run `tonne migrate`"
         )
+    # of all that this code holds its own schema is the last
+    if oldest is not None and is_known(oldest):
+        return None
     return (
         f"the database's schema ({revision}) is newer than this version of tonne knows ({wanted});"
         " upgrade tonne"
@@ -70,36 +93,64 @@ def objection(revision: str | None) -> str | None:
 
 
 def check(connection: psycopg.Connection[Any]) -> None:
-    """Refuse a database with another schema than this code's, or with chunks it cannot read.
+    """Refuse a database with a schema that this code cannot work on, or chunks it cannot read.
 
     :raises SchemaError: with what to do.
     """
     try:
-        migrated = connection.execute(_MIGRATED).fetchone()
-        row = connection.execute(_REVISION).fetchone() if migrated and migrated[0] else None
+        schema = stored(connection)
     except psycopg.errors.InsufficientPrivilege:
         raise SchemaError(_UNREADABLE) from None
-    _refuse(objection(None if row is None else str(row[0])))
+    _refuse(objection(schema))
     _refuse(unreadable_chunks.objection(connection))
 
 
 async def check_async(connection: psycopg.AsyncConnection[Any]) -> None:
     """Do as :func:`check` does."""
     try:
-        stored = await revision(connection)
+        schema = await stored_async(connection)
     except psycopg.errors.InsufficientPrivilege:
         raise SchemaError(_UNREADABLE) from None
-    _refuse(objection(stored))
+    _refuse(objection(schema))
     _refuse(await unreadable_chunks.objection_async(connection))
 
 
-async def revision(connection: psycopg.AsyncConnection[Any]) -> str | None:
-    """Read the migration that the database is at; None: none was ever applied."""
-    migrated = await (await connection.execute(_MIGRATED)).fetchone()
-    if not (migrated and migrated[0]):
+def stored(connection: psycopg.Connection[Any]) -> Stored | None:
+    """Read what the database says of its schema; None: no migration was ever applied."""
+    questions = _questions()
+    question = next(questions)
+    while True:
+        row = connection.execute(question).fetchone()
+        try:
+            question = questions.send(row[0] if row else None)
+        except StopIteration as end:
+            schema: Stored | None = end.value
+            return schema
+
+
+async def stored_async(connection: psycopg.AsyncConnection[Any]) -> Stored | None:
+    """Do as :func:`stored` does."""
+    questions = _questions()
+    question = next(questions)
+    while True:
+        row = await (await connection.execute(question)).fetchone()
+        try:
+            question = questions.send(row[0] if row else None)
+        except StopIteration as end:
+            schema: Stored | None = end.value
+            return schema
+
+
+def _questions() -> Generator[LiteralString, Any, Stored | None]:
+    """Yield statements to be answered with the first value of their first row."""
+    if not (yield _MIGRATED):
         return None
-    row = await (await connection.execute(_REVISION)).fetchone()
-    return None if row is None else str(row[0])
+    revision = yield _REVISION
+    if revision is None:
+        return None
+    if is_known(revision) or not (yield _STATES):
+        return Stored(revision)
+    return Stored(revision, (yield _COMPATIBLE_FROM))
 
 
 _UNREADABLE = "the login may not read the schema's version; run `tonne migrate`, which grants it"

@@ -62,14 +62,14 @@ FROM (
 WHERE r.source_id = c.source_id AND r.span = c.span
 """  # noqa: S608 - constants
 
-_STRETCH: LiteralString = """
-    SELECT * FROM public.minute_in_force
-    WHERE source_id = ANY(%(sources)s)
-      AND minute >= %(first_{i})s::timestamptz AND minute < %(stop_{i})s::timestamptz
-"""
-
-# Those of them that are packed, in the order of that view's columns.
 _IN_FORCE = (*MASSES, *CLOSING_SHARES, *(f for f in FIGURES if f not in MASSES))
+_STRETCH: LiteralString = f"""
+    SELECT source_id, minute, {per_figure(_IN_FORCE)} FROM public.minute_in_force
+    WHERE source_id = ANY(%(sources)s)
+      AND minute >= %(first_{{i}})s::timestamptz AND minute < %(stop_{{i}})s::timestamptz
+"""  # noqa: S608 - constants
+
+# Those of them that are packed.
 _PACKED: LiteralString = f"""
     SELECT source_id, minute_start(minute), {per_figure(_IN_FORCE)}
     FROM unnest(%(packed_sources)s::int8[], %(packed_minutes)s::int8[],

@@ -13,6 +13,7 @@ from psycopg.rows import class_row
 from services.core.store.database import schema_version, unreadable_chunks
 from services.core.store.database.connect import connect_async
 from services.core.store.database.progress import AGE_S, RUNS
+from services.core.store.database.schema_version import Stored
 from services.core.store.operations import (
     audits_due,
     backup_age,
@@ -101,7 +102,7 @@ class Readiness:
     """What the database says of itself and of the processes that write to it."""
 
     #: None: no migration was ever applied
-    schema_revision: str | None
+    schema: Stored | None
     #: what of the database the server cannot read, and what to do; None: all can be read
     unreadable: str | None = None
     #: seconds since the last turn of the newest instance, by process
@@ -145,11 +146,11 @@ async def readiness(
     async with await connect_async(
         url, process="api", autocommit=True, any_schema=True
     ) as connection:
-        revision = await schema_version.revision(connection)
-        if revision is None:
-            return Readiness(schema_revision=None)
+        schema = await schema_version.stored_async(connection)
+        if schema is None:
+            return Readiness(schema=None)
         unreadable = await unreadable_chunks.objection_async(connection)
-        current = revision == schema_version.newest_revision()
+        current = schema_version.objection(schema) is None
         aside = connection.cursor(row_factory=class_row(LeftAlone))
         surprises = connection.cursor()
         monitors, calibrated = connection.cursor(), connection.cursor()
@@ -205,7 +206,7 @@ async def readiness(
         set_aside = await aside.fetchall() if current else []
         notices += _limited([], "pieces of work that are set aside", count=len(set_aside))
         return Readiness(
-            schema_revision=revision,
+            schema=schema,
             unreadable=unreadable,
             progress_age_s={str(name): float(age_s) for name, age_s in await progress.fetchall()},
             broker_away=bool(broker_away),

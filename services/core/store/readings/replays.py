@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import psycopg
 from psycopg.rows import dict_row
@@ -20,6 +20,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, 
 from services.core.store.audit.record import record
 from services.core.store.database.progress import RUNS
 from services.core.store.readings.quarantine import QuarantineItem, names_device
+from services.core.store.schema.column_names import column_names
 from services.core.store.schema.tables import process_progress, quarantine, replay_request
 
 
@@ -206,7 +207,10 @@ def request(row: Mapping[str, Any]) -> ReplayRequest:
 
 # -- the side of ingest -----------------------------------------------------------------------
 
-_OLDEST: Final = "SELECT * FROM replay_request WHERE finished_at IS NULL ORDER BY id LIMIT 1"
+_OLDEST: LiteralString = f"""
+SELECT {column_names(replay_request, "r")} FROM replay_request r
+WHERE finished_at IS NULL ORDER BY id LIMIT 1
+"""  # noqa: S608 - names of the schema
 
 #: In the order of arrival; at least one entry, else as many as fit into so many bytes.
 _ENTRIES: Final = """

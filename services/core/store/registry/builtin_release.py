@@ -16,7 +16,8 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from services.core.accounting.builtin_factors import versions_of
 from services.core.accounting.factors import Factor
-from services.core.store.database import database_time
+from services.core.store.database import database_time, schema_version
+from services.core.store.database.connect import driver_connection
 from services.core.store.registry.apply_factors import FactorChange, annotate, change_of
 from services.core.store.registry.factors import figures, stored_figures, to_row
 from services.core.store.registry.shared_factors import (
@@ -35,7 +36,8 @@ def load_builtin_factors(connection: Connection, names: Iterable[str] = ()) -> l
 
     Returns a line for each version that it replaces or adds. Nothing is said of a factor that is
     new. An imported version goes before a built-in one of the same days, and one that it has ended
-    stays ended. A factor that no release brings any more stays as it is: sources may use it.
+    stays ended. A factor that no release brings any more stays as it is: sources may use it. So do
+    all that are there once a newer release has migrated the database: what it brought stays.
 
     :raises ApplyError: a source could not be computed any more.
     """
@@ -44,7 +46,10 @@ def load_builtin_factors(connection: Connection, names: Iterable[str] = ()) -> l
         stored.setdefault(row.slug, []).append(row)
     changes: list[str] = []
     altered: dict[str, FactorChange] = {}
+    is_ahead = schema_version.is_ahead(schema_version.stored(driver_connection(connection)))
     for slug in dict.fromkeys((*stored, *names)):
+        if is_ahead and slug in stored:
+            continue
         rows = stored.get(slug, [])
         shipped = versions_of(slug)
         if not shipped:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg.rows import dict_row
@@ -12,6 +12,8 @@ from psycopg.rows import dict_row
 from services.core.accounting.factor_tables import read_gases, write_gases
 from services.core.accounting.factors import Factor, HeatContent
 from services.core.accounting.hourly_factors import MEANS
+from services.core.store.schema import tables
+from services.core.store.schema.column_names import column_names
 
 _COLUMNS = (
     "unit",
@@ -99,13 +101,13 @@ def from_row(row: Mapping[str, Any]) -> Factor:
     )
 
 
-_VERSIONS: Final = """
-SELECT * FROM factor
+_VERSIONS: LiteralString = f"""
+SELECT {column_names(tables.factor, "factor")} FROM factor
 WHERE slug = ANY(%(slugs)s) AND (facility_id = %(facility)s OR facility_id IS NULL)
   AND CASE WHEN %(as_of)s::timestamptz IS NULL THEN known_to IS NULL
       ELSE known_from <= %(as_of)s AND (known_to IS NULL OR known_to > %(as_of)s) END
 ORDER BY slug, facility_id NULLS LAST, valid_from NULLS FIRST
-"""
+"""  # noqa: S608 - names of the schema
 
 
 def in_force(

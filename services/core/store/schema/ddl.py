@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-import services.core.store.schema.packed_tables  # noqa: F401 - what is packed is read by all
+import services.core.store.schema.compatibility
+import services.core.store.schema.packed_tables  # noqa: F401 - read by all
 from services.core.accounting.registers import LOOK_AROUND
 from services.core.store.schema import (
     activity_tables,
