@@ -15,6 +15,7 @@ import psycopg
 import structlog
 
 from services.core.store.database.progress import STALE_AFTER_S
+from services.core.store.database.schema_version import SchemaError
 from services.core.store.operations.readiness import Notice, Readiness, readiness
 
 log = structlog.get_logger()
@@ -55,7 +56,7 @@ class Health:
         try:
             async with asyncio.timeout(_DATABASE_TIMEOUT_S):
                 self._known = await self._look()
-        except (psycopg.Error, OSError) as error:
+        except (psycopg.Error, SchemaError, OSError) as error:
             log.warning("readiness_unknown", error=str(error))
             self._known = None
         self._known_at_s = time.monotonic()

@@ -45,6 +45,7 @@ from services.core.store.alerts.outbox import NotifierAwayError
 from services.core.store.alerts.threshold_changes import UnusableError
 from services.core.store.answers.explain import NothingKnownError
 from services.core.store.candidates.decisions import NoSuchCandidateError
+from services.core.store.database.schema_version import SchemaError
 from services.core.store.factor_series.names import UnknownSeriesError
 from services.core.store.factor_series.record import FutureValueError
 from services.core.store.operations.adopt_device import AdoptionError
@@ -58,7 +59,14 @@ from services.core.store.registry.grants import NotGrantedError
 log = structlog.get_logger()
 
 #: What reading and writing may raise because of the database, or of what it was given.
-DATABASE_ERRORS: Final = (psycopg.Error, UnicodeEncodeError, DBAPIError, PoolTimeoutError, OSError)
+DATABASE_ERRORS: Final = (
+    psycopg.Error,
+    UnicodeEncodeError,
+    DBAPIError,
+    PoolTimeoutError,
+    SchemaError,
+    OSError,
+)
 
 #: What the store refuses, with its reason as the message.
 _REFUSALS: Final[dict[type[Exception], type[Problem]]] = {
@@ -85,6 +93,9 @@ _REFUSALS: Final[dict[type[Exception], type[Problem]]] = {
 
 #: PostgreSQL's SQLSTATE for a statement that ran into statement_timeout
 _QUERY_CANCELED: Final = "57014"
+#: PostgreSQL's SQLSTATEs of a server that only reads for now, as after a failover, and of a
+#: transaction that it ended because it took too long. psycopg counts both among faults of its own.
+_FOR_NOW: Final = frozenset({"25006", "25P03", "25P04"})
 #: PostgreSQL's SQLSTATEs for characters that its texts cannot hold
 _NO_TEXT: Final = frozenset({"22021", "22P05"})
 
@@ -127,6 +138,8 @@ def _from_unknown(_error: UnknownFacilityError) -> Problem:
 
 def from_database(error: Exception) -> Problem:
     """Return the problem that one of ``DATABASE_ERRORS`` means to the caller."""
+    if isinstance(error, SchemaError):
+        return DatabaseAway(f"No data is lost; {error}.")
     cause = error.orig if isinstance(error, DBAPIError) else error
     sqlstate = getattr(cause, "sqlstate", None)
     if sqlstate == _QUERY_CANCELED:
@@ -136,17 +149,26 @@ def from_database(error: Exception) -> Problem:
     if sqlstate in _NO_TEXT or is_unsent or isinstance(error, UnicodeEncodeError):
         return Malformed("A text contains NUL or half of a surrogate pair, which cannot be stored.")
     is_cut = isinstance(error, DBAPIError) and error.connection_invalidated
-    if is_cut or isinstance(
-        error,
-        OperationalError
-        | InterfaceError
-        | psycopg.OperationalError
-        | psycopg.InterfaceError
-        | PoolTimeoutError
-        | OSError,
+    if (
+        is_cut
+        or sqlstate in _FOR_NOW
+        or isinstance(
+            error,
+            OperationalError
+            | InterfaceError
+            | psycopg.OperationalError
+            | psycopg.InterfaceError
+            | PoolTimeoutError
+            | OSError,
+        )
     ):
         return DatabaseAway()
     return Internal("See the log of tonne's API.")
+
+
+def passes(error: Exception) -> bool:
+    """Return whether one of ``DATABASE_ERRORS`` will be over without anything being mended here."""
+    return isinstance(from_database(error), DatabaseAway | TooSlow)
 
 
 def problem_of(error: Exception, request: Request) -> Problem:

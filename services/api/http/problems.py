@@ -223,15 +223,16 @@ class Busy(Problem):
 
 
 class DatabaseAway(Problem):
-    """The API cannot reach its database."""
+    """The API cannot reach its database, or cannot use it at present."""
 
     slug, title, status = "database-away", "Database unavailable", 503
     retry_after_s = 2
 
-    def __init__(self) -> None:
-        super().__init__(
-            "The database does not answer. No data is lost; try again in a few seconds.",
-        )
+    def __init__(
+        self,
+        detail: str = "The database does not answer. No data is lost; try again in a few seconds.",
+    ) -> None:
+        super().__init__(detail)
 
 
 class IngestAway(Problem):

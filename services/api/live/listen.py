@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-import psycopg
 import structlog
 
+from services.api.http.errors import DATABASE_ERRORS, passes
 from services.api.live.feed import LiveFeed
 from services.core.runtime import tracing
 from services.core.runtime.backoff import Backoff
@@ -49,6 +49,8 @@ async def listen(database_url: str, feed: LiveFeed, steady: SteadyTime | None = 
                         facility = notification.payload
                         with tracing.step("api.event", steps.take(facility), facility=facility):
                             feed.changed(facility)
-        except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
+        except DATABASE_ERRORS as error:
+            if not passes(error):
+                raise
             log.warning("listen_interrupted", error=str(error))
         await asyncio.sleep(backoff.next_s())

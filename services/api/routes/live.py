@@ -16,16 +16,14 @@ from services.api.context import Context, InContext
 from services.api.database import Database
 from services.api.http.answers import Accept, chosen_media_type, json_answer, rows_answer
 from services.api.http.calls import Call
-from services.api.http.errors import DATABASE_ERRORS, from_database
+from services.api.http.errors import DATABASE_ERRORS, passes
 from services.api.http.formats import JSON, TextFormat
 from services.api.http.parameters import FacilityId, Instant, Query
 from services.api.http.problems import (
-    DatabaseAway,
     FacilityRetired,
     NotFound,
     TooManyStreams,
     TooManyStreamsOfOne,
-    TooSlow,
     documented,
 )
 from services.api.http.shapes import Shape
@@ -221,7 +219,7 @@ def live_reader(database: Database, clock: Clock, bodies: LiveBodies) -> ReadLiv
         try:
             live = await bodies.read(database, facility, now)
         except DATABASE_ERRORS as error:
-            if isinstance(from_database(error), DatabaseAway | TooSlow):
+            if passes(error):
                 raise FeedAwayError(str(error)) from error
             raise
         if live is None:

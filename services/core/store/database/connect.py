@@ -18,6 +18,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from services.core.runtime.credentials import ADVICE, unclear
 from services.core.store.database import schema_version
@@ -188,6 +189,8 @@ def create_database(connection: psycopg.Connection[Any], name: str) -> None:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
 
+#: Marks a connection of a pool that nobody has taken yet.
+_UNUSED: Final = "unused"
 #: Without an address: SQLAlchemy reads none with several hosts, so psycopg opens its connections.
 _DIALECT: Final = "postgresql+psycopg://"
 
@@ -231,10 +234,18 @@ def async_engine(
         isolation_level="AUTOCOMMIT" if autocommit else None,
     )
 
+    @event.listens_for(created.sync_engine, "connect")
+    def _mark(_connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info[_UNUSED] = True
+
     @event.listens_for(created.sync_engine, "checkout")
-    def _check(connection: Any, _record: object, _proxy: object) -> None:
+    def _check(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+        is_new = record.info.pop(_UNUSED, False)
         # to ask the server takes as long as a short query
         if has_ended(connection.driver_connection):
+            if is_new:
+                # another one would fare no better
+                raise psycopg.OperationalError("the server ended a connection that it had opened")
             raise InvalidatePoolError
 
     return created

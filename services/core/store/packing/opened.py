@@ -9,7 +9,7 @@ nothing changes. Whoever writes into such a table names it with its schema (``pu
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, LiteralString
@@ -18,6 +18,7 @@ import numpy as np
 import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 
 from services.core.store.database.arrays import binary_row
 from services.core.store.packing.days import Integers, begin
@@ -210,6 +211,8 @@ async def snapshot_async(connection: AsyncConnection) -> AsyncIterator[None]:
     try:
         yield
     except BaseException:
-        await connection.exec_driver_sql("ROLLBACK")
+        # a connection that has ended has nothing to roll back, and what ended it is to be raised
+        with suppress(DBAPIError, PendingRollbackError):
+            await connection.exec_driver_sql("ROLLBACK")
         raise
     await connection.exec_driver_sql("COMMIT")
