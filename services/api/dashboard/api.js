@@ -18,6 +18,20 @@ export class ApiError extends Error {
   }
 }
 
+/** The API gave no answer: it, or the way to it, is away. */
+export class AwayError extends Error {}
+
+/** Wait for what comes from the network; whatever goes wrong there means that the API is away. */
+async function reached(coming) {
+  try {
+    return await coming;
+  } catch (error) {
+    // an answer that is no JSON has come
+    if (error instanceof SyntaxError) throw error;
+    throw new AwayError(error.message, { cause: error });
+  }
+}
+
 export function rememberKey(key) {
   sessionStorage.setItem(KEY, key);
 }
@@ -32,7 +46,7 @@ export const hasKey = () => sessionStorage.getItem(KEY) !== null;
 export async function file(address) {
   const response = await asked(address, {});
   const [, name] = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "") ?? [];
-  return { content: await response.blob(), name: name ?? new URL(response.url).pathname.split("/").at(-1) };
+  return { content: await reached(response.blob()), name: name ?? new URL(response.url).pathname.split("/").at(-1) };
 }
 
 /** What the API says itself is asked for in the language of the page. */
@@ -54,33 +68,33 @@ async function failure(response) {
 }
 
 async function asked(address, accept) {
-  const response = await fetch(address, { headers: headers(accept), signal: AbortSignal.timeout(PATIENCE_MS) });
+  const response = await reached(fetch(address, { headers: headers(accept), signal: AbortSignal.timeout(PATIENCE_MS) }));
   if (!response.ok) throw await failure(response);
   return response;
 }
 
 export async function get(path, parameters = {}) {
   const response = await asked(`${path}?${new URLSearchParams(parameters)}`, { Accept: "application/json" });
-  return response.json();
+  return reached(response.json());
 }
 
 /** Whether answers are current, and what needs attention; the API says it with 503 too. */
 export async function readiness() {
-  const response = await fetch("/readyz", { headers: headers({ Accept: "application/json" }), signal: AbortSignal.timeout(PATIENCE_MS) });
-  return response.json();
+  const asking = { headers: headers({ Accept: "application/json" }), signal: AbortSignal.timeout(PATIENCE_MS) };
+  return reached((await reached(fetch("/readyz", asking))).json());
 }
 
 /** A text, and the tag that tells it from others. */
 export async function text(address) {
   const response = await asked(address, {});
-  return { text: await response.text(), tag: response.headers.get("ETag") };
+  return { text: await reached(response.text()), tag: response.headers.get("ETag") };
 }
 
 /** A page of a list, and the address of the next one; null: it is the last. */
 export async function page(address) {
   const response = await asked(address, { Accept: "application/json" });
   const next = /<([^>]+)>; rel="next"/.exec(response.headers.get("Link") ?? "");
-  return { rows: await response.json(), next: next && next[1] };
+  return { rows: await reached(response.json()), next: next && next[1] };
 }
 
 export const post = (path, body) => send("POST", path, body);
@@ -94,14 +108,14 @@ export const sendText = (method, path, body, extra = {}) => sent(method, path, b
 export const sendBytes = (path, bytes) => sent("PUT", path, bytes, { "Content-Type": "application/octet-stream" });
 
 async function sent(method, path, body, extra) {
-  const response = await fetch(path, {
+  const response = await reached(fetch(path, {
     method,
     headers: headers({ Accept: "application/json", ...extra }),
     body,
     signal: AbortSignal.timeout(PATIENCE_MS),
-  });
+  }));
   if (!response.ok) throw await failure(response);
-  return response.status === 204 ? null : response.json();
+  return response.status === 204 ? null : reached(response.json());
 }
 
 /** Follow the live stream of a facility until `signal` aborts; reconnects by itself. */
@@ -111,11 +125,11 @@ export async function follow(facility, { signal, onLive, onState, onHeard }) {
   while (!signal.aborted) {
     const watched = watch(signal, { onHeard, onSilence: () => onState("silent") });
     try {
-      const response = await fetch(`/v1/stream?${new URLSearchParams({ facility })}`, {
+      const response = await reached(fetch(`/v1/stream?${new URLSearchParams({ facility })}`, {
         headers: headers({ Accept: "text/event-stream", ...(lastId && { "Last-Event-ID": lastId }) }),
         cache: "no-store",
         signal: watched.signal,
-      });
+      }));
       if (!response.ok) throw await failure(response);
       for await (const event of events(response.body, watched.heard)) {
         if (event.id) lastId = event.id;
@@ -127,7 +141,7 @@ export async function follow(facility, { signal, onLive, onState, onHeard }) {
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (error instanceof ApiError && error.status < 500 && error.status !== TOO_MANY) throw error;
+      if (!passes(error)) throw error;
     } finally {
       watched.end();
     }
@@ -139,6 +153,10 @@ export async function follow(facility, { signal, onLive, onState, onHeard }) {
     await new Promise((done) => setTimeout(done, delay));
   }
 }
+
+/** Whether what ended a stream may be over when it is asked for again. */
+const passes = (error) => error instanceof AwayError
+  || (error instanceof ApiError && (error.status >= 500 || error.status === TOO_MANY));
 
 /** Give a stream up, after a word to `onSilence`, when `heard` is not called for too long. */
 function watch(signal, { onHeard, onSilence }) {
@@ -166,7 +184,7 @@ async function* events(body, heard) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
   for (;;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await reached(reader.read());
     if (done) return;
     heard();
     text += value;

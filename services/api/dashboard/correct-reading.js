@@ -4,6 +4,7 @@ import { send } from "./api.js";
 import { node } from "./dom.js";
 import { wallTime } from "./format.js";
 import { say, sayWhy } from "./notice.js";
+import { whyWords } from "./why-words.js";
 import { t } from "./words.js";
 import { instantOf } from "./zones.js";
 
@@ -48,7 +49,7 @@ export function offerCorrection({ facility, device, channel, unit, hour, zone, r
       onDone();
     } catch (error) {
       if (error.status === 401) return sayWhy(error);
-      refuse(error.message);
+      refuse(whyWords(error));
     }
   };
   $("correct-dialog").showModal();

@@ -7,6 +7,7 @@ import { offerCorrection } from "./correct-reading.js";
 import { node, redraw } from "./dom.js";
 import { wallTime } from "./format.js";
 import { table } from "./tree.js";
+import { whyWords } from "./why-words.js";
 import { locale, t } from "./words.js";
 
 const HOUR_MS = 3_600_000;
@@ -53,7 +54,7 @@ export function readingsOf({ facility, device, channel, unit, hour, zone, mayCor
         })),
         ...add);
     } catch (error) {
-      body.replaceChildren(node("p", { className: "doubt", textContent: t("The readings cannot be shown: {why}", { why: error.message }) }));
+      body.replaceChildren(node("p", { className: "doubt", textContent: t("The readings cannot be shown: {why}", { why: whyWords(error) }) }));
     }
   }
 

@@ -1,6 +1,7 @@
 // A file on its way to the API: part by part, and on where it was after a lost connection.
 
 import { ApiError, get, post, sendBytes } from "./api.js";
+import { isFault } from "./why-words.js";
 
 /** A part takes about a second: a slow line sends small ones, which are not given up. */
 const FIRST_BYTES = 256 << 10;
@@ -27,7 +28,7 @@ export async function sendFile(address, state, file, { told, waits, signal }) {
       told(state);
     } catch (error) {
       signal.throwIfAborted();
-      if (error.name === "NotReadableError") throw error;
+      if (isFault(error) || error.cause?.name === "NotReadableError") throw error;
       if (error.status === 413) size = Math.max(1, size >> 1);
       else if (error instanceof ApiError && error.status !== 409 && !PASSES.has(error.status)) throw error;
       else await pause(tries += 1, waits);
@@ -48,7 +49,7 @@ async function known(address, state) {
   try {
     return await get(`${address}/${state.id}`);
   } catch (error) {
-    if (error instanceof ApiError && !PASSES.has(error.status)) throw error;
+    if (isFault(error) || (error instanceof ApiError && !PASSES.has(error.status))) throw error;
     return state;
   }
 }

@@ -10,6 +10,7 @@ import { reportWords, showReport, total } from "./import-report.js";
 import { say, sayUnread, sayWhy } from "./notice.js";
 import { beginning, draftOf } from "./table-draft.js";
 import { table } from "./tree.js";
+import { isFault, whyWords } from "./why-words.js";
 import { locale, t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -144,8 +145,8 @@ async function act(what) {
 }
 
 function fail(error) {
-  const texts = error instanceof ApiError ? error.message : error.name === "NotReadableError"
-    ? t("The file cannot be read any more; choose it again.") : t("The API cannot be reached; try again.");
+  const texts = (error.cause ?? error).name === "NotReadableError"
+    ? t("The file cannot be read any more; choose it again.") : whyWords(error);
   $("problems").replaceChildren(node("li", { role: "alert", textContent: texts }));
   progress(null, "");
 }
@@ -204,7 +205,7 @@ async function follow(signal) {
     } catch (error) {
       signal.throwIfAborted();
       // a restart of whatever process ends no run
-      if (error instanceof ApiError && error.status < 500 && error.status !== 429) throw error;
+      if (isFault(error) || (error.status < 500 && error.status !== 429)) throw error;
       progress(null, t("The API cannot be reached; the file is gone on with."));
     }
   }

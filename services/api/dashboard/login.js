@@ -1,7 +1,8 @@
 // The page where people sign in and out and change their password.
 
-import { ApiError, forgetKey, get, rememberKey, send } from "./api.js";
+import { forgetKey, get, rememberKey, send } from "./api.js";
 import { cameFrom } from "./sign-in.js";
+import { whyWords } from "./why-words.js";
 import { t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -70,7 +71,7 @@ async function start() {
       showForms();
       say(why(new URLSearchParams(location.search)));
     } else {
-      say(t("The API cannot be reached; load the page again."));
+      say(whyWords(error, t("The API cannot be reached; load the page again.")));
     }
   }
 }
@@ -124,7 +125,7 @@ async function act(event, work) {
   try {
     await work();
   } catch (error) {
-    say(error instanceof ApiError ? error.message : t("The API cannot be reached; try again."));
+    say(whyWords(error));
   } finally {
     button.disabled = false;
   }

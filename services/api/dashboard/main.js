@@ -1,7 +1,7 @@
 // The dashboard: chooses a facility, follows its stream, and draws what comes.
 
 import { Alerts } from "./alerts.js";
-import { ApiError, follow, get, post } from "./api.js";
+import { follow, get, post } from "./api.js";
 import { Chart } from "./chart.js";
 import { drawChartTable } from "./chart-table.js";
 import { drawElectricity } from "./electricity.js";
@@ -16,6 +16,7 @@ import { rateLimits, totalLimits } from "./limits.js";
 import { drawAges, drawChecks, drawMix, drawSources, rateOf } from "./sources.js";
 import { STATES, silenceWords } from "./state-words.js";
 import { drawTotals } from "./totals.js";
+import { isFault, whyWords } from "./why-words.js";
 import { plural, t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -56,8 +57,8 @@ async function start() {
   try {
     facilities = await get("/v1/facilities");
   } catch (error) {
-    if (error instanceof ApiError && error.status === 401) return signIn(error);
-    say(error instanceof ApiError ? error.message : t("The API cannot be reached; trying again."));
+    if (error.status === 401) return signIn(error);
+    say(whyWords(error, t("The API cannot be reached; trying again.")));
     setTimeout(start, 3000);
     return;
   }
@@ -127,14 +128,29 @@ async function choose(chosen) {
         heardAt = Date.now();
       },
       onLive: (live) => {
-        if (!signal.aborted) draw(live);
+        if (!signal.aborted) attempt(() => draw(live));
       },
     });
   } catch (error) {
     if (error.status === 401) return signIn(error);
     setState("offline");
-    say(error.message);
+    say(whyWords(error));
   }
+}
+
+/** Do what the next event does again: a fault in it is told, and ends no stream. */
+function attempt(work) {
+  try {
+    work();
+  } catch (error) {
+    say(whyWords(error));
+  }
+}
+
+/** Go on without what could not be read; a fault of the page is told. */
+function goOn(error) {
+  if (isFault(error)) say(whyWords(error));
+  else console.warn(error);
 }
 
 function draw(live) {
@@ -206,7 +222,7 @@ async function readLimits() {
     drawChart(() => chart.draw());
   } catch (error) {
     // figures and alerts go on without them; the next reading tries again
-    console.warn(error);
+    goOn(error);
   }
 }
 
@@ -227,7 +243,7 @@ async function drawAlerts(now) {
   } catch (error) {
     // what stands is drawn; the next change tries again
     standing = "";
-    console.warn(error);
+    goOn(error);
   }
 }
 
@@ -235,7 +251,7 @@ async function acknowledge(id, comment) {
   try {
     await post(`/v1/alerts/${id}/ack`, comment ? { comment } : {});
   } catch (error) {
-    say(error instanceof ApiError ? error.message : t("The API cannot be reached; try again."));
+    say(whyWords(error));
   }
 }
 
@@ -244,7 +260,7 @@ async function drawChart(action) {
     await action();
   } catch (error) {
     // the figures go on without the chart; the next event tries it again
-    console.warn(error);
+    goOn(error);
   }
 }
 

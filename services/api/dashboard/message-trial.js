@@ -1,12 +1,13 @@
 // A message of a device, tried with the file as it is written: what would be stored of it, and why the rest would not.
 
-import { ApiError, post } from "./api.js";
+import { post } from "./api.js";
 import { qualityWords } from "./codes.js";
 import { node } from "./dom.js";
 import { wallTime } from "./format.js";
 import { sayWhy } from "./notice.js";
 import { reasonWord } from "./pipeline-words.js";
 import { table } from "./tree.js";
+import { whyWords } from "./why-words.js";
 import { locale, plural, t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -53,7 +54,7 @@ async function tryMessage({ address, text, zone }) {
     if (mine !== asked) return;
     show("");
     if (error.status === 401) return sayWhy(error);
-    show("", node("p", { className: "doubt", role: "alert", textContent: whyWords(error) }));
+    show("", node("p", { className: "doubt", role: "alert", textContent: refusalWords(error) }));
   }
 }
 
@@ -62,10 +63,9 @@ function show(words, ...content) {
   $("message-outcome").replaceChildren(...content);
 }
 
-function whyWords(error) {
+function refusalWords(error) {
   if (error instanceof NotHexadecimal) return t("This is not hexadecimal: paste pairs of the digits 0-9 and a-f.");
-  if (!(error instanceof ApiError)) return t("The API cannot be reached; try again.");
-  return FAULTS[error.type] ?? error.message;
+  return FAULTS[error.type] ?? whyWords(error);
 }
 
 class NotHexadecimal extends Error {}

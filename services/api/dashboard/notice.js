@@ -1,7 +1,7 @@
 // The line at the head of a page that says what went wrong, or what was done.
 
-import { ApiError } from "./api.js";
 import { signIn } from "./sign-in.js";
+import { whyWords } from "./why-words.js";
 import { t } from "./words.js";
 
 const notice = document.getElementById("notice");
@@ -15,18 +15,24 @@ export function say(text) {
 }
 
 /** Say why something was not done, or lead to where one signs in. */
-export function sayWhy(error, otherwise = t("The API cannot be reached; try again.")) {
+export function sayWhy(error, away = undefined) {
   if (error.status === 401) return signIn(error);
-  say(error instanceof ApiError ? error.message : otherwise);
+  say(whyWords(error, away));
 }
 
 /** Say why something could not be read, until it can. */
-export function sayUnread(error, otherwise = t("The API cannot be reached; trying again.")) {
-  sayWhy(error, otherwise);
+export function sayUnread(error, away = t("The API cannot be reached; trying again.")) {
+  sayWhy(error, away);
   isOfReading = true;
 }
 
 /** Something was read: what was said of a reading that failed is over. */
 export function readAgain() {
   if (isOfReading) say("");
+}
+
+// a page that stopped halfway shows less than there is, and says so
+if (notice !== null) {
+  addEventListener("error", ({ error }) => error && sayWhy(error));
+  addEventListener("unhandledrejection", ({ reason }) => reason instanceof Error && sayWhy(reason));
 }

@@ -5,6 +5,7 @@ import { redraw } from "./dom.js";
 import { addressed, listedFacilities, named, offer } from "./facility-list.js";
 import { say, sayUnread } from "./notice.js";
 import { pathCard } from "./path-card.js";
+import { isFault } from "./why-words.js";
 import { t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -96,7 +97,8 @@ async function drawForecast(card, turn) {
     }
   } catch (error) {
     // what is known stands without it
-    console.warn(error);
+    if (isFault(error)) sayUnread(error);
+    else console.warn(error);
   }
   if (turn === reading) card.draw(rows);
 }

@@ -6,6 +6,7 @@ import { ago } from "./format.js";
 import { named, offer } from "./facility-list.js";
 import { say, sayUnread, sayWhy } from "./notice.js";
 import { table } from "./tree.js";
+import { whyWords } from "./why-words.js";
 import { plural, t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -161,7 +162,7 @@ async function adopt(isTrial) {
     changed();
   } catch (error) {
     if (error.status === 401) return sayWhy(error);
-    refuse(error.message);
+    refuse(whyWords(error));
   }
 }
 

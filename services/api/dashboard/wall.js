@@ -2,7 +2,7 @@
 // which mass: `/wall?facility=linz,aschach&seconds=20&figure=co2e`.
 
 import { headline } from "./alerts.js";
-import { ApiError, follow, get } from "./api.js";
+import { follow, get } from "./api.js";
 import { node } from "./dom.js";
 import { FIGURES, chosenFigure } from "./figures.js";
 import { NO_DATA, ago, mass, percent, rate, substituted } from "./format.js";
@@ -12,6 +12,7 @@ import { signIn } from "./sign-in.js";
 import { rateOf } from "./sources.js";
 import { STATES, silenceWords } from "./state-words.js";
 import { limitText } from "./totals.js";
+import { whyWords } from "./why-words.js";
 import { plural, t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -45,7 +46,7 @@ async function rotate() {
       await show(facilities[turn % facilities.length], turn % facilities.length);
     } catch (error) {
       if (error.status === 401) return signIn(error);
-      setState("offline", error instanceof ApiError ? error.message : t("the API cannot be reached"));
+      setState("offline", whyWords(error, t("the API cannot be reached")));
       await wait(SHORTEST_S);
     }
   }

@@ -16,10 +16,14 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from services.api.app import create_app
 from services.api.http.problems import MEDIA_TYPE
 from services.api.specification import PATH
+from services.core.runtime.settings import Settings
 from services.core.store.database import connect
+from tests.integration.api.server import serving
 from tests.integration.api.test_limited_keys import BODIES, NAMES, NEEDED, hidden
+from tests.patience import PATIENCE_S
 
 __all__ = ["hidden"]
 
@@ -204,3 +208,24 @@ async def test_no_change_fails_on_a_database_that_only_reads_for_now(
         if response.status_code == 503:
             refused.append(response.json()["type"])
     assert refused.count(_AWAY) > 5, refused
+
+
+@pytest.mark.parametrize("path", ["/v1/restatements", "/v1/emissions?from=2026-11-23&interval=1h"])
+async def test_a_call_that_is_given_up_in_the_midst_of_its_reading_is_too_slow(
+    settings: Settings, connection: Connection, path: str
+) -> None:
+    impatient = settings.model_copy(update={"api_request_timeout_s": 1.0})
+    async with (
+        serving(create_app(impatient)) as address,
+        httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as client,
+    ):
+        with connection.transaction():
+            connection.execute("LOCK TABLE emission_hour, emission_hour_history")
+            response = await client.get(path)
+        assert (response.status_code, response.json()["type"]) == (
+            503,
+            "urn:tonne:problem:too-slow",
+        )
+        _assert_may_be_asked_again(response, {"method": "get", "url": path})
+        # its connection is whole, or was given away
+        assert (await client.get(path)).status_code == 200
