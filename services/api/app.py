@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.metadata import version
 
@@ -16,10 +17,13 @@ import psycopg
 import structlog
 import uvloop
 from fastapi import APIRouter, Depends, FastAPI
+from pydantic import SecretStr
 from starlette.middleware.gzip import GZipMiddleware
 
 from services.api.admission.gate import Gate
 from services.api.admission.requests import Admission, InTurn, Patience
+from services.api.cells.all_cells import AllCells
+from services.api.cells.over_cells import OverCells
 from services.api.context import Context
 from services.api.database import Database
 from services.api.health import HOLDS_S, Health
@@ -95,6 +99,7 @@ from services.api.server_tls import ServerTlsError, tls_context
 from services.api.serving import Server, server_config
 from services.api.states import AnswerStates
 from services.core.runtime import logging
+from services.core.runtime.cell_urls import HOME, cell_urls
 from services.core.runtime.clock import Clock
 from services.core.runtime.settings import Settings, SettingsError
 from services.core.runtime.steady_time import SteadyTime
@@ -118,11 +123,7 @@ repeated or comma separated. Masses are in kilograms. `null` is unknown, `0` is 
 """
 
 
-#: What every app answers; it knows no settings. Of several that an address fits, the first answers.
-_ROUTES = APIRouter(
-    dependencies=[Depends(well_asked)], generate_unique_id_function=lambda route: route.name
-)
-for _part in (
+_PARTS = (
     facilities,
     facility_factors,
     facility_files,
@@ -170,70 +171,67 @@ for _part in (
     prometheus,
     dashboard,
     documentation,
-):
+)
+#: What every app answers; it knows no settings. Of several that an address fits, the first answers.
+_ROUTES = APIRouter(
+    dependencies=[Depends(well_asked)], generate_unique_id_function=lambda route: route.name
+)
+for _part in _PARTS:
     _ROUTES.include_router(_part.router)
+#: The same one by one.
+_CALLS = tuple(route for _part in _PARTS for route in _part.router.routes)
 
 
-def create_app(
-    settings: Settings,
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Database:
+    """One database, and the connections to it."""
+
+    settings: Settings
+    reading: Database
+    #: streams go on whatever requests do
+    feeding: Database
+
+
+def _database(settings: Settings) -> _Database:
+    return _Database(
+        settings=settings,
+        # as many as may read at once: a request takes one connection at a time, and none ever waits
+        reading=Database(settings.database, connections=settings.api_reads_at_once),
+        feeding=Database(settings.database, connections=_FEED_CONNECTIONS),
+    )
+
+
+def _of_cell(settings: Settings, name: str, url: str) -> Settings:
+    """Return the settings that hold for another cell than home."""
+    door = settings.readings_door
+    return settings.model_copy(
+        update={
+            "database_url": SecretStr(url),
+            "cells": None,
+            "readings_socket": door.with_name(f"{door.stem}-{name}{door.suffix}"),
+        }
+    )
+
+
+def _context(
+    database: _Database,
+    clock: Clock,
     *,
-    clock: Clock | None = None,
-    pace: Pace | None = None,
-    health_holds_s: float = HOLDS_S,
-) -> FastAPI:
-    """Build the API; it connects to the database when it is first asked."""
-    clock = SteadyTime() if clock is None else clock
-    steady = clock if isinstance(clock, SteadyTime) else None
-    # as many as may read at once: a request takes one connection at a time, and none ever waits
-    database = Database(settings.database, connections=settings.api_reads_at_once)
-    # streams go on whatever requests do
-    feeding = Database(settings.database, connections=_FEED_CONNECTIONS)
+    gate: Gate,
+    uses: Uses,
+    pace: Pace,
+    health_holds_s: float,
+) -> Context:
+    """Build the parts that answer from one database."""
+    settings = database.settings
     known, accounts = KnownFacilities(), KnownAccounts()
     states = AnswerStates(settings.database)
-    bodies = LiveBodies(states, accounts, hours_reader(feeding, known, accounts))
-    feed = LiveFeed(
-        live_reader(feeding, clock, bodies), pace=pace or Pace(max_streams=settings.api_streams)
-    )
-    gate = Gate(settings)
-    standing = StandingKeys(feeding, feed)
-    uses = Uses(feeding, clock.now)
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        tasks = [
-            asyncio.create_task(listen(settings.database, feed, steady)),
-            asyncio.create_task(standing.watch()),
-            asyncio.create_task(uses.keep_writing()),
-        ]
-        for task in tasks:
-            task.add_done_callback(_end_loudly)
-        try:
-            yield
-        finally:
-            feed.close()
-            for task in tasks:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
-            await states.close()
-            await database.close()
-            await feeding.close()
-
-    app = FastAPI(
-        title="tonne",
-        version=version("tonne"),
-        description=_DESCRIPTION,
-        openapi_url="/v1/openapi.json",
-        docs_url=None,
-        redoc_url=None,
-        lifespan=lifespan,
-        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-    )
-    app.state.context = Context(
+    bodies = LiveBodies(states, accounts, hours_reader(database.feeding, known, accounts))
+    return Context(
         settings=settings,
-        database=database,
+        database=database.reading,
         clock=clock,
-        feed=feed,
+        feed=LiveFeed(live_reader(database.feeding, clock, bodies), pace=pace),
         states=states,
         live=bodies,
         answer_cache=AnswerCache(),
@@ -248,9 +246,81 @@ def create_app(
             holds_s=health_holds_s,
         ),
     )
+
+
+def create_app(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    pace: Pace | None = None,
+    health_holds_s: float = HOLDS_S,
+) -> FastAPI:
+    """Build the API; it connects to the database when it is first asked."""
+    clock = SteadyTime() if clock is None else clock
+    steady = clock if isinstance(clock, SteadyTime) else None
+    gate, urls = Gate(settings), cell_urls(settings)
+    # people and their keys are in the home cell
+    home = _database(settings)
+    uses = Uses(home.feeding, clock.now)
+    contexts: dict[str, Context] = {}
+    parts = {name: home if name == HOME else _database(_of_cell(settings, name, url))
+             for name, url in urls.items()}  # fmt: skip
+    for name, part in parts.items():
+        contexts[name] = _context(
+            part,
+            clock,
+            gate=gate,
+            uses=uses,
+            pace=pace or Pace(max_streams=settings.api_streams),
+            health_holds_s=health_holds_s,
+        )
+    context = contexts[HOME]
+    cells = AllCells(contexts) if len(contexts) > 1 else None
+    if cells is not None:
+        context = contexts[HOME] = replace(context, cells=cells)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(uses.keep_writing())]
+        for of_cell in contexts.values():
+            # time is the home cell's
+            of_home = steady if of_cell is context else None
+            tasks += [
+                asyncio.create_task(listen(of_cell.settings.database, of_cell.feed, of_home)),
+                asyncio.create_task(StandingKeys(home.feeding, of_cell.feed).watch()),
+            ]
+        for task in tasks:
+            task.add_done_callback(_end_loudly)
+        try:
+            yield
+        finally:
+            for of_cell in contexts.values():
+                of_cell.feed.close()
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+            for of_cell, part in zip(contexts.values(), parts.values(), strict=True):
+                await of_cell.states.close()
+                await part.reading.close()
+                await part.feeding.close()
+
+    app = FastAPI(
+        title="tonne",
+        version=version("tonne"),
+        description=_DESCRIPTION,
+        openapi_url="/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    )
+    app.state.context = context
     errors.install(app)
     # so a route works out its parameters once a process, with the first request to any app
     app.router.routes.extend(_ROUTES.routes)
+    if cells is not None:
+        app.add_middleware(OverCells, cells=cells, routes=_CALLS)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     app.add_middleware(
         InTurn,
@@ -320,7 +390,7 @@ def run(settings: Settings) -> int:
         auth=settings.api_auth,
         tls=tls is not None,
     )
-    server = Server(config, app.state.context.feed)
+    server = Server(config, [of_cell.feed for of_cell in app.state.context.of_cells])
     with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(server.serve(sockets=[listener]))
     log.info("stopped")

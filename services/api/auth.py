@@ -11,8 +11,7 @@ from fastapi.security import HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.admission.gate import address_of, host_of, key_of, session_of
-from services.api.context import Context, InContext
-from services.api.context import context as parts_of
+from services.api.context import Context, InContext, home_context
 from services.api.http.problems import (
     FacilityRetired,
     Forbidden,
@@ -38,6 +37,8 @@ from services.core.store.people.roles import (
 from services.core.store.people.sessions import Session
 from services.core.timeline.instants import rfc3339
 
+#: Name, in the scope of a request, of its client where it was authenticated for several cells.
+WHO: Final = "tonne.who"
 #: Header of an answer about the past of facilities that are retired.
 RETIRED = "Tonne-Retired"
 #: Facilities that it names at most: headers are short.
@@ -101,14 +102,17 @@ def _anyone(request: Request) -> Principal:
     )
 
 
-async def _principal(request: Request) -> Principal:
+async def authenticate(request: Request) -> Principal:
     """Authenticate the client of a request, by its key or else by its session.
 
     :raises Unauthenticated: it sends neither, or the key is unknown, expired or revoked.
     :raises SessionEnded: the session is over.
     :raises CrossSite: another website could have sent the change.
     """
-    context = await parts_of(request)
+    known = request.scope.get(WHO)
+    if isinstance(known, Principal):
+        return known
+    context = home_context(request)
     if context.settings.api_auth == "off":
         return _anyone(request)
     key = key_of(request.scope)
@@ -196,7 +200,7 @@ class _Needs(HTTPBearer):
         :raises SessionEnded: the session is over.
         :raises Forbidden: it has not the right.
         """
-        who = await _principal(request)
+        who = await authenticate(request)
         return who if self._right is None else who.with_right(self._right)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Final, Protocol
 
 from fastapi import Depends, Request
 
@@ -20,6 +21,12 @@ from services.core.runtime.clock import Clock
 from services.core.runtime.settings import Settings
 from services.core.store.answers.known_facilities import KnownFacilities
 from services.core.store.answers.source_uncertainty import KnownAccounts
+
+if TYPE_CHECKING:
+    from services.api.cells.all_cells import AllCells
+
+#: Name, in the scope of a request, of the parts of the cell that answers it.
+CONTEXT: Final = "tonne.context"
 
 
 class Reading(Protocol):
@@ -59,6 +66,20 @@ class Context:
     #: where people may sign in beside here
     provider: Provider | None
     health: Health
+    #: all databases that facilities live in; None: there is this one alone
+    cells: AllCells | None = None
+
+    @property
+    def of_cells(self) -> Sequence[Context]:
+        """Return the parts of each cell, or of this database alone."""
+        return [self] if self.cells is None else list(self.cells.contexts.values())
+
+
+def home_context(request: Request) -> Context:
+    """Return the parts that know people and keys: those of the home cell."""
+    shared = request.app.state.context
+    assert isinstance(shared, Context)  # noqa: S101 - set by create_app, nothing else
+    return shared
 
 
 async def context(request: Request) -> Context:
@@ -66,9 +87,8 @@ async def context(request: Request) -> Context:
 
     It is async so that FastAPI calls it here: for a plain function it would wait for a thread.
     """
-    shared = request.app.state.context
-    assert isinstance(shared, Context)  # noqa: S101 - set by create_app, nothing else
-    return shared
+    of_cell = request.scope.get(CONTEXT)
+    return of_cell if isinstance(of_cell, Context) else home_context(request)
 
 
 InContext = Annotated[Context, Depends(context)]

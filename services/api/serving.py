@@ -7,7 +7,7 @@ import ipaddress
 import signal
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -69,13 +69,14 @@ def server_config(
 class Server(uvicorn.Server):
     """Ends the live streams as it begins to stop: they would hold it up. A signal is no failure."""
 
-    def __init__(self, config: uvicorn.Config, feed: LiveFeed) -> None:
+    def __init__(self, config: uvicorn.Config, feeds: Iterable[LiveFeed]) -> None:
         super().__init__(config)
-        self._feed = feed
+        self._feeds = tuple(feeds)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop, streams first."""
-        self._feed.close()
+        for feed in self._feeds:
+            feed.close()
         await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -14,6 +14,7 @@ from typing import Final
 from fastapi.responses import Response, StreamingResponse
 
 from services.api.admission.spending import note_rows
+from services.api.http import gathered
 from services.api.http.validators import Validator
 
 #: Answers that are kept in all: some thousand of a few dozen rows.
@@ -39,7 +40,8 @@ class AnswerCache:
     def answer(self, validator: Validator) -> Response | None:
         """Return the answer that has this validator; None: it has to be made."""
         answer = self._by_tag.get(validator.tag)
-        if answer is None:
+        # who merges answers wants their rows
+        if answer is None or gathered.current.get() is not None:
             return None
         self._by_tag.move_to_end(validator.tag)
         note_rows(answer.rows)
@@ -50,7 +52,8 @@ class AnswerCache:
 
         ``validator``: None: it has none.
         """
-        if validator is None or isinstance(answer, StreamingResponse):
+        is_merged = gathered.current.get() is not None
+        if validator is None or is_merged or isinstance(answer, StreamingResponse):
             return answer
         body = bytes(answer.body)
         if validator.tag in self._by_tag or len(body) > self._max_bytes:

@@ -10,8 +10,8 @@ from fastapi import Header
 from fastapi.responses import Response, StreamingResponse
 
 from services.api.admission.spending import note_rows
-from services.api.http import arrow_stream, csv_lines, json_rows, parquet
-from services.api.http.columns import Table
+from services.api.http import arrow_stream, csv_lines, gathered, json_rows, parquet
+from services.api.http.columns import Cells, Table
 from services.api.http.formats import CSV, JSON, MEDIA_TYPES, FormatName
 from services.api.http.loop_turns import in_turn
 from services.api.http.problems import NotAcceptable
@@ -35,6 +35,9 @@ Accept = Annotated[str, Header(include_in_schema=False)]
 def json_answer(body: Any, headers: Mapping[str, str] | None = None) -> Response:
     """Answer with one JSON body; aware datetimes become RFC 3339."""
     if isinstance(body, list):
+        if (gathering := gathered.current.get()) is not None:
+            gathering.table, gathering.headers = Table({"": Cells(body)}), headers or {}
+            return Response(status_code=204)
         note_rows(len(body))
     return Response(msgspec.json.encode(body), media_type=JSON, headers=headers)
 
@@ -71,6 +74,9 @@ def table_answer(
 
     :raises NotAcceptable: ``accept`` allows nothing that is offered.
     """
+    if (gathering := gathered.current.get()) is not None:
+        gathering.table, gathering.shape, gathering.headers = table, shape, headers or {}
+        return Response(status_code=204)
     note_rows(len(table))
     table = table.chosen(shape.columns)
     media_type = chosen_media_type(accept, name, shape.media_types)

@@ -9,8 +9,11 @@ from urllib.parse import urlencode
 
 from pydantic import Field
 
+from services.api.http import gathered
 from services.api.http.cursors import Cursor, Place
+from services.api.http.gathered import CutPage
 from services.api.http.problems import TooManyRows
+from services.api.http.row_order import RowOrder, RowPlace
 
 Row = TypeVar("Row")
 
@@ -97,6 +100,30 @@ class Links(Generic[Place]):
         }
         return {"Link": f'<{self._path}?{urlencode(parameters, doseq=True)}>; rel="next"'}
 
+    def of_rows(
+        self,
+        order: RowOrder,
+        limit: int | None,
+        place: Callable[[RowPlace], Place],
+        query: Paged,
+        **resolved: str,
+    ) -> dict[str, str]:
+        """Return the header that leads to what follows a page of rows of series; none: nothing."""
+        is_cut = order.last is not None
+
+        def link_after(number: int) -> dict[str, str]:
+            return self.next_page(place(order.place_of(number)), query, **resolved)
+
+        if limit is not None:
+            self.note(limit, link_after, is_cut=is_cut)
+        return link_after(-1) if is_cut else {}
+
+    @staticmethod
+    def note(limit: int, link_after: Callable[[int], dict[str, str]], *, is_cut: bool) -> None:
+        """Tell whoever merges this page with those of other databases how it was cut."""
+        if (gathering := gathered.current.get()) is not None:
+            gathering.page = CutPage(limit=limit, link_after=link_after, is_cut=is_cut)
+
 
 class Pages(Links[Place], Generic[Row, Place]):
     """The pages of a list whose rows are there one by one."""
@@ -110,7 +137,14 @@ class Pages(Links[Place], Generic[Row, Place]):
 
         ``resolved``: see :meth:`next_page`.
         """
-        if query.limit is None or len(rows) <= query.limit:
+        if query.limit is None:
             return Page(rows=rows)
-        rows = rows[: query.limit]
+        is_cut, rows = len(rows) > query.limit, rows[: query.limit]
+        self.note(
+            query.limit,
+            lambda number: self.next_page(self._place(rows[number]), query, **resolved),
+            is_cut=is_cut,
+        )
+        if not is_cut:
+            return Page(rows=rows)
         return Page(rows=rows, headers=self.next_page(self._place(rows[-1]), query, **resolved))

@@ -235,6 +235,38 @@ class DatabaseAway(Problem):
         super().__init__(detail)
 
 
+class CellAway(Problem):
+    """One of several databases does not answer; facilities of the others are served."""
+
+    slug, title, status = "cell-away", "Cell unavailable", 503
+    retry_after_s = 2
+
+    def __init__(self, cell: str, facilities: str) -> None:
+        super().__init__(
+            f"The database of cell {cell} does not answer: {facilities} cannot be served. No data"
+            " is lost; try again in a few seconds, or name other facilities with ?facility=.",
+        )
+
+
+class FacilityMoving(Problem):
+    """A facility is just moving to another database."""
+
+    slug, title, status = "facility-moving", "Facility is moving", 503
+    retry_after_s = 2
+
+    def __init__(self, facilities: Sequence[str]) -> None:
+        named = ", ".join(facilities) or "A facility"
+        super().__init__(
+            f"{named}: moving to another cell. No data is lost; try again in a moment."
+        )
+
+
+class SeveralCells(Problem):
+    """The call answers from one database, and what it asks for is in several."""
+
+    slug, title, status = "several-cells", "Facilities of several cells", 422
+
+
 class IngestAway(Problem):
     """Ingest takes no readings at present; nothing of the body was stored."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -29,6 +29,8 @@ class RowOrder(NamedTuple):
     rows: Integers
     #: the place of the last of them; None: no row follows it
     last: RowPlace | None
+    #: the place of one of them, by its number
+    place_of: Callable[[int], RowPlace]
 
 
 def page_of_rows(
@@ -51,7 +53,11 @@ def page_of_rows(
         after_us, next_rank = to_us(after.time), bisect_right(in_order, after.name)
         is_after = (time_us > after_us) | ((time_us == after_us) & (rank >= next_rank))
         rows = rows[is_after[rows]]
-    if limit is None or rows.size <= limit:
-        return RowOrder(rows, None)
-    rows = rows[:limit]
-    return RowOrder(rows, RowPlace(from_us(int(time_us[rows[-1]])), in_order[rank[rows[-1]]]))
+    is_cut = limit is not None and rows.size > limit
+    page = rows[:limit]
+
+    def place_of(number: int) -> RowPlace:
+        row = page[number]
+        return RowPlace(from_us(int(time_us[row])), in_order[rank[row]])
+
+    return RowOrder(page, place_of(-1) if is_cut else None, place_of)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, NamedTuple
 
 import psycopg
@@ -16,6 +17,7 @@ from services.api.http.answers import Accept, json_answer, rows_answer
 from services.api.http.calls import Call
 from services.api.http.cursors import Cursor
 from services.api.http.formats import TextFormat
+from services.api.http.gathered import not_here
 from services.api.http.pages import CursorText, Pages, RowLimit
 from services.api.http.parameters import (
     End,
@@ -204,10 +206,11 @@ async def get_courses(
 
     def ask(connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
         facilities = courses.facilities_of(connection, request.alerts)
-        for alert in request.alerts:
-            if alert not in facilities or not who.sees(facilities[alert]):
-                raise _unknown(alert)
-        return courses.courses(connection, request, now)
+        present = [a for a in request.alerts if a in facilities and who.sees(facilities[a])]
+        absent = not_here(str(alert) for alert in set(request.alerts) - set(present))
+        if absent:
+            raise _unknown(next(alert for alert in request.alerts if str(alert) in absent))
+        return courses.courses(connection, replace(request, alerts=present), now)
 
     rows = await context.database.read_in_thread(ask)
     return rows_answer(rows, _COURSES, accept=accept, name=query.format)

@@ -210,12 +210,12 @@ def _in_order(shape: Shape, parts: Sequence[tuple[FacilityRow, Part]]) -> Table:
     if not parts:
         return shape.table_of([])
     firsts = accumulate((len(part.subjects) for _, part in parts), initial=0)
-    rows, _ = page_of_rows(
+    order = page_of_rows(
         np.concatenate([part.time_us for _, part in parts]),
         np.concatenate([p.subject + first for (_, p), first in zip(parts, firsts, strict=False)]),
         [(row.slug, subject) for row, part in parts for subject in part.subjects],
     )
-    return Table.joined([shape.table(part.columns) for _, part in parts]).part(rows)
+    return Table.joined([shape.table(part.columns) for _, part in parts]).part(order.rows)
 
 
 _add_list(

@@ -96,14 +96,14 @@ def page_of(
         return shape_of(query).table_of([]), {}
     names = [name for part in parts for name in part.names]
     firsts = accumulate((len(part.names) for part in parts), initial=0)
-    rows, last = page_of_rows(
+    order = page_of_rows(
         np.concatenate([part.time_us for part in parts]),
         np.concatenate([part.name + first for part, first in zip(parts, firsts, strict=False)]),
         names,
         after=None if after is None else RowPlace(after.time, after[1:]),
         limit=query.limit,
     )
-    headers = {}
-    if last is not None:
-        headers = PAGES.next_page(Place(last.time, *last.name), query, **resolved)
-    return Table.joined([part.table for part in parts]).part(rows), headers
+    headers = PAGES.of_rows(
+        order, query.limit, lambda place: Place(place.time, *place.name), query, **resolved
+    )
+    return Table.joined([part.table for part in parts]).part(order.rows), headers

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.database import Database
+from services.api.http.gathered import not_here
 from services.api.http.intervals import (
     DAILY,
     HOURLY,
@@ -65,7 +66,7 @@ async def series_of(
         as_of=as_of,
         with_production=with_production,
     )
-    unknown = set(source) - {row.slug for rows in by_facility.values() for row in rows}
+    unknown = not_here(set(source) - {row.slug for rows in by_facility.values() for row in rows})
     if unknown:
         raise NotFound(f"There is no source {min(unknown)}; GET /v1/facilities lists sources.")
     accounts = await _accounts(connection, known, facilities, as_of, revision)

@@ -16,6 +16,7 @@ from services.api.auth import Reader
 from services.api.context import Context, InContext
 from services.api.http.answers import Accept, table_answer
 from services.api.http.formats import Format
+from services.api.http.gathered import not_here
 from services.api.http.intervals import HOURLY, IntervalLength, count_about, cut, parse
 from services.api.http.pages import MAX_ROWS, refuse_beyond
 from services.api.http.parameters import FacilityList, Instant, SlugList, TimeSpan
@@ -112,7 +113,9 @@ async def get_intensity(
         facility_id: [p for p in of_facility if not query.product or p.id in query.product]
         for facility_id, of_facility in named.items()
     }
-    unknown = set(query.product) - {p.id for of_facility in chosen.values() for p in of_facility}
+    unknown = not_here(
+        set(query.product) - {p.id for of_facility in chosen.values() for p in of_facility}
+    )
     if unknown:
         raise NotFound(f"There is no product {min(unknown)}; facility files name products.")
     until = min(ends, now)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter
 from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from services.api.context import InContext
 from services.api.http.answers import json_answer
+from services.api.http.problems import CellAway
 from services.api.languages.reader import translate
 from services.api.models.operation import Ready
 from services.core.runtime.clock import Clock
@@ -40,7 +43,8 @@ async def healthz() -> dict[str, str]:
 )
 async def readyz(context: InContext) -> Response:
     """Check that the database is migrated and that ingest, aggregator and notifier progress."""
-    body = _readiness_body(await context.health.read(), context.clock)
+    away = [] if context.cells is None else await context.cells.who_is_away()
+    body = _readiness_body(await context.health.read(), context.clock, away)
     answer = json_answer(body)
     answer.status_code = 200 if body["ready"] else 503
     return answer
@@ -57,7 +61,9 @@ async def metrics() -> Response:
     return Response(generate_latest(api_registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def _readiness_body(readiness: Readiness | None, clock: Clock) -> dict[str, object]:
+def _readiness_body(
+    readiness: Readiness | None, clock: Clock, away: Sequence[CellAway]
+) -> dict[str, object]:
     missing: list[str] = []
     processes: dict[str, object] = {}
     outdated = None if readiness is None else objection(readiness.schema)
@@ -83,6 +89,8 @@ def _readiness_body(readiness: Readiness | None, clock: Clock) -> dict[str, obje
     notices = [] if readiness is None else _notices(readiness)
     if isinstance(clock, SteadyTime):
         notices += [Notice(process="api", **notice) for notice in clock.notices()]
+    # the facilities of the others are served
+    notices += [Notice(process="api", code="cell-away", detail=cell.detail) for cell in away]
     return {
         "ready": not missing,
         "database": readiness is not None,

@@ -17,6 +17,7 @@ from services.api.context import InContext
 from services.api.http.answers import Accept, rows_answer
 from services.api.http.cursors import Cursor
 from services.api.http.formats import TextFormat
+from services.api.http.gathered import not_here
 from services.api.http.intervals import IntervalLength, count_about, cut, parse
 from services.api.http.pages import MAX_ROWS, CursorText, Pages, RowLimit, refuse_beyond
 from services.api.http.parameters import FacilityList, Instant, SlugList, SourceList, TimeSpan
@@ -172,12 +173,12 @@ def refuse_unknown(
     pollutants: Collection[str],
 ) -> None:
     """Refuse to answer of stacks and pollutants that are not there, and name those that are."""
-    unknown = set(sources) - {stack.source for stack in of_stacks}
+    unknown = not_here(set(sources) - {stack.source for stack in of_stacks})
     if unknown:
         raise NotFound(f"There is no stack {min(unknown)} with pollutants in the facility file.")
     configured = sorted({pollutant.id for stack in of_stacks for pollutant in stack.pollutants})
     nowhere = sorted(
-        set(pollutants) - set(configured) - with_means(connection, of_stacks, pollutants)
+        not_here(set(pollutants) - set(configured) - with_means(connection, of_stacks, pollutants))
     )
     if nowhere:
         named = f"there are {', '.join(configured)}" if configured else "no stack has pollutants"

@@ -81,10 +81,25 @@ def takes_source(selector: Selector, listed: ListedSource) -> bool:
 
 
 async def stored_select(context: Context, who: Principal, looked: Sequence[Looked]) -> Select:
-    """Read what selectors look at, of the facilities that the key sees.
+    """Read what selectors look at, of the facilities that the key sees, in every cell.
 
     :raises ExecutionError: it is more than one answer may take.
+    :raises CellAway: a cell does not answer.
     """
+    if context.cells is None:
+        return await _stored_select(context, who, looked)
+    selects = await context.cells.of_all(
+        who.facilities, lambda cell: _stored_select(cell, who, looked)
+    )
+
+    def select(selector: Selector) -> list[Samples]:
+        series = [samples for of_cell in selects for samples in of_cell(selector)]
+        return sorted(series, key=lambda samples: samples.labels)
+
+    return select
+
+
+async def _stored_select(context: Context, who: Principal, looked: Sequence[Looked]) -> Select:
     now = context.clock.now()
     needed = _needed(looked, now)
     if needed is None:
@@ -268,8 +283,25 @@ async def known_series(
 ) -> list[Labels]:
     """Return the labels of the series that sources have in a time, and any selector takes.
 
-    Without selectors it is all. In order of the labels.
+    Without selectors it is all. In order of the labels, of every cell.
+
+    :raises CellAway: a cell does not answer.
     """
+    if context.cells is None:
+        return await _known_series(context, who, selectors, first_ms, last_ms)
+    lists = await context.cells.of_all(
+        who.facilities, lambda cell: _known_series(cell, who, selectors, first_ms, last_ms)
+    )
+    return sorted(labels for of_cell in lists for labels in of_cell)
+
+
+async def _known_series(
+    context: Context,
+    who: Principal,
+    selectors: Sequence[Selector],
+    first_ms: int,
+    last_ms: int,
+) -> list[Labels]:
     now = context.clock.now()
     looked = [Looked(selector, first_ms, last_ms) for selector in selectors or [Selector(())]]
     needed = _needed(looked, now)

@@ -67,16 +67,16 @@ def page_of(
 
     ``parts`` have ``limit`` rows more than the place leaves out, as far as there are any, and one.
     """
-    rows, last = _order(parts, after, limit)
-    headers = {}
-    if last is not None:
-        headers = PAGES.next_page(Place(last.time, *last.name), query, **resolved)
-    return _table(parts, rows), headers
+    order = _order(parts, after, limit)
+    headers = PAGES.of_rows(
+        order, limit, lambda place: Place(place.time, *place.name), query, **resolved
+    )
+    return _table(parts, order.rows), headers
 
 
 def _order(parts: Sequence[Part], after: Place | None = None, limit: int | None = None) -> RowOrder:
     if not parts:
-        return RowOrder(np.empty(0, dtype=np.int64), None)
+        return page_of_rows(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), [])
     return page_of_rows(
         _joined(parts, "ts_us"),
         _part_of_row(parts),

@@ -21,6 +21,7 @@ from services.api.context import Context, InContext
 from services.api.http.answers import Accept, table_answer
 from services.api.http.calls import Call
 from services.api.http.formats import TextFormat
+from services.api.http.gathered import not_here
 from services.api.http.pages import MAX_ROWS, CursorText, RowLimit
 from services.api.http.parameters import FacilityList, SlugList, TimeSpan
 from services.api.http.problems import Archived, NotFound, TooManyRows
@@ -127,7 +128,7 @@ async def get_readings(
             ),
             ("channel", query.channel, {c.slug for _, c in wanted} | {c.slug for _, c in derived}),
         ):
-            if missing := set(named) - present:
+            if missing := not_here(set(named) - present):
                 raise NotFound(f"There is no {parameter} {min(missing)} in the selection.")
         if query.raw:
             limit = query.limit or _PAGE_ROWS

@@ -12,6 +12,7 @@ from pydantic import Field
 from services.api.auth import Reader
 from services.api.context import InContext
 from services.api.http.answers import Accept, rows_answer
+from services.api.http.gathered import not_here
 from services.api.http.parameters import SourceList
 from services.api.http.problems import NotFound
 from services.api.http.shapes import Shape
@@ -66,7 +67,7 @@ async def get_reports(
     periods = await context.database.read_in_thread(
         lambda connection: reported_year(connection, slugs, query.year, now, as_of)
     )
-    unknown = set(query.source) - {period.source for period in periods}
+    unknown = not_here(set(query.source) - {period.source for period in periods})
     if unknown:
         raise NotFound(
             f"In that year there is no stack {min(unknown)} whose hours are closed by a rule."

@@ -14,6 +14,7 @@ from services.api.context import InContext
 from services.api.http.answers import Accept, rows_answer
 from services.api.http.cursors import Cursor
 from services.api.http.formats import TextFormat
+from services.api.http.gathered import not_here
 from services.api.http.pages import CursorText, Pages, RowLimit
 from services.api.http.parameters import End, FacilityList, Instant, Query, SourceList
 from services.api.http.problems import NotFound
@@ -81,7 +82,7 @@ async def get_restatements(
             for source_id, (facility, row) in (await all_sources(connection, facilities)).items()
             if not query.source or row.slug in query.source
         }
-        unknown = set(query.source) - {row.slug for _, row in sources.values()}
+        unknown = not_here(set(query.source) - {row.slug for _, row in sources.values()})
         if unknown:
             raise NotFound(f"There is no source {min(unknown)}; GET /v1/facilities lists sources.")
         rows = await restatements(

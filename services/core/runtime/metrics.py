@@ -404,3 +404,16 @@ api_connections = Gauge(
     "tonne_api_connections", "Open connections, idle ones too.", registry=api_registry
 )
 api_streams = Gauge("tonne_api_streams", "Open live streams.", registry=api_registry)
+api_cell_up = Gauge(
+    "tonne_api_cell_up",
+    "1 while the database of a cell answers the API over all cells, 0 while it does not.",
+    ["cell"],
+    registry=api_registry,
+)
+api_cell_seconds = Histogram(
+    "tonne_api_cell_seconds",
+    "Times of answers that the API over all cells waited for, by cell.",
+    ["cell"],
+    buckets=_SECONDS,
+    registry=api_registry,
+)

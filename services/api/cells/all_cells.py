@@ -1,0 +1,315 @@
+"""The cells of one API: where facilities live, which cells answer, and answers of one state.
+
+The registry of a cell says which facilities live there. What is remembered of it is a hint: whoever
+is sent to a cell that the facility has left is sent on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import structlog
+
+from services.api.http.errors import DATABASE_ERRORS, from_database
+from services.api.http.problems import CellAway, DatabaseAway, FacilityMoving
+from services.core.runtime.cell_urls import HOME
+from services.core.runtime.metrics import api_cell_seconds, api_cell_up
+from services.core.store.cells.places import Moves, Residents, cell_numbers, live_here, residents
+from services.core.store.cells.places import moves as read_moves
+from services.core.store.schema.cell_tables import STEP
+
+if TYPE_CHECKING:
+    from services.api.context import Context
+
+log = structlog.get_logger()
+
+Result = TypeVar("Result")
+
+#: A cell that did not answer is not asked for so long: nobody else waits for it meanwhile.
+_AWAY_S: Final = 2.0
+#: A facility is in no cell for a tenth of a second; who asks meanwhile waits so long.
+_MOVES_WITHIN_S: Final = 3.0
+_LOOK_AGAIN_S: Final = 0.05
+#: A database that takes longer to say who lives there counts as away.
+_GLANCE_S: Final = 3.0
+#: Facilities that an answer names at most.
+_MAX_NAMED: Final = 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Journeys:
+    """What has moved between the cells that answer."""
+
+    by_cell: Mapping[str, Moves]
+
+    @property
+    def in_none(self) -> frozenset[str]:
+        """Facilities that left one cell, and have not arrived in the other."""
+        leaving = frozenset[str]().union(*(moves.leaving for moves in self.by_cell.values()))
+        coming = frozenset[str]().union(*(moves.coming for moves in self.by_cell.values()))
+        return leaving & coming
+
+    @property
+    def arrivals(self) -> int:
+        """How many facilities have arrived anywhere."""
+        return sum(moves.arrived for moves in self.by_cell.values())
+
+
+class AllCells:
+    """The contexts of all cells, home first."""
+
+    def __init__(self, contexts: Mapping[str, Context]) -> None:
+        self.contexts = contexts
+        self._cell_of: dict[str, str] = {}
+        self._numbers: dict[int, str] = {}
+        #: until when a cell counts as away, by the monotonic clock
+        self._away_until_s: dict[str, float] = {}
+        self._reading = asyncio.Lock()
+        self._begun = 0
+        for name in contexts:
+            api_cell_up.labels(name).set(1)
+
+    # -- asking one cell -------------------------------------------------------------------------
+
+    def is_away(self, name: str) -> bool:
+        """Return whether a cell did not answer lately."""
+        return time.monotonic() < self._away_until_s.get(name, 0.0)
+
+    def away(self, name: str, only: Collection[str] | None = None) -> CellAway:
+        """Build the problem of a cell that does not answer; ``only``: names these facilities."""
+        lost = sorted(
+            slug
+            for slug, cell in self._cell_of.items()
+            if cell == name and (only is None or slug in only)
+        )
+        more = f" and {len(lost) - _MAX_NAMED} more" if len(lost) > _MAX_NAMED else ""
+        named = ", ".join(lost[:_MAX_NAMED]) + more if lost else "its facilities"
+        return CellAway(name, named)
+
+    def answered(self, name: str, seconds: float) -> None:
+        """Take note that a cell answered."""
+        api_cell_seconds.labels(name).observe(seconds)
+        api_cell_up.labels(name).set(1)
+        self._away_until_s.pop(name, None)
+
+    def silent(self, name: str) -> None:
+        """Take note that a cell does not answer."""
+        if not self.is_away(name):
+            log.warning("cell_away", cell=name)
+        api_cell_up.labels(name).set(0)
+        self._away_until_s[name] = time.monotonic() + _AWAY_S
+
+    async def ask(
+        self,
+        name: str,
+        call: Callable[[Context], Awaitable[Result]],
+        *,
+        within_s: float | None = None,
+    ) -> Result:
+        """Ask one cell; ``within_s``: what takes longer was not answered.
+
+        :raises CellAway: its database does not answer, or did not a moment ago.
+        """
+        if self.is_away(name):
+            raise self.away(name)
+        context, began_s = self.contexts[name], time.perf_counter()
+        try:
+            async with asyncio.timeout(within_s):
+                answer = await call(context)
+        except TimeoutError:
+            self.silent(name)
+            raise self.away(name) from None
+        except DATABASE_ERRORS as error:
+            if not isinstance(from_database(error), DatabaseAway):
+                raise
+            self.silent(name)
+            raise self.away(name) from error
+        self.answered(name, time.perf_counter() - began_s)
+        return answer
+
+    async def _glances(
+        self, names: Iterable[str], call: Callable[[Context], Awaitable[Result]]
+    ) -> dict[str, Result]:
+        """Take a glance at cells side by side; those that do not answer are left out."""
+        asked = [name for name in names if not self.is_away(name)]
+        answers = await asyncio.gather(
+            *(self.ask(name, call, within_s=_GLANCE_S) for name in asked), return_exceptions=True
+        )
+        answered: dict[str, Result] = {}
+        for name, answer in zip(asked, answers, strict=True):
+            if isinstance(answer, BaseException):
+                if not isinstance(answer, CellAway):
+                    raise answer
+            else:
+                answered[name] = answer
+        return answered
+
+    # -- where facilities live -------------------------------------------------------------------
+
+    async def look(self) -> None:
+        """Read anew where facilities live; a cell that does not answer keeps what it had."""
+        asked_after = self._begun
+        async with self._reading:
+            if self._begun > asked_after:
+                # somebody else began to read after this was asked
+                return
+            self._begun += 1
+            read = await self._glances(self.contexts, _residents)
+            for name, of_cell in read.items():
+                if of_cell.cell != name:
+                    log.error("not_the_cell", named=name, is_cell=of_cell.cell)
+                    self.silent(name)
+                    continue
+                for slug in [s for s, cell in self._cell_of.items() if cell == name]:
+                    del self._cell_of[slug]
+                self._cell_of |= dict.fromkeys(of_cell.slugs, name)
+
+    async def who_is_away(self) -> list[CellAway]:
+        """Return what is wrong with cells that do not answer now, beside home."""
+        await self.look()
+        return [self.away(name) for name in self.contexts if name != HOME and self.is_away(name)]
+
+    async def cell_of(self, slug: str) -> str | None:
+        """Return the cell that a facility lives in; None: it is in none.
+
+        :raises CellAway: a cell does not answer, and may have it.
+        """
+        if slug not in self._cell_of:
+            await self.look()
+        name = self._cell_of.get(slug)
+        if name is None:
+            for other in self.contexts:
+                if self.is_away(other):
+                    raise self.away(other, [])
+        return name
+
+    async def cells_of(self, facilities: Collection[str] | None) -> list[str]:
+        """Return the cells that may have some of these facilities, home first; None: all cells."""
+        if self._begun == 0:
+            # to be able to say later what a silent cell has
+            await self.look()
+        if facilities is None:
+            return list(self.contexts)
+        if not self._cell_of.keys() >= set(facilities):
+            await self.look()
+        named = {self._cell_of.get(slug) for slug in facilities}
+        return [
+            # what is nowhere may be where nobody answers
+            name
+            for name in self.contexts
+            if name in named or (None in named and self.is_away(name))
+        ]
+
+    async def facilities(self, visible: Collection[str] | None) -> list[str]:
+        """Return all facilities of ``visible``; None: all that there are."""
+        await self.look()
+        return [slug for slug in self._cell_of if visible is None or slug in visible]
+
+    def slugs_of(self, name: str) -> frozenset[str]:
+        """Return the facilities that lived in a cell when it was last read."""
+        return frozenset(slug for slug, cell in self._cell_of.items() if cell == name)
+
+    async def lives(self, name: str, slugs: frozenset[str]) -> bool:
+        """Return whether facilities still live in a cell."""
+
+        async def read(context: Context) -> bool:
+            async with context.database.read() as connection:
+                return await live_here(connection, slugs)
+
+        return await self.ask(name, read, within_s=_GLANCE_S)
+
+    async def has_moved(self, slug: str, name: str) -> bool:
+        """Return whether a facility is in another cell by now than the one that was asked.
+
+        :raises FacilityMoving: it is in none for too long.
+        """
+        until_s = time.monotonic() + _MOVES_WITHIN_S
+        while True:
+            await self.look()
+            present = self._cell_of.get(slug)
+            if present is not None:
+                return present != name
+            if slug not in (await self.journeys()).in_none:
+                await self.look()
+                return self._cell_of.get(slug, name) != name
+            if time.monotonic() > until_s:
+                raise FacilityMoving([slug])
+            await asyncio.sleep(_LOOK_AGAIN_S)
+
+    async def by_number(self, row: int) -> list[str]:
+        """Return all cells, the one that gave a row its number first."""
+        if row % STEP not in self._numbers:
+            self._numbers = await self.ask(HOME, _numbers)
+        first = self._numbers.get(row % STEP, HOME)
+        return sorted(self.contexts, key=lambda name: name != first)
+
+    # -- answers of one state --------------------------------------------------------------------
+
+    async def journeys(self) -> Journeys:
+        """Read what has moved between the cells that answer."""
+        return Journeys(by_cell=await self._glances(self.contexts, _moves))
+
+    async def undisturbed(
+        self,
+        answer: Callable[[Journeys], Awaitable[Result]],
+        wanted: Callable[[str], bool] = lambda _slug: True,
+    ) -> Result:
+        """Return an answer over several cells while no facility moved between them.
+
+        ``wanted``: whether the answer is of a facility.
+
+        :raises FacilityMoving: one is in no cell for too long, or one moves again and again.
+        """
+        until_s = time.monotonic() + _MOVES_WITHIN_S
+        while True:
+            before = await self.journeys()
+            moving = sorted(filter(wanted, before.in_none))
+            if not moving:
+                result = await answer(before)
+                after = await self.journeys()
+                shared = before.by_cell.keys() & after.by_cell.keys()
+                if all(before.by_cell[name] == after.by_cell[name] for name in shared):
+                    return result
+                await self.look()
+            if time.monotonic() > until_s:
+                raise FacilityMoving(moving)
+            await asyncio.sleep(_LOOK_AGAIN_S)
+
+    async def of_all(
+        self, visible: Collection[str] | None, call: Callable[[Context], Awaitable[Result]]
+    ) -> Sequence[Result]:
+        """Ask each cell that has facilities of ``visible``, all of one state.
+
+        :raises CellAway: one of them does not answer.
+        """
+
+        async def answer(_: Journeys) -> Sequence[Result]:
+            names = await self.cells_of(visible)
+            answers = await asyncio.gather(
+                *(self.ask(name, call) for name in names), return_exceptions=True
+            )
+            for one in answers:
+                if isinstance(one, BaseException):
+                    raise one
+            return [one for one in answers if not isinstance(one, BaseException)]
+
+        return await self.undisturbed(answer, lambda slug: visible is None or slug in visible)
+
+
+async def _residents(context: Context) -> Residents:
+    async with context.database.read() as connection:
+        return await residents(connection)
+
+
+async def _moves(context: Context) -> Moves:
+    async with context.database.read() as connection:
+        return await read_moves(connection)
+
+
+async def _numbers(context: Context) -> dict[int, str]:
+    async with context.database.read() as connection:
+        return await cell_numbers(connection)
