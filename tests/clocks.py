@@ -42,14 +42,18 @@ class FakeClock:
 
 
 class ClockedPostgres(Postgres):
-    """A server that goes by a clock of its own."""
+    """A server that goes by a clock of its own where it is started so."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, goes_by_it: bool = True) -> None:
+        """``goes_by_it``: from the next start on, as the attribute."""
         super().__init__(directory)
         self.clock = FakeClock(directory / "offset")
+        self.goes_by_it = goes_by_it
 
     def command(self) -> list[str]:
         words = super().command()
+        if not self.goes_by_it:
+            return words
         program = next(i for i, word in enumerate(words) if word.endswith("/postgres"))
         clock = self.clock.environment(looks_every_s=0)
         return [*words[:program], "env", *(f"{n}={v}" for n, v in clock.items()), *words[program:]]

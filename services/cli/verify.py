@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import psycopg
@@ -22,6 +22,7 @@ from services.cli.process import database
 from services.cli.say import say
 from services.cli.source_hours import SourceHours
 from services.cli.verified import Verified, as_json_line, tell
+from services.core.store.database import database_time
 from services.core.store.emissions.final_hours import StoredSource
 from services.core.store.readings.packing.archived import ArchivedDayError
 from services.core.store.registry.plan import usable_plans
@@ -116,7 +117,7 @@ def _steps(
                         if is_archived:
                             yield check.step_without_readings(connection, source, begin, end)
                         else:
-                            now = datetime.now(UTC)
+                            now = database_time.present(connection)
                             yield check.step(connection, plan, source, begin, end, now)
                             if with_versions:
                                 yield versions.step(connection, source, begin, end)

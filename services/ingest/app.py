@@ -90,7 +90,8 @@ def run(settings: Settings) -> int:
 def _compose(
     settings: Settings, shutdown: Shutdown, bounds: TimeBounds, uploads: Desk | None
 ) -> Pipeline:
-    database = Database(settings.database, shutdown)
+    clock = SteadyTime()
+    database = Database(settings.database, shutdown, clock=clock)
     url = broker_url.parse(settings.mqtt)
     tls = broker_tls.context(
         url, ca=settings.mqtt_tls_ca, cert=settings.mqtt_tls_cert, key=settings.mqtt_tls_key
@@ -100,7 +101,6 @@ def _compose(
     if url.protocol == "mqtt":
         session = database.run(lambda c, _tried: open_session(c, settings.mqtt_client_id))
     source = _source(settings, url, tls, session)
-    clock = SteadyTime()
     return Pipeline(
         source=source,
         doors=_doors(settings, source, bounds, uploads),

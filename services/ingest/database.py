@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import psycopg
@@ -12,6 +13,7 @@ import structlog
 from services.core.runtime import metrics, service_manager
 from services.core.runtime.backoff import Backoff
 from services.core.runtime.shutdown import Shutdown
+from services.core.runtime.steady_time import SteadyTime
 from services.core.store.database import connect
 from services.core.store.readings import writer
 from services.ingest.sqlstate import ErrorKind, classify
@@ -49,15 +51,24 @@ class StoppedError(Exception):
 class Database:
     """Runs actions against the database, each until it succeeds.
 
-    A ``trial`` does the same and takes it all back.
+    A ``trial`` does the same and takes it all back. ``clock``: what this process goes by; None: it
+    knows no more of the time than others do.
     """
 
-    def __init__(self, url: str, shutdown: Shutdown, *, trial: bool = False) -> None:
+    def __init__(
+        self, url: str, shutdown: Shutdown, *, trial: bool = False, clock: SteadyTime | None = None
+    ) -> None:
         self._url = url
         self._shutdown = shutdown
+        self._clock = clock
         self._trial = trial
         self._connection: psycopg.Connection[Any] | None = None
         self._away = False
+
+    @property
+    def now(self) -> datetime | None:
+        """The time at which what is stored now is known; None: as others say."""
+        return None if self._clock is None else self._clock.believed
 
     def run(self, action: Action[Answer], *, divisible: bool = False) -> Answer:
         """Run ``action`` (one transaction of its own) until it succeeds, backing off in between.

@@ -74,9 +74,10 @@ def write(database: Database, prepared: Prepared, allowance: Allowance) -> Outco
 
 
 def _write(database: Database, prepared: Prepared, allowance: Allowance) -> Outcome:
+    values = prepared.factor_values
     try:
         return database.run(
-            _Transaction(allowance, prepared.rows, prepared.quarantine, prepared.factor_values),
+            _Transaction(database, allowance, prepared.rows, prepared.quarantine, values),
             divisible=len(prepared.rows) > 1,
         )
     except DataRefusedError as refusal:
@@ -85,19 +86,19 @@ def _write(database: Database, prepared: Prepared, allowance: Allowance) -> Outc
         _log.warning("the database refuses a batch; looking for the row", error=str(refusal))
     except TookTooLongError as error:
         _log.warning("the database cut a batch off twice; halving it", error=str(error))
-    outcome = database.run(_Transaction(allowance, [], prepared.quarantine, prepared.factor_values))
+    outcome = database.run(_Transaction(database, allowance, [], prepared.quarantine, values))
     return outcome + _halve(database, allowance, prepared.rows)
 
 
 def _halve(database: Database, allowance: Allowance, rows: Sequence[Candidate]) -> Outcome:
     try:
-        return database.run(_Transaction(allowance, rows, []), divisible=len(rows) > 1)
+        return database.run(_Transaction(database, allowance, rows, []), divisible=len(rows) > 1)
     except TookTooLongError:
         pass
     except DataRefusedError as refusal:
         if len(rows) == 1:
             refused = entry.of_reading(Reason.REFUSED_BY_DATABASE, str(refusal), rows[0])
-            return database.run(_Transaction(allowance, [], [refused]))
+            return database.run(_Transaction(database, allowance, [], [refused]))
     middle = len(rows) // 2
     return _halve(database, allowance, rows[:middle]) + _halve(database, allowance, rows[middle:])
 
@@ -115,11 +116,13 @@ class _Transaction:
 
     def __init__(
         self,
+        database: Database,
         allowance: Allowance,
         rows: Sequence[Candidate],
         refused: Sequence[QuarantineEntry],
         factor_values: Sequence[SentValues] = (),
     ) -> None:
+        self._database = database
         self._allowance = allowance
         self._rows = rows
         self._refused = refused
@@ -128,7 +131,9 @@ class _Transaction:
 
     def __call__(self, connection: psycopg.Connection[Any], tried: bool) -> Outcome:
         with connection.transaction():
-            written = writer.write(connection, self._rows, tell=self._has_receipts)
+            written = writer.write(
+                connection, self._rows, tell=self._has_receipts, now=self._database.now
+            )
             replaced: set[int] = set()
             conflicts = self._unsettled(connection, written.conflicts, replaced)
             entries = [*self._refused, *self._conflicts(conflicts)]

@@ -137,9 +137,11 @@ class Kilns:
         values = {kiln: BREACH_KW if kiln in chosen else CALM_KW for kiln in KILNS}
         for kiln in KILNS:
             history = self.breaches[kiln]
-            if kiln in chosen:
+            breaches = bool(history) and history[-1][1] is None
+            # one that is above its limit already goes on with the same breach
+            if kiln in chosen and not breaches:
                 history.append((minute, None))
-            elif history and history[-1][1] is None:
+            elif breaches and kiln not in chosen:
                 history[-1] = (history[-1][0], minute)
         body = {"ts": (self.since + minute * MINUTE).isoformat(), "values": values}
         with Device(self.stack.mqtt_url) as device:

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.clocks import FakeClock
+from tests.clocks import ClockedPostgres, FakeClock
 from tests.command import tonne
 from tests.e2e.stack import ForkedService, Service
 from tests.faults.proxy import Proxy
@@ -48,6 +48,7 @@ class StateWorld(World):
 
     quick = "tests.faults.quick_states"
     service_class = StateService
+    postgres: ClockedPostgres
 
     def __init__(self, directory: Path, stack: ExitStack) -> None:
         super().__init__(directory, stack, "mqtt", packing=True)
@@ -94,6 +95,20 @@ class StateWorld(World):
             service.clock = None
             service.start()
 
+    @contextmanager
+    def clocked_database(self) -> Iterator[FakeClock]:
+        """Do so with the database."""
+        self.postgres.stop()
+        self.postgres.goes_by_it = True
+        try:
+            self.postgres.start()
+            yield self.postgres.clock
+        finally:
+            self.postgres.clock.jump_to("+0s")
+            self.postgres.stop()
+            self.postgres.goes_by_it = False
+            self.postgres.start()
+
     @property
     def proxies(self) -> tuple[Proxy, ...]:
         return tuple(self._wires.values()) if hasattr(self, "_wires") else super().proxies
@@ -127,6 +142,9 @@ class StateWorld(World):
         return int(str(row[0])) if row else 0
 
     # -- how it is built ----------------------------------------------------------------------
+
+    def _database(self, directory: Path) -> ClockedPostgres:
+        return ClockedPostgres(directory, goes_by_it=False)
 
     def _link_to_broker(self, port: int) -> Wire:
         return Wire(port, mqtt_packets)

@@ -59,11 +59,55 @@ def _clock_of(word: str, offset: str) -> Callable[[Scene], str]:
             until(lambda: _logged(service.log, begin, ("clock is wrong",)), "it notices")
             if word == "notify":
                 scene.settle_breach()
+                scene.alerts_are_right()
             stuck = scene.quiet()
             assert not stuck, stuck
             return _logged(service.log, begin, ("clock is wrong",))
 
     return bring
+
+
+def _database_clock(*offsets: str) -> Callable[[Scene], str]:
+    """Let the database's clock jump and go back, while data come and hours are restated.
+
+    Nothing of what is known shows it, neither while it is wrong nor later.
+    """
+
+    def bring(scene: Scene) -> str:
+        world = scene.world
+        scene.settle_closed()
+        evidence = ""
+        with world.clocked_database() as clock:
+            world.heal()
+            service = world.aggregator
+            for offset in offsets:
+                line = _says_after(service, lambda at=offset: clock.jump_to(at), _JUMPED)
+                evidence = evidence or line
+                scene.publish_late()
+                scene.correct_factor()
+                stuck = scene.quiet()
+                assert not stuck, stuck
+                scene.hours_add_up()
+            _says_after(service, lambda: clock.jump_to("+0s"), _IS_RIGHT)
+            scene.publish_late()
+            stuck = scene.quiet()
+            assert not stuck, stuck
+        world.heal()
+        scene.hours_are_restated()
+        return evidence
+
+    return bring
+
+
+_JUMPED: Final = ("database's clock jumped",)
+_IS_RIGHT: Final = ("database's clock is right",)
+
+
+def _says_after(service: Server, change: Callable[[], None], words: tuple[str, ...]) -> str:
+    """Change something and wait until a process says so; return the line."""
+    begin = _size(service.log)
+    change()
+    return str(until(lambda: _logged(service.log, begin, words), f"{words[0]!r} is logged"))
 
 
 # -- memory and files -----------------------------------------------------------------------------
@@ -246,6 +290,12 @@ TROUBLES: Final = (
         for word, name in (("ingest", "ingest"), ("aggregate", "the aggregator"),
                            ("notify", "the notifier"))
         for offset in ("+3h", "-3h")
+    ),
+    *(
+        Trouble(name=f"the clock of the database jumps by {name}", place="clocks",
+                bring=_database_clock(*offsets))
+        for name, offsets in (("+3h", ("+3h",)), ("-3h", ("-3h",)),
+                              ("+3h, then by -6h", ("+3h", "-3h")))
     ),
     *(
         Trouble(name=f"{name} has no memory left", place="machine", bring=_no_memory(word))

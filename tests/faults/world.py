@@ -106,7 +106,7 @@ class World:
         stack.callback(self.database_disk.unmount)
         stack.callback(self.broker_disk.unmount)
         postgres_server.give_to_server_user(self.database_disk.directory)
-        self.postgres = Postgres(self.database_disk.directory)
+        self.postgres = self._database(self.database_disk.directory)
         self.broker = QuickNats(self.broker_disk.directory)
         for server in (self.postgres, self.broker):
             stack.callback(server.kill)
@@ -125,6 +125,9 @@ class World:
         self._services: dict[str, Service] = {}
         self.add(stack, "ingest", self.ingest_to_database)
         self.add(stack, "aggregate", self.aggregator_to_database)
+
+    def _database(self, directory: Path) -> Postgres:
+        return Postgres(directory)
 
     def _link_to_broker(self, port: int) -> Proxy:
         return Proxy(port)

@@ -67,6 +67,14 @@ class SteadyTime:
             return self._machine.now()
         return self._instant(self._elapsed_s())
 
+    @property
+    def believed(self) -> datetime | None:
+        """The current instant by the database's clock as it is believed; None: it was never seen.
+
+        By this what is written is dated: a machine's own clock dates nothing.
+        """
+        return None if self._anchor is None else self.now()
+
     def begin_look(self) -> float:
         """Call before the database is asked for ``clock_timestamp()``."""
         return self._elapsed_s()

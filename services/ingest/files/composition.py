@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from services.core.runtime.shutdown import Shutdown
+from services.core.runtime.steady_time import SteadyTime
 from services.ingest.database import Database
 from services.ingest.files.importer import Importer
 from services.ingest.files.rows import Names
@@ -24,13 +25,15 @@ def importer(
     is_trial: bool,
 ) -> Iterator[Importer]:
     """Open the connections and close them; one of a trial stores nothing."""
+    clock = SteadyTime()
     with (
         closing(Database(url, shutdown)) as registry_database,
-        closing(Database(url, shutdown, trial=is_trial)) as database,
+        closing(Database(url, shutdown, trial=is_trial, clock=clock)) as database,
     ):
         yield Importer(
             registry_database=registry_database,
             database=database,
+            clock=clock,
             shutdown=shutdown,
             bounds=bounds,
             names=names,

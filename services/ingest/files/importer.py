@@ -81,6 +81,7 @@ class Importer:
         *,
         registry_database: Database,
         database: Database,
+        clock: SteadyTime,
         shutdown: Shutdown,
         bounds: TimeBounds,
         names: Names,
@@ -97,7 +98,7 @@ class Importer:
         self._batch_rows = batch_rows
         self._registry = RegistryCache()
         self._places: KnownPlaces
-        self._clock = SteadyTime()
+        self._clock = clock
         self._alone = Alone(database, bounds.alone_after)
         self._allowance = Allowance()
         self._history = History()
@@ -143,6 +144,8 @@ class Importer:
 
     def _look(self, connection: psycopg.Connection[Any], _tried: bool) -> None:
         """Look at the time, the registry and the room in quarantine."""
+        # where it jumped before this began, ingest knows what to believe
+        database_time.adopt(connection, "ingest", self._clock)
         database_time.look(connection, self._clock)
         if self._registry.refresh(connection):
             self._places = KnownPlaces(self._names, self._registry.directory)
@@ -221,6 +224,8 @@ class Importer:
 
         def add(connection: psycopg.Connection[Any], _tried: bool) -> Added:
             with connection.transaction():
+                if (now := self._database.now) is not None:
+                    database_time.date_by(connection, now)
                 return added_days.add(connection, int(piece.facility[0]), brought)
 
         try:

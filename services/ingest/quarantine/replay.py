@@ -22,6 +22,7 @@ import psycopg
 import structlog
 
 from services.core.runtime import metrics
+from services.core.store.database import database_time
 from services.core.store.factor_series.inbox import SentValues
 from services.core.store.readings import quarantine, replays, writer
 from services.core.store.readings.quarantine import QuarantineEntry, QuarantineItem
@@ -169,7 +170,8 @@ class Replay:
         ]
         self._store(tries, accept=request.accept)
         self._database.run(
-            lambda connection, _: _settle(connection, request, tries), divisible=True
+            lambda connection, _: _settle(connection, request, tries, self._database.now),
+            divisible=True,
         )
         return False
 
@@ -324,9 +326,14 @@ def _reading_of(entry: QuarantineItem, rows: Sequence[Candidate]) -> list[Candid
 
 
 def _settle(
-    connection: psycopg.Connection[Any], request: ReplayRequest, tries: Sequence[_Try]
+    connection: psycopg.Connection[Any],
+    request: ReplayRequest,
+    tries: Sequence[_Try],
+    now: datetime | None,
 ) -> None:
     with connection.transaction() as transaction:
+        if now is not None:
+            database_time.date_by(connection, now)
         verdict = _verdict(connection, request, tries)
         quarantine.settle(connection, verdict.replayed, "replayed")
         quarantine.settle(connection, verdict.accepted, "accepted")

@@ -70,6 +70,7 @@ def test_what_is_configured_is_dated_by_the_time_that_processes_go_by(
     plant: Plant, database_url: str
 ) -> None:
     plant.connection.execute("UPDATE factor SET known_from = known_from - %s", (24 * HOUR,))
+    plant.connection.execute("UPDATE channel_revision SET known_at = known_at - %s", (24 * HOUR,))
     believe(plant.connection, timedelta(hours=2))
     before = datetime.now(UTC) - timedelta(hours=2)
     changed = FILE.replace("co2_kg: 0.2,", "co2_kg: 0.3,").replace("max_gap: 120", "max_gap: 60")
@@ -77,7 +78,7 @@ def test_what_is_configured_is_dated_by_the_time_that_processes_go_by(
     dates = plant.connection.execute(
         "SELECT known_to FROM factor WHERE facility_id IS NOT NULL AND known_to IS NOT NULL"
         " UNION ALL SELECT known_from FROM factor WHERE facility_id IS NOT NULL AND co2_kg = 0.3"
-        " UNION ALL SELECT min(known_at) FROM channel_revision WHERE channel_id = %s",
+        " UNION ALL SELECT max(known_at) FROM channel_revision WHERE channel_id = %s",
         (plant.channels["meter.power"],),
     ).fetchall()
     # one instant
@@ -98,6 +99,41 @@ def test_a_factor_is_replaced_whatever_the_clock_says(plant: Plant, database_url
         "SELECT count(*), count(DISTINCT o.known_to = n.known_from) FROM factor o JOIN factor n"
         " ON o.known_to = n.known_from WHERE n.co2_kg = 0.3"
     ) == [(1, 1)]
+
+
+def test_a_configuration_follows_what_a_clock_that_was_ahead_dated(
+    plant: Plant, database_url: str
+) -> None:
+    # it was believed, and is put right: nobody says that it jumped
+    ahead = {"factor": "known_from", "channel_revision": "known_at"}
+    for table, name in ahead.items():
+        plant.connection.execute(f"UPDATE {table} SET {name} = {name} + '3 h'")  # noqa: S608
+    changed = FILE.replace("co2_kg: 0.2,", "co2_kg: 0.3,").replace("max_gap: 120", "max_gap: 60")
+    assert apply_text(database_url, changed)
+    assert plant.rows(
+        "SELECT count(*), count(DISTINCT o.known_to = n.known_from) FROM factor o JOIN factor n"
+        " ON o.known_to = n.known_from WHERE n.co2_kg = 0.3"
+    ) == [(1, 1)]
+    newest = plant.rows(
+        "SELECT r.spec ->> 'max_gap' FROM channel_revision r JOIN channel c ON c.id = r.channel_id"
+        " WHERE c.slug = 'power' ORDER BY known_at DESC"
+    )
+    assert len(newest) == 2
+    assert newest[0] != newest[1]
+    assert plant.rows("SELECT spec ->> 'max_gap' FROM channel WHERE slug = 'power'")[0] == newest[0]
+    # what waits to be computed does so since now
+    assert plant.rows("SELECT FROM recompute WHERE requested_at > now()") == []
+
+
+def test_who_states_no_time_goes_by_what_running_processes_say(plant: Plant) -> None:
+    present = "SELECT extract(epoch FROM now() - known_now())::float8"
+    for ahead in (timedelta(hours=3), timedelta(hours=-3), timedelta()):
+        believe(plant.connection, ahead)
+        assert plant.rows(present)[0][0] == pytest.approx(ahead.total_seconds(), abs=1)
+    believe(plant.connection, timedelta(hours=3))
+    # one that hangs, or is gone, says nothing
+    plant.connection.execute("UPDATE process_progress SET progressed_at = now() - interval '1 min'")
+    assert plant.rows(present)[0][0] == pytest.approx(0, abs=1)
 
 
 def test_a_version_never_begins_before_the_one_it_replaces(plant: Plant) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import Any, Final, LiteralString
 
 import psycopg
 from sqlalchemy import ColumnElement, Connection, Float, cast, func, text
@@ -12,23 +13,38 @@ from services.core.store.database.progress import RUNS
 
 _LOOK = "SELECT clock_timestamp()"
 
+#: SQL: when something comes to be known, asked for once in a statement and not for each of its
+#: rows; see :mod:`services.core.store.schema.believed_time`.
+PRESENT: Final[LiteralString] = "(SELECT known_now())"
+
+#: SQL: what is known since before it was known before this transaction. While the clock is not
+#: believed, all that a transaction writes has the one time that it stated.
+BEGUN: Final[LiteralString] = (
+    "(SELECT CASE WHEN known_now() = statement_timestamp() THEN transaction_timestamp()"
+    " ELSE known_now() END)"
+)
+
+_DATED: Final = "SELECT set_config('tonne.now', %s, true)"
+
 #: The present, by which configurations are dated: one instant in a transaction. It is the
 #: database's, unless :func:`date_as_believed` found that it jumped.
 NOW: ColumnElement[Any] = func.coalesce(
-    func.to_timestamp(cast(func.nullif(func.current_setting("tonne.now", True), ""), Float)),
+    func.to_timestamp(cast(func.nullif(func.current_setting("tonne.configured", True), ""), Float)),
     func.now(),
 )
 
-# What processes that look at the clock all the time say of it. No version of a factor begins before
-# one that it may replace.
-_DATE_AS_BELIEVED = text(f"""
-SELECT set_config('tonne.now', extract(epoch FROM greatest(
-    now() - make_interval(secs => jump_s),
-    (SELECT max(greatest(known_from, known_to)) + interval '1 millisecond' FROM factor)))::text,
-    true)
-FROM (SELECT (state ->> 'clock_jump_s')::float8 AS jump_s FROM process_progress WHERE {RUNS}) q
-WHERE jump_s <> 0 ORDER BY abs(jump_s) DESC LIMIT 1
-""")  # noqa: S608 - the condition of who runs
+# No version of a factor begins before one that it may replace, though a clock that was ahead dated
+# that; nothing but configurations is dated so.
+_DATE_AS_BELIEVED = text("""
+SELECT set_config('tonne.configured', extract(epoch FROM at)::text, true),
+       CASE WHEN jump <> interval '0'
+            THEN set_config('tonne.now', extract(epoch FROM now() - jump)::text, true) END
+FROM (SELECT jump, greatest(now() - jump, (
+                 SELECT max(greatest(known_from, known_to)) + interval '1 millisecond' FROM factor
+             )) AS at
+      FROM (SELECT believed_jump() AS jump) j) q
+WHERE at <> now() AND coalesce(current_setting('tonne.configured', true), '') = ''
+""")
 
 _JUMPED = f"""
 SELECT (state ->> 'clock_jump_s')::float8 FROM process_progress
@@ -48,9 +64,29 @@ def look(connection: psycopg.Connection[Any], steady: SteadyTime) -> None:
 
 def adopt(connection: psycopg.Connection[Any], process: str, steady: SteadyTime) -> None:
     """Take over what another process of the kind, or this one before it ended, says of a jump."""
+    if steady.believed is not None:
+        return
     row = connection.execute(_JUMPED, (process,)).fetchone()
     if row is not None and row[0]:
         steady.adopt(row[0])
+
+
+def date_by(connection: psycopg.Connection[Any], instant: datetime) -> None:
+    """Let what this transaction writes be known at the time that its process goes by."""
+    connection.execute(_DATED, (stated(instant),))
+
+
+def stated(instant: datetime) -> str:
+    """Return a time as a transaction states it: ``tonne.now``."""
+    return str(instant.timestamp())
+
+
+def present(connection: psycopg.Connection[Any]) -> datetime:
+    """Ask for the present: the time that processes go by."""
+    row = connection.execute("SELECT known_now()").fetchone()
+    assert row is not None  # noqa: S101 - a row without a table
+    instant: datetime = row[0]
+    return instant
 
 
 def date_as_believed(connection: Connection) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from services.core.store.emissions.hour_ledger import PRESENT
+from services.core.store.database import database_time
 from services.core.store.emissions.hour_packing import codec, months
 from services.core.store.emissions.hour_packing.columns import Bools, HourColumns
 from services.core.store.emissions.hour_packing.digest import digest
@@ -80,8 +80,7 @@ def set_masses(
     ).fetchall()
     if not packed:
         return nothing
-    row = connection.execute(f"SELECT {PRESENT}").fetchone()
-    now_us = to_us(row[0]) if row else 0
+    now_us = to_us(database_time.present(connection))
     changed, differences, restated = [none], {name: [none] for name in ug}, list[_Month]()
     for pack_id, source_id, month, in_force, superseded in packed:
         key = source_id * _SOURCE_KEY + month

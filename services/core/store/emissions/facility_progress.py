@@ -14,6 +14,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from services.core.store.database import notify
+from services.core.store.database.database_time import PRESENT
 from services.core.store.emissions.deferred_minutes import TO_FOLLOW
 from services.core.store.packing import opened
 from services.core.timeline.instants import EPOCH
@@ -28,7 +29,7 @@ greatest(p.carried_to, p.rolled_to, p.judged_to)
 
 _WAITING: LiteralString = f"""
 SELECT p.facility_id, p.sequence,
-       abs(extract(epoch FROM clock_timestamp() - p.changed_at))::float8 AS idle_s
+       abs(extract(epoch FROM {PRESENT} - p.changed_at))::float8 AS idle_s
 FROM facility_progress p JOIN facility f ON f.id = p.facility_id
 WHERE EXISTS (SELECT FROM touched t WHERE t.facility_id = p.facility_id)
    OR EXISTS (SELECT FROM recompute r WHERE r.facility_id = p.facility_id)
@@ -63,7 +64,7 @@ FROM facility_progress p WHERE facility_id = %(facility)s
 _ADVANCE = """
 WITH changed AS (
 UPDATE facility_progress
-SET sequence = sequence + 1, changed_at = clock_timestamp(),
+SET sequence = sequence + 1, changed_at = known_now(),
     carried_to = greatest(carried_to, minute_start(%(carried_to)s)),
     rolled_to = greatest(rolled_to, minute_start(%(rolled_to)s)),
     hours_wait = %(hours_wait)s

@@ -12,6 +12,7 @@ import psycopg
 from numpy.typing import NDArray
 from psycopg.rows import class_row
 
+from services.core.store.database.database_time import PRESENT
 from services.core.store.emissions import hour_history
 from services.core.store.readings import history
 from services.core.store.schema.figures import CHECKED, IN_HOURS, names, per_figure
@@ -32,7 +33,7 @@ ORDER BY f.slug, s.slug
 """
 
 # Whatever is left of an hour tells of it, were it one row alone.
-_BOUNDS = """
+_BOUNDS: LiteralString = f"""
 WITH c AS (SELECT DISTINCT channel_id FROM source_input WHERE source_id = %(source)s), x AS (
     SELECT min(hour) AS first, max(hour) AS last FROM emission_hour WHERE source_id = %(source)s
     UNION ALL
@@ -46,7 +47,7 @@ WITH c AS (SELECT DISTINCT channel_id FROM source_input WHERE source_id = %(sour
     UNION ALL
     SELECT min(first_minute), max(last_minute) FROM packed_minutes WHERE source_id = %(source)s
     UNION ALL
-    SELECT r.first, least(r.last, now()) FROM c CROSS JOIN LATERAL (
+    SELECT r.first, least(r.last, {PRESENT}) FROM c CROSS JOIN LATERAL (
         SELECT min(first) AS first, max(last) AS last FROM (
             SELECT min(ts) AS first, max(ts) AS last FROM reading
             WHERE channel_id = c.channel_id
@@ -56,7 +57,7 @@ WITH c AS (SELECT DISTINCT channel_id FROM source_input WHERE source_id = %(sour
 SELECT minute_of(greatest(min(first), %(first)s)) / 60,
        minute_of(least(max(last), %(end)s::timestamptz - interval '1 microsecond')) / 60
 FROM x
-"""
+"""  # noqa: S608 - a constant
 
 _STORED = f"""
 SELECT {_HOUR}, h.final, h.known_at, h.version, h.quality, h.code, h.reason,
@@ -93,8 +94,7 @@ WHERE r.channel_id = ANY(%(channels)s) AND r.received_at > s.retired_at
 
 # What is dated in the future was not queued by anybody.
 _IS_TOO_LONG: LiteralString = (
-    " NOT BETWEEN clock_timestamp() - %(longest)s::interval"
-    " AND clock_timestamp() + interval '5 minutes'"
+    f" NOT BETWEEN {PRESENT} - %(longest)s::interval AND {PRESENT} + interval '5 minutes'"
 )
 
 _QUEUED: LiteralString = (

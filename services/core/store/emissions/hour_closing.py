@@ -10,6 +10,7 @@ from typing import Any, LiteralString
 import numpy as np
 import psycopg
 
+from services.core.store.database.database_time import BEGUN, PRESENT
 from services.core.store.emissions.hour_ledger import IS_CLOSED, supersede
 from services.core.store.emissions.hour_packing import months
 from services.core.store.emissions.minute_changes import Changes, packed
@@ -143,9 +144,7 @@ FROM changed
 
 # An hour nobody measured has no row yet. What closing makes of a closed hour is another version of
 # it, as a changed figure is, unless its figure has made one in this transaction.
-_NEW_VERSION: LiteralString = (
-    f"{IS_CLOSED} AND h.known_at < least(transaction_timestamp(), known_now())"
-)
+_NEW_VERSION: LiteralString = f"{IS_CLOSED} AND h.known_at < {BEGUN}"
 _RECORD_VERDICTS: LiteralString = f"""
 WITH v AS (
     SELECT v.source_id, minute_start(60 * v.hour) AS hour, v.final, v.quality, v.code, v.why
@@ -185,8 +184,8 @@ FROM emission_hour WHERE NOT final AND code IS NULL AND source_id = ANY(%s)
 """
 
 # Retired sources' hours are closed too, but nobody waits for them.
-_OVERDUE = """
-SELECT coalesce(max(extract(epoch FROM now() - h.hour - interval '1 hour')
+_OVERDUE: LiteralString = f"""
+SELECT coalesce(max(extract(epoch FROM {PRESENT} - h.hour - interval '1 hour')
                     - coalesce((s.spec ->> 'lateness')::float8, 0)), 0)::float8
 FROM emission_hour h JOIN source s ON s.id = h.source_id
 WHERE NOT h.final AND h.code IS NULL AND s.active
@@ -373,7 +372,7 @@ def overdue_s(connection: psycopg.Connection[Any]) -> float:
 def backlog_s(connection: psycopg.Connection[Any], facility_id: int) -> float:
     """Read how long the oldest changed reading of the facility has been waiting, in seconds."""
     row = connection.execute(
-        "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(committed_at)), 0)::float8"
+        "SELECT coalesce(extract(epoch FROM known_now() - min(committed_at)), 0)::float8"
         " FROM touched WHERE facility_id = %s",
         (facility_id,),
     ).fetchone()

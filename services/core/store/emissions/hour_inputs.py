@@ -15,6 +15,7 @@ import psycopg
 from services.core.accounting.stack.closing import InputValue
 from services.core.accounting.stack.history import THREE_YEARS_H, UnitHour
 from services.core.accounting.stack.recording import LOAD, RecordedInput
+from services.core.store.database.database_time import BEGUN
 
 _HOUR = "minute_of(hour) / 60"
 
@@ -24,7 +25,7 @@ _COLUMNS: LiteralString = (
 )
 
 #: What was written in this very transaction was in force for no instant.
-_STOOD: LiteralString = "i.known_at < least(transaction_timestamp(), known_now())"
+_STOOD: LiteralString = "i.known_at < " + BEGUN
 
 
 def _supersede(changing: LiteralString) -> LiteralString:

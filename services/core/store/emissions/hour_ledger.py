@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from typing import LiteralString
 
+from services.core.store.database.database_time import PRESENT
 from services.core.store.schema.figures import IN_HOURS, per_figure
 
 #: SQL: the hour was closed, so that a change of it is a restatement.
 IS_CLOSED: LiteralString = "(h.final OR h.code IS NOT NULL)"
 
-
-#: The present, asked for once in a statement and not for each of its hours.
-PRESENT: LiteralString = "(SELECT known_now())"
 
 #: When a version ends and the next begins: the present, but never before it began itself.
 _FROM_NOW_ON: LiteralString = "greatest(" + PRESENT + ", h.known_at)"

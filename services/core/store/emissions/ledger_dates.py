@@ -8,6 +8,7 @@ from typing import Any, Final, LiteralString
 
 import psycopg
 
+from services.core.store.database.database_time import PRESENT
 from services.core.store.emissions import hour_history
 from services.core.store.readings import history
 from services.core.timeline.instants import HOUR_US, from_us
@@ -30,7 +31,7 @@ SELECT minute_of(hour) / 60, max(at) FROM (
     UNION ALL
     SELECT hour, greatest(known_at, superseded_at) FROM source_hour_input_history
     WHERE {_IN_RANGE}) d
-WHERE at > clock_timestamp() + {_SLACK}
+WHERE at > {PRESENT} + {_SLACK}
 GROUP BY 1 ORDER BY 1
 """  # noqa: S608 - constants
 

@@ -36,7 +36,7 @@ RETURNING r.source_id, r.from_minute, r.to_minute, r.reason, r.requested_at
 
 _PUT = """
 INSERT INTO recompute (facility_id, source_id, from_minute, to_minute, reason, requested_at, step)
-SELECT %(facility)s, source_id, starts, ends, reason, coalesce(since, now()), 'rest'
+SELECT %(facility)s, source_id, starts, ends, reason, coalesce(since, known_now()), 'rest'
 FROM unnest(%(sources)s::int4[], %(starts)s::int4[], %(ends)s::int4[], %(reasons)s::text[],
             %(since)s::timestamptz[])
      AS x(source_id, starts, ends, reason, since)

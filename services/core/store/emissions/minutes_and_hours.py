@@ -13,8 +13,9 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.types.json import Jsonb
 
+from services.core.store.database.database_time import PRESENT
 from services.core.store.emissions import cold_minutes, minute_rows
-from services.core.store.emissions.hour_ledger import NEXT_VERSION, PRESENT, supersede
+from services.core.store.emissions.hour_ledger import NEXT_VERSION, supersede
 from services.core.store.emissions.hour_packing.months import open_for_writing
 from services.core.store.emissions.hour_quality import hour_quality
 from services.core.store.emissions.live_minutes import LiveMinutes

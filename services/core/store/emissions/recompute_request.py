@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 
 from services.core.store.audit.record import record
-from services.core.store.database import notify
+from services.core.store.database import database_time, notify
 from services.core.store.emissions import hour_history
 from services.core.store.packing import opened
 
@@ -22,7 +22,7 @@ _LOCK = 0x746F6E71
 
 # The same span that was asked for before and is not done yet is not queued twice.
 _QUEUED = """
-UPDATE recompute SET requested_at = now() WHERE id = (
+UPDATE recompute SET requested_at = known_now() WHERE id = (
     SELECT id FROM recompute
     WHERE source_id = %(source)s AND reason = %(reason)s AND step = 'readings'
       AND to_minute = %(end)s AND from_minute >= %(first)s
@@ -52,7 +52,7 @@ class Request:
     ids: tuple[int, ...]
     source_ids: tuple[int, ...]
     reason: str
-    #: by the database's clock
+    #: by the time that processes go by
     asked_at: datetime
 
 
@@ -93,13 +93,12 @@ def submit(
                 after={"from_minute": first_minute, "to_minute": end_minute},
                 reason=reason,
             )
-        now = connection.execute("SELECT now()").fetchone()
-    assert now is not None  # noqa: S101 - a row for each such query
+        asked_at = database_time.present(connection)
     return Request(
         ids=tuple(ids),
         source_ids=tuple(source_id for _, source_id in sources),
         reason=reason,
-        asked_at=now[0],
+        asked_at=asked_at,
     )
 
 

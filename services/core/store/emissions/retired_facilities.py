@@ -10,7 +10,7 @@ from services.core.store.emissions.deferred_minutes import TO_FOLLOW
 
 # Readings that arrived before, hours that are open, alerts whose end is not told yet.
 _SETTLE: LiteralString = f"""
-UPDATE facility_progress p SET settled_at = clock_timestamp()
+UPDATE facility_progress p SET settled_at = known_now()
 WHERE p.facility_id = %(facility)s AND NOT p.hours_wait
   AND p.judged_to > minute_start(%(minute)s)
   AND NOT EXISTS (SELECT FROM touched t WHERE t.facility_id = p.facility_id)

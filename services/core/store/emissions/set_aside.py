@@ -27,10 +27,10 @@ _MAX_CHARACTERS = 500
 _PUT = """
 INSERT INTO set_aside AS s (service, facility_id, kind, name, reason, revision, retry_at)
 VALUES (%(service)s, %(facility_id)s, %(kind)s, %(name)s, %(reason)s, %(revision)s,
-        now() + make_interval(secs => %(first)s))
+        known_now() + make_interval(secs => %(first)s))
 ON CONFLICT (service, facility_id, kind, name) DO UPDATE
 SET reason = excluded.reason, revision = excluded.revision, tried = s.tried + 1,
-    tried_at = now(), retry_at = now() + make_interval(
+    tried_at = known_now(), retry_at = known_now() + make_interval(
         secs => least(%(longest)s, %(first)s * power(2, least(s.tried, 20))))
 """
 
@@ -41,7 +41,7 @@ AND kind = %(kind)s AND name = %(name)s
 
 _OF_SERVICE = """
 SELECT s.facility_id, s.kind, s.name, s.reason, s.since, s.tried, s.from_minute, s.to_minute,
-       s.revision IS DISTINCT FROM %(revision)s OR coalesce(s.retry_at <= now(), false)
+       s.revision IS DISTINCT FROM %(revision)s OR coalesce(s.retry_at <= known_now(), false)
        OR EXISTS (SELECT FROM recompute r JOIN source o ON o.id = r.source_id
                   WHERE r.facility_id = s.facility_id AND r.step = 'readings'
                     AND r.requested_at > s.tried_at AND s.name IN ('', o.slug)) AS due

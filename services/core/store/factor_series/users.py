@@ -57,7 +57,7 @@ CROSS JOIN LATERAL (
           WHERE source_id = s.id
           UNION ALL
           SELECT least(r.first, p.first, (c.spec ->> 'since')::timestamptz) - interval '1 day',
-                 CASE WHEN c.spec ? 'since' THEN now() ELSE greatest(r.last, p.last) END
+                 CASE WHEN c.spec ? 'since' THEN known_now() ELSE greatest(r.last, p.last) END
                  + interval '1 day'
           FROM source_input i JOIN channel c ON c.id = i.channel_id
           CROSS JOIN LATERAL (SELECT min(ts) AS first, max(ts) AS last FROM reading

@@ -20,6 +20,7 @@ import psycopg
 
 from services.core.facility.in_force import in_force_at
 from services.core.store.audit.record import record
+from services.core.store.database import database_time
 from services.core.store.packing.days import day_of
 from services.core.store.readings import series
 from services.core.store.readings.packing import days as packing
@@ -38,8 +39,6 @@ _SAME: Final = 1e-9
 _STORED: Final = "SELECT value, quality FROM reading WHERE channel_id = %s AND ts = %s"
 
 _HORIZON: Final = "SELECT max(horizon) FROM reading_horizon"
-
-_NOW: Final = "SELECT now()"
 
 _AMEND: Final = """
 SELECT amend_reading(%s, %s, %s, %s::smallint, %s, %s, %s::smallint, %s, %s)
@@ -189,7 +188,7 @@ def _applied(
     """Store amendments in order, each with what changed; None: nothing did."""
     packing.keep_packers_off(connection, [amendment.channel.id for amendment in amendments])
     horizon = _scalar(connection, _HORIZON)
-    unpacked_from_us = to_us(_scalar(connection, _NOW)) - packing.NEVER_PACKED_US
+    unpacked_from_us = to_us(database_time.present(connection)) - packing.NEVER_PACKED_US
     for (_, day), same_day in groupby(
         amendments, key=lambda one: (one.channel.id, day_of(one.ts_us))
     ):
@@ -375,7 +374,7 @@ def _note(
     """Let the aggregator compute again what changed, and record who did it."""
     if not changes:
         return
-    now_us = to_us(_scalar(connection, _NOW))
+    now_us = to_us(database_time.present(connection))
     name: Callable[[_Change], str] = lambda one: (  # noqa: E731 - a key of both below
         f"{one.amendment.channel.device}.{one.amendment.channel.slug}"
     )

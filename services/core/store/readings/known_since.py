@@ -8,13 +8,19 @@ from __future__ import annotations
 
 from typing import Final, LiteralString
 
+from services.core.store.database.database_time import PRESENT
+
 
 def known_at(received_at: LiteralString) -> LiteralString:
     """Return SQL of the ``known_at`` of a reading that is stored now."""
     return (
-        "CASE WHEN statement_timestamp() - "
+        "CASE WHEN "
+        + PRESENT
+        + " - "
         + received_at
-        + " > interval '1 second' THEN statement_timestamp() END"
+        + " > interval '1 second' THEN "
+        + PRESENT
+        + " END"
     )
 
 

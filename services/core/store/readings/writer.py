@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, LiteralString
 
 import msgspec
@@ -14,6 +15,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from services.core.store.database import database_time
 from services.core.store.database.arrays import copy_data
 from services.core.store.packing.days import days_of
 from services.core.store.readings import arrival_order
@@ -79,10 +81,11 @@ ORDER BY s.position
 """
 
 #: The horizon of what is kept, up to when anything was ever discarded, and from when on nothing is
-#: packed: one answer a batch.
+#: packed: one answer a batch. Before that, when all of it is known.
 _LIMITS: Final = """
 SELECT (SELECT horizon FROM reading_horizon), (SELECT max(ts) FROM discarded_reading),
-       now() - make_interval(secs => %s / 1e6)
+       known_now() - make_interval(secs => %s / 1e6)
+FROM (SELECT set_config('tonne.now', coalesce(%s, current_setting('tonne.now', true), ''), true)) n
 """
 
 #: Staged rows that somebody discarded under the same key, or that such a reading had replaced.
@@ -104,7 +107,6 @@ DELETE FROM staged_reading WHERE ts < %s RETURNING position
 _CORRECT: Final = """
 SELECT correct_reading(%s, %s, %s, %s::smallint, %s::smallint, %s, %s, %s, %s)
 """
-
 
 #: See ``store.schema.ddl``: the better of two readings, if the stored one is still that.
 _SUPERSEDE: Final = """
@@ -165,13 +167,17 @@ def create_staging(connection: psycopg.Connection[Any]) -> None:
 
 
 def write(
-    connection: psycopg.Connection[Any], rows: Sequence[ReadingRow], *, tell: bool = False
+    connection: psycopg.Connection[Any],
+    rows: Sequence[ReadingRow],
+    *,
+    tell: bool = False,
+    now: datetime | None = None,
 ) -> Written:
     """Store every row whose (channel, ts) is new, and mark its minute for the aggregator.
 
     The same value and quality again is a duplicate and changes nothing; so is a value that was
     discarded. What is older than raw readings are kept is not stored. ``tell``: which rows were not
-    stored is asked for, not only how many.
+    stored is asked for, not only how many. ``now``: what the caller goes by, from here on.
 
     :raises psycopg.Error: as the database says; the transaction is then to be rolled back.
     """
@@ -183,7 +189,8 @@ def write(
             copy.write(_staged(rows, ts_us))
         all_rows = rows
         # after the COPY, which gave this transaction its number: see readings.retention
-        limits = cursor.execute(_LIMITS, (packing.NEVER_PACKED_US,)).fetchone()
+        stated = None if now is None else database_time.stated(now)
+        limits = cursor.execute(_LIMITS, (packing.NEVER_PACKED_US, stated)).fetchone()
         assert limits is not None  # noqa: S101 - it has no condition
         horizon, newest_discarded, unpacked_from = limits
         too_late: list[int] = []
@@ -198,10 +205,9 @@ def write(
             archived = _open_days_or_take(connection, rows, to_us(unpacked_from), set(too_late))
         if newest_discarded is not None and oldest_us <= to_us(newest_discarded):
             gone = {position for (position,) in cursor.execute(_DISCARDED)}
-        if too_late or gone or archived:
-            not_staged = {*too_late, *gone, *archived}
-            rows = [row for position, row in enumerate(rows) if position not in not_staged]
         not_stored = {*too_late, *gone, *archived}
+        if not_stored:
+            rows = [row for position, row in enumerate(rows) if position not in not_stored]
         if tell:
             left_out = {position for (position,) in cursor.execute(_INSERT_AND_TELL)}
             not_stored |= left_out
@@ -311,10 +317,7 @@ def _moved_on(
 def conflicts(
     connection: psycopg.Connection[Any], among: Sequence[int] | None = None
 ) -> list[Conflict]:
-    """Read which rows of this transaction's :func:`write` meet something else under their key now.
-
-    ``among``: only those at these positions.
-    """
+    """Read which rows of :func:`write`, ``among`` some, meet something else under their key now."""
     if among is not None and not among:
         return []
     return [
@@ -334,10 +337,9 @@ def conflicts(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Correction:
-    """A reading that is to replace the one stored under its key."""
+    """A reading that replaces the one stored under its key: an accepted conflict."""
 
     row: ReadingRow
-    #: the conflict in quarantine that was accepted
     quarantine_id: int
 
 

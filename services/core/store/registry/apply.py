@@ -175,7 +175,7 @@ def _facility(
         connection.execute(
             update(t.facility)
             .where(t.facility.c.id == before.id)
-            .values(applied_at=func.now(), file=written, **values)
+            .values(applied_at=database_time.NOW, file=written, **values)
         )
         if document_changes.of_facility(before.document, document):
             changes.append(f"~ facility {f.id}")

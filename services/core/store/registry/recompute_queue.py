@@ -22,7 +22,7 @@ from services.core.timeline.instants import DAY_MINUTES, MINUTE_US, to_minute
 _REACH_MINUTES = DAY_MINUTES
 
 _LOGS = text(
-    "SELECT min(CAST(spec ->> 'since' AS timestamptz)), now() FROM channel"
+    "SELECT min(CAST(spec ->> 'since' AS timestamptz)), known_now() FROM channel"
     " WHERE id = ANY(:channels) AND kind = 'event'"
 )
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     func,
 )
 
+from services.core.store.schema.believed_time import known_now
 from services.core.store.schema.tables import metadata
 
 activity_entry = Table(
@@ -28,7 +29,7 @@ activity_entry = Table(
     Column("amount", Double, nullable=False, comment="in unit; its readings are a part a day"),
     Column("unit", Text, nullable=False),
     Column("document", Text, comment="where it is shown"),
-    Column("imported_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("imported_at", DateTime(timezone=True), nullable=False, server_default=known_now()),
     Column("imported_by", Text, nullable=False),
     comment="amounts of periods that were imported; rows are only ever added",
 )

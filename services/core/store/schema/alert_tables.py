@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from services.core.store.schema.believed_time import known_now
 from services.core.store.schema.tables import metadata
 
 _instant = DateTime(timezone=True)
@@ -56,7 +57,7 @@ threshold_revision = Table(
     Column("threshold_id", ForeignKey("threshold.id"), primary_key=True),
     Column("version", Integer, primary_key=True),
     Column("spec", JSONB, comment="null: taken out of force"),
-    Column("known_at", _instant, nullable=False, server_default=func.now()),
+    Column("known_at", _instant, nullable=False, server_default=known_now()),
     Column("changed_by", Text),
     comment="every version that a threshold ever had",
 )
@@ -74,7 +75,7 @@ maintenance = Table(
     Column("thresholds", ARRAY(Text)),
     Column("reason", Text, nullable=False),
     Column("stated_by", Text),
-    Column("stated_at", _instant, nullable=False, server_default=func.now()),
+    Column("stated_at", _instant, nullable=False, server_default=known_now()),
     Column("active", Boolean, nullable=False, server_default="true"),
     UniqueConstraint("facility_id", "slug"),
     CheckConstraint("origin IN ('file', 'api')", name="origin"),
@@ -106,7 +107,7 @@ alert = Table(
     Column("undone_at", _instant, comment="when changed data showed that it never was"),
     Column("undone_by", Text, comment="why the data changed"),
     Column("ended_by", Text, comment="what ended it, where its values did not"),
-    Column("changed_at", _instant, nullable=False, server_default=func.now()),
+    Column("changed_at", _instant, nullable=False, server_default=known_now()),
     CheckConstraint("state IN ('firing', 'no-data', 'resolved')", name="state"),
     comment="periods in which a threshold fired",
 )
@@ -131,7 +132,7 @@ alert_transition = Table(
     Column("value", Double, comment="null: unknown"),
     Column("limit_value", Double, nullable=False),
     Column("data_version", BigInteger, nullable=False, comment="facility_progress.sequence seen"),
-    Column("judged_at", _instant, nullable=False, server_default=func.now()),
+    Column("judged_at", _instant, nullable=False, server_default=known_now()),
     Column("undone_at", _instant, comment="when changed data showed that it never happened"),
     CheckConstraint(
         "state IN ('inactive', 'pending', 'firing', 'firing-no-data', 'resolved', 'no-data')",

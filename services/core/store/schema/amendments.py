@@ -11,33 +11,36 @@ CREATE OR REPLACE FUNCTION amend_reading(
     of_channel integer, at timestamptz, now_value double precision, now_quality smallint,
     is_stored boolean, was_value double precision, was_quality smallint, by text, why text
 ) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    present timestamptz := known_now();
 BEGIN
     IF NOT is_stored THEN
         INSERT INTO reading (channel_id, ts, value, quality, time_source, received_at)
-        VALUES (of_channel, at, now_value, now_quality, 0, now())
+        VALUES (of_channel, at, now_value, now_quality, 0, present)
         ON CONFLICT (channel_id, ts) DO NOTHING;
         IF NOT FOUND THEN
             RETURN false;
         END IF;
         INSERT INTO reading_correction
-            (channel_id, ts, new_value, new_quality, corrected_by, note, by_person)
-        VALUES (of_channel, at, now_value, now_quality, by, why, true);
+            (channel_id, ts, new_value, new_quality, corrected_by, note, by_person, corrected_at)
+        VALUES (of_channel, at, now_value, now_quality, by, why, true, present);
         RETURN true;
     END IF;
     INSERT INTO reading_correction
         (channel_id, ts, old_value, old_quality, old_time_source, old_received_at, new_value,
-         new_quality, corrected_by, note, old_known_at, by_person)
+         new_quality, corrected_by, note, old_known_at, by_person, corrected_at)
     SELECT channel_id, ts, value, quality, time_source, received_at, now_value, now_quality, by,
-           why, known_at, true
+           why, known_at, true, greatest(present, known_at, received_at)
     FROM reading
     WHERE channel_id = of_channel AND ts = at
       AND (value, quality) IS NOT DISTINCT FROM (was_value, was_quality)
-    FOR UPDATE;
+    FOR UPDATE
+    RETURNING corrected_at INTO present;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
     UPDATE reading SET value = now_value, quality = now_quality, time_source = 0,
-                       received_at = now(), known_at = now()
+                       received_at = present, known_at = present
     WHERE channel_id = of_channel AND ts = at;
     RETURN true;
 END $$
@@ -63,8 +66,10 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
         RETURNING r.channel_id, r.ts, r.value, r.quality, r.time_source, r.received_at, r.known_at,
                   w.withdrawn_by, w.reason)
     INSERT INTO discarded_reading
-        (channel_id, ts, value, quality, time_source, received_at, discarded_by, reason, known_at)
-    SELECT channel_id, ts, value, quality, time_source, received_at, withdrawn_by, reason, known_at
+        (channel_id, ts, value, quality, time_source, received_at, discarded_by, reason, known_at,
+         discarded_at)
+    SELECT channel_id, ts, value, quality, time_source, received_at, withdrawn_by, reason, known_at,
+           greatest(known_now(), known_at, received_at)
     FROM gone ORDER BY ts
     RETURNING ts
 $$

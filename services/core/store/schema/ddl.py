@@ -16,6 +16,7 @@ from services.core.store.schema import (
     amendments,
     archive,
     audit_tables,
+    believed_time,
     candidate_tables,
     cell_tables,
     electricity_tables,
@@ -214,21 +215,24 @@ CREATE OR REPLACE FUNCTION correct_reading(
     of_channel integer, at timestamptz, now_value double precision, now_quality smallint,
     now_time_source smallint, now_received_at timestamptz, by text, why text, entry bigint
 ) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    present timestamptz;
 BEGIN
     INSERT INTO reading_correction
         (channel_id, ts, old_value, old_quality, old_time_source, old_received_at, new_value,
-         new_quality, corrected_by, note, quarantine_id, old_known_at)
+         new_quality, corrected_by, note, quarantine_id, old_known_at, corrected_at)
     SELECT channel_id, ts, value, quality, time_source, received_at, now_value, now_quality, by,
-           why, entry, known_at
+           why, entry, known_at, greatest(known_now(), known_at, received_at)
     FROM reading
     WHERE channel_id = of_channel AND ts = at
       AND (value, quality) IS DISTINCT FROM (now_value, now_quality)
-    FOR UPDATE;
+    FOR UPDATE
+    RETURNING corrected_at INTO present;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
     UPDATE reading SET value = now_value, quality = now_quality, time_source = now_time_source,
-                       received_at = now_received_at, known_at = now()
+                       received_at = now_received_at, known_at = present
     WHERE channel_id = of_channel AND ts = at;
     RETURN true;
 END $$
@@ -246,6 +250,7 @@ CREATE OR REPLACE FUNCTION supersede_reading(
 ) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     stored reading;
+    present timestamptz;
 BEGIN
     SELECT * INTO stored FROM reading
     WHERE channel_id = of_channel AND ts = at
@@ -254,21 +259,22 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
+    present := greatest(known_now(), stored.known_at, stored.received_at);
     IF wins THEN
         INSERT INTO reading_correction
             (channel_id, ts, old_value, old_quality, old_time_source, old_received_at, new_value,
-             new_quality, corrected_by, note, old_known_at)
+             new_quality, corrected_by, note, old_known_at, corrected_at)
         VALUES (of_channel, at, was_value, was_quality, stored.time_source, stored.received_at,
-                now_value, now_quality, by, why, stored.known_at);
+                now_value, now_quality, by, why, stored.known_at, present);
         UPDATE reading SET value = now_value, quality = now_quality, time_source = now_time_source,
-                           received_at = now_received_at, known_at = now()
+                           received_at = now_received_at, known_at = present
         WHERE channel_id = of_channel AND ts = at;
     ELSE
         INSERT INTO reading_correction
             (channel_id, ts, old_value, old_quality, old_time_source, old_received_at, new_value,
-             new_quality, corrected_by, note, old_known_at)
+             new_quality, corrected_by, note, old_known_at, corrected_at)
         SELECT of_channel, at, now_value, now_quality, now_time_source, now_received_at, was_value,
-               was_quality, by, why, now()
+               was_quality, by, why, present, present
         WHERE NOT EXISTS (
             SELECT FROM reading_correction
             WHERE channel_id = of_channel AND ts = at
@@ -373,23 +379,12 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
             ORDER BY ts LIMIT most))
         RETURNING ts, value, quality, time_source, received_at, known_at)
     INSERT INTO discarded_reading
-        (channel_id, ts, value, quality, time_source, received_at, discarded_by, reason, known_at)
-    SELECT of_channel, ts, value, quality, time_source, received_at, by, why, known_at
+        (channel_id, ts, value, quality, time_source, received_at, discarded_by, reason, known_at,
+         discarded_at)
+    SELECT of_channel, ts, value, quality, time_source, received_at, by, why, known_at,
+           greatest(known_now(), known_at, received_at)
     FROM gone ORDER BY ts
     RETURNING ts
-$$
-"""
-
-#: The present, by which the ledger is dated: the database's clock, unless that is more than 5 s
-#: from the time that the process which writes goes by (:mod:`services.core.runtime.steady_time`):
-#: then the clock jumped. One expression, so that PostgreSQL computes it in line for many rows.
-_KNOWN_NOW = """
-CREATE OR REPLACE FUNCTION known_now() RETURNS timestamptz LANGUAGE sql STABLE AS $$
-SELECT CASE
-    WHEN abs(extract(epoch FROM statement_timestamp())::float8
-             - nullif(current_setting('tonne.now', true), '')::float8) > 5
-    THEN to_timestamp(current_setting('tonne.now', true)::float8)
-    ELSE statement_timestamp() END
 $$
 """
 
@@ -400,7 +395,7 @@ _REDATE_HOURS = """
 CREATE OR REPLACE FUNCTION redate_hours(of_sources integer[]) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    present timestamptz := clock_timestamp();
+    present timestamptz := known_now();
     redated bigint;
     of_history bigint;
     of_means bigint;
@@ -542,6 +537,8 @@ def create_roles(connection: Connection) -> None:
         if role == "tonne_read":
             rights += [(name, "SELECT") for name in _ANSWERED]
         _grant_missing(connection, role, rights)
+    for function in believed_time.FUNCTIONS:
+        connection.execute(text(function))
     connection.execute(text(_MINUTE_START))
     connection.execute(text(_MINUTE_OF))
     connection.execute(text(_CORRECT_READING))
@@ -562,7 +559,6 @@ def create_roles(connection: Connection) -> None:
     )
     connection.execute(text("REVOKE ALL ON FUNCTION drop_readings FROM PUBLIC"))
     connection.execute(text("GRANT EXECUTE ON FUNCTION drop_readings TO tonne_aggregate"))
-    connection.execute(text(_KNOWN_NOW))
     connection.execute(text(_REDATE_HOURS))
     connection.execute(text("REVOKE ALL ON FUNCTION redate_hours FROM PUBLIC"))
     connection.execute(text("GRANT EXECUTE ON FUNCTION redate_hours TO tonne_aggregate"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Column, DateTime, ForeignKey, Index, Integer, Table, Text, func
 from sqlalchemy.dialects.postgresql import JSONB
 
+from services.core.store.schema.believed_time import known_now
 from services.core.store.schema.tables import metadata
 
 _instant = DateTime(timezone=True)
@@ -13,7 +14,7 @@ electricity_revision = Table(
     "electricity_revision",
     metadata,
     Column("facility_id", ForeignKey("facility.id"), primary_key=True),
-    Column("known_at", _instant, primary_key=True, server_default=func.now()),
+    Column("known_at", _instant, primary_key=True, server_default=known_now()),
     Column(
         "spec", JSONB, nullable=False, comment="an empty object where the file states nothing of it"
     ),

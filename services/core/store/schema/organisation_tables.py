@@ -12,10 +12,10 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
-    func,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from services.core.store.schema.believed_time import known_now
 from services.core.store.schema.tables import metadata
 
 _instant = DateTime(timezone=True)
@@ -32,7 +32,7 @@ organisation_revision = Table(
     "organisation_revision",
     metadata,
     Column("organisation_id", ForeignKey("organisation.id"), primary_key=True),
-    Column("known_at", _instant, primary_key=True, server_default=func.now()),
+    Column("known_at", _instant, primary_key=True, server_default=known_now()),
     Column("spec", JSONB, nullable=False, comment="the whole file"),
     comment="every file that an organisation ever had",
 )
@@ -44,7 +44,7 @@ organisation_base_figure = Table(
     Column("scope", SmallInteger, primary_key=True),
     Column("figure", Text, primary_key=True, comment="co2, co2e or market"),
     Column("year", SmallInteger, primary_key=True),
-    Column("known_at", _instant, primary_key=True, server_default=func.now()),
+    Column("known_at", _instant, primary_key=True, server_default=known_now()),
     Column("ug", Numeric, nullable=False, comment="what was known of the year then"),
     Column("facilities", ARRAY(Text), nullable=False, comment="ids of those that it is the sum of"),
     Column("cause", Text, nullable=False, comment="why it replaced the one before"),

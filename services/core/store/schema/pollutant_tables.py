@@ -20,11 +20,11 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
-    func,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from services.core.store.schema.believed_time import known_now
 from services.core.store.schema.tables import metadata
 
 _instant = DateTime(timezone=True)
@@ -53,7 +53,7 @@ def _figures() -> list[Column[Any]]:
         ),
         Column("version", Integer, nullable=False),
         Column("why", Text, nullable=False, comment="why this version came to be"),
-        Column("known_at", _instant, nullable=False, server_default=func.now()),
+        Column("known_at", _instant, nullable=False, server_default=known_now()),
     ]
 
 

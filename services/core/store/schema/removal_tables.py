@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Index, Table, Text, func
+from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Index, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
+from services.core.store.schema.believed_time import known_now
 from services.core.store.schema.tables import metadata
 
 removal_revision = Table(
     "removal_revision",
     metadata,
     Column("facility_id", ForeignKey("facility.id"), primary_key=True),
-    Column("known_at", DateTime(timezone=True), primary_key=True, server_default=func.now()),
+    Column("known_at", DateTime(timezone=True), primary_key=True, server_default=known_now()),
     Column("spec", JSONB, nullable=False, comment="removals and credits, each a list"),
     comment="all that a facility's file ever stated of removals and credits",
 )

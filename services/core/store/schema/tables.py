@@ -37,6 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import TypeEngine
 
+from services.core.store.schema.believed_time import known_now, make_before_tables
 from services.core.store.schema.figures import (
     CLOSING_SHARES,
     FIGURES,
@@ -57,6 +58,8 @@ metadata = MetaData(
     }
 )
 
+make_before_tables(metadata)
+
 _instant = DateTime(timezone=True)
 
 
@@ -65,7 +68,7 @@ def _id() -> Column[int]:
 
 
 def _known_at() -> Column[Any]:
-    return Column("known_at", _instant, nullable=False, server_default=func.now())
+    return Column("known_at", _instant, nullable=False, server_default=known_now())
 
 
 # -- registry: what is where, and how it is counted -------------------------------------------
@@ -78,7 +81,7 @@ facility = Table(
     Column("name", Text, nullable=False),
     Column("timezone", Text, nullable=False, comment="IANA name; days and months are cut in it"),
     Column("document", JSONB, nullable=False, comment="the facility file as last applied"),
-    Column("applied_at", _instant, nullable=False, server_default=func.now()),
+    Column("applied_at", _instant, nullable=False, server_default=known_now()),
     Column("file", Text, comment="its text as last applied, with comments; null: not kept"),
     Column("retired_at", _instant, comment="null: it is in force"),
 )
@@ -169,7 +172,7 @@ channel_revision = Table(
     "channel_revision",
     metadata,
     Column("channel_id", ForeignKey("channel.id"), primary_key=True),
-    Column("known_at", _instant, primary_key=True, server_default=func.now()),
+    Column("known_at", _instant, primary_key=True, server_default=known_now()),
     Column("spec", JSONB, nullable=False),
     comment="every configuration a channel ever had, for totals as they were known",
 )
@@ -210,7 +213,7 @@ source_revision = Table(
     "source_revision",
     metadata,
     Column("source_id", ForeignKey("source.id"), primary_key=True),
-    Column("known_at", _instant, primary_key=True, server_default=func.now()),
+    Column("known_at", _instant, primary_key=True, server_default=known_now()),
     Column("spec", JSONB, nullable=False),
     comment="every configuration a source ever had: totals are explained as they were known",
 )
@@ -272,7 +275,7 @@ factor = Table(
     Column("successor_expected", Date, comment="when a newer figure is due; null: never"),
     Column("valid_from", Date, comment="a day of the facility, inclusive; null: always"),
     Column("valid_to", Date, comment="exclusive; null: until further notice"),
-    Column("known_from", _instant, nullable=False, server_default=func.now()),
+    Column("known_from", _instant, nullable=False, server_default=known_now()),
     Column("known_to", _instant, comment="when a correction replaced this row; null: in force"),
     Column(
         "imported",
@@ -325,7 +328,7 @@ touched = Table(
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("facility_id", Integer, nullable=False),
-    Column("committed_at", _instant, nullable=False, server_default=func.now()),
+    Column("committed_at", _instant, nullable=False, server_default=known_now()),
     Column("channel_ids", ARRAY(Integer), nullable=False),
     Column("minutes", ARRAY(Integer), nullable=False, comment="minutes since the epoch"),
     Column("reason", Text, comment="why, and who caused it; null: readings arrived"),
@@ -365,7 +368,7 @@ recompute = Table(
     Column("from_minute", Integer, nullable=False, comment="inclusive, minutes since the epoch"),
     Column("to_minute", Integer, nullable=False, comment="exclusive"),
     Column("reason", Text, nullable=False),
-    Column("requested_at", _instant, nullable=False, server_default=func.now()),
+    Column("requested_at", _instant, nullable=False, server_default=known_now()),
     Column(
         "step",
         Text,
@@ -448,7 +451,7 @@ quarantine = Table(
     Column(
         "kept_at",
         _instant,
-        server_default=func.now(),
+        server_default=known_now(),
         comment="when it was written, by this clock; null: before that was kept",
     ),
     CheckConstraint("state IN ('open', 'replayed', 'accepted', 'discarded')", name="state"),
@@ -524,7 +527,7 @@ reading_correction = Table(
     Column("old_received_at", _instant),
     Column("new_value", Double),
     Column("new_quality", SmallInteger, nullable=False),
-    Column("corrected_at", _instant, nullable=False, server_default=func.now()),
+    Column("corrected_at", _instant, nullable=False, server_default=known_now()),
     Column("corrected_by", Text, nullable=False),
     Column("note", Text, comment="why, in the words of whoever corrected or accepted it"),
     Column(
@@ -563,7 +566,7 @@ discarded_reading = Table(
     Column("quality", SmallInteger, nullable=False),
     Column("time_source", SmallInteger, nullable=False),
     Column("received_at", _instant, nullable=False),
-    Column("discarded_at", _instant, nullable=False, server_default=func.now()),
+    Column("discarded_at", _instant, nullable=False, server_default=known_now()),
     Column("discarded_by", Text, nullable=False),
     Column("reason", Text, nullable=False, comment="why, in the words of whoever discarded it"),
     Column("known_at", _instant, comment="since when it was stored; null: as it arrived"),
@@ -623,7 +626,7 @@ emission_hour = Table(
         "opened_at",
         _instant,
         nullable=False,
-        server_default=func.now(),
+        server_default=known_now(),
         comment="when anything of this hour was known first",
     ),
     comment="the version of each hour that is in force",
@@ -644,7 +647,7 @@ emission_hour_history = Table(
         for c in _hour_columns()
     ),
     _known_at(),
-    Column("superseded_at", _instant, nullable=False, server_default=func.now()),
+    Column("superseded_at", _instant, nullable=False, server_default=known_now()),
     comment="every final version that a restatement replaced; rows are only ever added",
 )
 
@@ -753,7 +756,7 @@ facility_progress = Table(
     metadata,
     Column("facility_id", ForeignKey("facility.id"), primary_key=True),
     Column("sequence", BigInteger, nullable=False, comment="raised with every change of totals"),
-    Column("changed_at", _instant, nullable=False, server_default=func.now()),
+    Column("changed_at", _instant, nullable=False, server_default=known_now()),
     Column(
         "carried_to",
         _instant,
@@ -824,9 +827,9 @@ set_aside = Table(
     Column("kind", Text, nullable=False, comment="what it is a piece of: facility, source, ..."),
     Column("name", Text, nullable=False, comment="its name within the facility; empty: all of it"),
     Column("reason", Text, nullable=False, comment="what is wrong and what to do"),
-    Column("since", _instant, nullable=False, server_default=func.now()),
+    Column("since", _instant, nullable=False, server_default=known_now()),
     Column("tried", Integer, nullable=False, server_default="1", comment="how often, in vain"),
-    Column("tried_at", _instant, nullable=False, server_default=func.now()),
+    Column("tried_at", _instant, nullable=False, server_default=known_now()),
     Column("retry_at", _instant, comment="null: not by itself"),
     Column("revision", BigInteger, comment="of the registry that it was last tried with"),
     Column("from_minute", Integer, comment="of what goes on but for some minutes: the first one"),

@@ -15,6 +15,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
+from services.core.store.database.database_time import PRESENT
 from services.core.store.emissions.hour_packing import codec, columns
 from services.core.store.emissions.hour_packing.columns import HourColumns
 from services.core.store.packing import opened
@@ -69,10 +70,10 @@ JOIN packed_hours p ON p.source_id = s.source_id AND p.last_hour > s.after
 """
 
 # No version was superseded later than the one in its place was known.
-_KNOWN_IN_THE_FUTURE: Final = """
+_KNOWN_IN_THE_FUTURE: Final[LiteralString] = f"""
 SELECT source_id, month FROM packed_hours
-WHERE source_id = ANY(%s) AND known_to > clock_timestamp()
-"""
+WHERE source_id = ANY(%s) AND known_to > {PRESENT}
+"""  # noqa: S608 - a constant
 
 _CASTS: LiteralString = ", ".join(
     f"%s::{ARRAY_TYPES[name]}[]" for name in (*ARRAYS, "figures", "unknown")

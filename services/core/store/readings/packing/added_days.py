@@ -18,7 +18,7 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from services.core.store.database import locks
+from services.core.store.database import database_time, locks
 from services.core.store.packing.days import Integers, days_of, instants
 from services.core.store.readings.packing import codec
 from services.core.store.readings.packing.columns import (
@@ -41,7 +41,7 @@ _CHANNEL_KEY: Final = 1 << 32
 #: Before every day.
 _NO_DAY: Final = -(2**31)
 
-_LOCK: Final = "SELECT pg_advisory_xact_lock(%s, %s), clock_timestamp()"
+_LOCK: Final = "SELECT pg_advisory_xact_lock(%s, %s)"
 
 #: What is packed of pairs of channel and day; and whether the day can take nothing this way: its
 #: readings were dropped, or some discarded, or it is beside what is in the archive alone; and the
@@ -116,9 +116,8 @@ def add(connection: psycopg.Connection[Any], facility_id: int, brought: Brought)
     :raises psycopg.Error: as the database says; the transaction is then to be rolled back.
     :raises DamagedDayError: a packed day that readings were compared with.
     """
-    row = connection.execute(_LOCK, (locks.HISTORY, facility_id)).fetchone()
-    assert row is not None  # noqa: S101 - it has no condition
-    received_us = to_us(row[1])
+    connection.execute(_LOCK, (locks.HISTORY, facility_id))
+    received_us = to_us(database_time.present(connection))
     keys = brought.day_keys
     begins = np.flatnonzero(np.diff(keys, prepend=-1))
     channels, days = keys[begins] // _CHANNEL_KEY, keys[begins] % _CHANNEL_KEY
