@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import datetime
 from typing import Any
 
 import psycopg
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 from psycopg.types.json import Jsonb
 
 from deploy.site.pictures import CHROMIUM
@@ -193,3 +194,39 @@ async def test_what_people_wrote_is_text_and_never_markup(
     # the page fixture fails for what its policy had to stop, and for what is fetched
     await expect(page.locator("#owned, img[src=x]")).to_have_count(0)
     assert await page.title() != "owned"
+
+
+async def test_what_was_read_before_draws_nothing_over_what_is_newer(
+    address: str, page: Page, connection: Connection
+) -> None:
+    plant = found(connection, "linz")
+    emit(connection, plant, 20.0)
+    now = this_minute()
+    rate = limit(connection, plant, id="rate", measure="rate", above=1)
+    fire(connection, plant, rate, now - 9 * MINUTE, resolved_at=now - 8 * MINUTE, state="resolved")
+    fire(connection, plant, rate, now)
+    is_asked_for = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await is_asked_for.wait()
+        await route.continue_()
+
+    await page.route(re.compile(r"/v1/alerts\?.*state=resolved"), late)
+    await page.goto(address)
+    firing = page.locator("#alerts li[data-state='firing']")
+    await firing.locator("input").fill("a valve stuck")
+    await firing.locator("button").click()
+    await expect(firing.locator(".known-by")).to_contain_text("“a valve stuck”")
+    await page.evaluate(
+        """() => {
+            window.drawn = [];
+            const words = document.querySelector("#alerts li[data-state='firing'] .known-by");
+            new MutationObserver(() => drawn.push(words.textContent))
+              .observe(document.getElementById("alerts"), { childList: true, subtree: true });
+        }"""
+    )
+    is_asked_for.set()
+    await expect(page.locator("#alerts li[data-state='resolved']")).to_have_count(1)
+    drawn = await page.evaluate("window.drawn")
+    assert drawn
+    assert all("“a valve stuck”" in words for words in drawn), drawn

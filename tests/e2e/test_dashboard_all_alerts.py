@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -20,6 +21,7 @@ from tests.e2e.test_dashboard_alerts import fire, limit
 from tests.e2e.test_dashboard_widths import LONG
 from tests.integration.aggregator.plant import apply_text
 from tests.integration.api.plant import MINUTE, Plant, found
+from tests.patience import pauses
 
 __all__ = ["address", "browser", "connection", "page"]
 
@@ -133,14 +135,21 @@ async def _course_is_drawn(page: Page, address: str) -> None:
     plot = page.locator("#one .plot")
     await expect(plot.locator(".line.dashed")).to_have_count(1)
     number = parse_qs(urlsplit(page.url).query)["alert"][0]
-    async with httpx.AsyncClient(base_url=address) as client:
-        rows = (await client.get(f"/v1/alerts/courses?alert={number}")).json()
-    known = [row for row in rows if row["value"] is not None]
-    assert 0 < len(known) < len(rows)
     await page.click("#one summary")
     drawn = page.locator("#one details tbody tr")
-    await expect(drawn).to_have_count(len(rows))
-    await expect(drawn.filter(has_text="no data")).to_have_count(len(rows) - len(known))
+    async with httpx.AsyncClient(base_url=address) as client:
+        # a minute more each minute, in the answer and then in the chart
+        for pause_s in pauses():
+            rows = (await client.get(f"/v1/alerts/courses?alert={number}")).json()
+            known = [row for row in rows if row["value"] is not None]
+            assert 0 < len(known) < len(rows)
+            expected = len(rows), len(rows) - len(known)
+            shown = await drawn.count(), await drawn.filter(has_text="no data").count()
+            if shown == expected:
+                break
+            await asyncio.sleep(pause_s)
+        else:
+            pytest.fail(f"rows of the course and those without data: {shown}, not {expected}")
     await expect(plot.locator(".gaps")).not_to_have_attribute("d", "")
     await expect(page.locator("#one .legend")).to_contain_text("unknown")
     await photograph(page, "alert-course", 390, 1440)

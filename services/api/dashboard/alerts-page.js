@@ -21,6 +21,8 @@ let chosen = address.get("facility") ?? "";
 let facilities = new Map();
 let codes = new AlertCodes();
 let next = null;
+/** How often what stands, or the one alert, and what is over have been read: an answer that comes late draws nothing. */
+let [reading, readingPast] = [0, 0];
 /** Small pictures by alert, of which alerts they were read, and when. */
 let sparks = { pictures: new Map(), of: "", at: 0 };
 const list = new Alerts($("open"), $("open-list"), $("open-summary"), (id, comment) => acknowledge(id, comment ? { comment } : {}));
@@ -69,8 +71,10 @@ function offerCodes() {
 const refresh = () => (one === null ? showOpen() : showOne());
 
 async function showOpen() {
+  const turn = ++reading;
   try {
     const open = await get("/v1/alerts", { ...(chosen && { facility: chosen }), state: "{firing,no-data}", limit: 500 });
+    if (turn !== reading) return;
     const draw = () => list.drawAll(open, (alert) => ({
       zone: facilities.get(alert.facility)?.timezone ?? "UTC",
       place: facilities.get(alert.facility)?.name ?? alert.facility,
@@ -81,7 +85,7 @@ async function showOpen() {
     draw();
     readAgain();
     await readCourses(open);
-    draw();
+    if (turn === reading) draw();
   } catch (error) {
     sayUnread(error);
   }
@@ -96,17 +100,18 @@ async function readCourses(alerts) {
 }
 
 async function showOne() {
+  const turn = ++reading;
   try {
     const alert = await get(`/v1/alerts/${encodeURIComponent(one)}`);
     const maintenance = await get("/v1/maintenance", { facility: alert.facility, from: "now" });
     const facility = facilities.get(alert.facility) ?? { id: alert.facility, name: alert.facility, timezone: "UTC" };
     document.title = `${alert.threshold}, ${facility.name} · tonne`;
     $("title").textContent = t("Alert {threshold}", alert);
-    if (isBeingFilled()) return;
+    if (turn !== reading || isBeingFilled()) return;
     $("one").hidden = false;
     const isOpen = $("one").querySelector("details")?.open ?? false;
     const course = await courseCard(alert, facility);
-    if (isBeingFilled()) return;
+    if (turn !== reading || isBeingFilled()) return;
     $("one").replaceChildren(...alertParts(alert, { facility, codes, maintenance, course, acknowledge, changed: showOne }));
     if (isOpen) $("one").querySelector("details").open = true;
     readAgain();
@@ -130,8 +135,10 @@ function startPast() {
 }
 
 async function readPast(from) {
+  const turn = ++readingPast;
   try {
     const read = await page(from);
+    if (turn !== readingPast) return;
     next = read.next;
     $("older").hidden = next === null;
     if (read.rows.length) $("past-rows").append(pastTable(read.rows, facilities, codes));

@@ -178,7 +178,7 @@ function draw(live) {
   newest = live.newest_minute === null ? null : Date.parse(live.newest_minute);
   drawMix($("mix"), live.sources, figure);
   drawChecks($("checks"), live.checks, live.sources);
-  drawAlerts(live.alerts);
+  drawAlerts();
   drawTotals($("totals"), live.totals, limits, figure, facility);
   drawElectricity($("electricity"), live.electricity, facility.timezone);
   drawSources($("sources"), live.sources, figure, facility, newest);
@@ -227,17 +227,21 @@ async function readLimits() {
 }
 
 /** What stands comes with every event; what is over is read when that changes. */
-async function drawAlerts(now) {
+async function drawAlerts() {
   const { id, timezone } = facility;
-  const merged = () => [...now, ...lately.filter((old) => !now.some((alert) => alert.id === old.id))];
-  alerts.draw(merged().filter((alert) => alert.resolved_at || now.includes(alert)), timezone);
-  const state = JSON.stringify([id, now.map((alert) => alert.id)]);
+  // what stands may have changed while what is over was read: the newest counts
+  const merged = () => {
+    const now = lastLive.alerts;
+    return [...now, ...lately.filter((old) => !now.some((alert) => alert.id === old.id))];
+  };
+  alerts.draw(merged().filter((alert) => alert.resolved_at || lastLive.alerts.includes(alert)), timezone);
+  const state = JSON.stringify([id, lastLive.alerts.map((alert) => alert.id)]);
   if (state === standing) return;
   standing = state;
   try {
     const from = Math.round(Date.now() - 24 * 3_600_000);
     const found = await get("/v1/alerts", { facility: id, from, state: "resolved", limit: 50 });
-    if (facility.id !== id) return;
+    if (facility.id !== id || lastLive === null) return;
     lately = found;
     alerts.draw(merged(), timezone);
   } catch (error) {

@@ -14,6 +14,7 @@ from services.core.facility import (
     hj212_mapping,
     mapping_expression,
     model,
+    senml_names,
     sparkplug_checks,
     time_messages,
 )
@@ -27,7 +28,7 @@ Path = tuple[str | int, ...]
 Finding = tuple[Path, str]
 
 #: Names as RFC 8428 section 4.5.1 allows them, and which number of the record is meant.
-_SENML_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:./_-]*(?:#[vs])?\Z")
+_SENML_NAME: Final = re.compile(rf"{senml_names.NAME}(?:#[vs])?\Z")
 
 #: Keys of a channel that map JSON.
 _OF_JSON: Final = ("timestamp", "where", "quality", "number", "cell", "bytes", "unit_from")

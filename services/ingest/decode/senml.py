@@ -15,6 +15,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
+from services.core.facility import senml_names
 from services.ingest.decode import senml_pack
 from services.ingest.decode.instant import parse_epoch
 from services.ingest.decode.observation import (
@@ -37,8 +38,6 @@ _VERSION: Final = 10
 #: Seconds below this are relative to now (section 4.5.3).
 _ABSOLUTE_FROM_S: Final = 2**28
 
-#: Characters of a whole name (section 4.5.1).
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:./_-]*\Z")
 _LAST_PART: Final = re.compile(r"[^:/]*\Z")
 
 #: A record with none of these says only what holds for the records after it.
@@ -184,7 +183,7 @@ def _malformed(detail: str) -> UndecodableError:
 def _take(pack: _Pack, record: Mapping[str, Any]) -> None:
     suffix = record.get("n", "")
     name = pack.base.name + suffix if isinstance(suffix, str) else ""
-    if not _NAME.match(name):
+    if not senml_names.is_name(name):
         detail = "a record's name is missing or has characters that names cannot have"
         pack.decoded.problems.append(Problem(reason=Reason.MALFORMED_SENML, detail=detail))
         return

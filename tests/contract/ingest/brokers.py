@@ -154,3 +154,17 @@ class WiredMosquitto(Mosquitto):
             f"listener {self.tls_port} 127.0.0.1\n{tls}"
             f"listener {self.tls_websocket_port} 127.0.0.1\nprotocol websockets\n{tls}"
         )
+
+
+def is_settled(url: str) -> bool:
+    """Whether NATS waits for no acknowledgement, so that nothing comes again."""
+
+    async def look() -> bool:
+        client = await nats.connect(url)
+        try:
+            sessions = await client.jetstream().consumers_info(STREAM)
+            return not any(session.num_ack_pending or session.num_pending for session in sessions)
+        finally:
+            await client.close()
+
+    return asyncio.run(look())

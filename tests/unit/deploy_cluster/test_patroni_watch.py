@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -43,24 +44,39 @@ def test_one_that_does_not_answer_is_left_to_others() -> None:
     assert not sleeps(None, _NOW, is_live=True)
 
 
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def test_one_that_sleeps_is_started_again(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    starts = tmp_path / "starts"
+    starts.touch()
+
     class Asleep(BaseHTTPRequestHandler):
+        """Answers for a child that sleeps, and only while there is one, as its own server would."""
+
         def do_GET(self) -> None:
+            begun = starts.read_text().splitlines()
+            is_there = bool(begun) and begun[-1].isdigit() and _is_alive(int(begun[-1]))
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(b'{"dcs_last_seen": 99999999999}')
+            self.wfile.write(b'{"dcs_last_seen": %d}' % (99_999_999_999 if is_there else 0))
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    starts = tmp_path / "starts"
     # the third one ends by itself
     script = (
-        "import pathlib, sys, time; p = pathlib.Path(sys.argv[1]);"
-        " n = len(p.read_text()) if p.exists() else 0; p.write_text('x' * (n + 1));"
-        " sys.exit(7) if n == 2 else time.sleep(600)"
+        "import os, pathlib, sys, time; p = pathlib.Path(sys.argv[1]);"
+        " is_last = len(p.read_text().splitlines()) == 2;"
+        " f = p.open('a'); f.write('last\\n' if is_last else f'{os.getpid()}\\n'); f.close();"
+        " sys.exit(7) if is_last else time.sleep(600)"
     )
     server = ThreadingHTTPServer(("127.0.0.1", 0), Asleep)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
@@ -75,5 +91,7 @@ def test_one_that_sleeps_is_started_again(
         server.shutdown()
         server.server_close()
     assert watch.returncode == 7
-    assert starts.read_text() == "xxx"
+    first, second, last = starts.read_text().splitlines()
+    assert first != second
+    assert last == "last"
     assert "Patroni sleeps" in capfd.readouterr().out

@@ -289,6 +289,16 @@ def test_senml_names_its_units() -> None:
     }
 
 
+@pytest.mark.parametrize("base", [":rn:dev:1/", "urn:>ev:1/", ">rn:dev:1/", ""])
+def test_a_record_of_senml_that_no_channel_can_name_is_not_proposed(base: str) -> None:
+    pack = [
+        {"bn": base, "n": "energy" if base else "", "u": "kWh", "v": 1.5},
+        {"bn": "urn:dev:1/", "n": "power", "u": "W", "v": 100},
+    ]
+    rows = included(proposed(seen("plant/gw/senml", pack), "plant/gw/senml"))
+    assert [path for path, _, _ in rows.values()] == ["urn:dev:1/power"]
+
+
 def test_tonnes_own_format() -> None:
     payload = b'{"ts": 1, "values": {"import": {"v": 12.5, "u": "kWh"}, "power": 4}}'
     observed = observe_native("linz", "meter-9", payload, NOW)

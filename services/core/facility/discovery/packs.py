@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from services.core.facility import senml_names
 from services.core.facility.discovery.payloads import MAX_NUMBERS, number_of
 
 
@@ -18,7 +19,10 @@ def of_senml(records: list[Mapping[str, Any]]) -> tuple[dict[str, float], dict[s
         base_value = number_of(record.get("bv", 0)) or 0.0
         value = number_of(record.get("v"))
         name = f"{base_name}{record.get('n', '')}"
-        if value is None or not name or (name not in numbers and len(numbers) >= MAX_NUMBERS):
+        if value is None or (name not in numbers and len(numbers) >= MAX_NUMBERS):
+            continue
+        if not senml_names.is_name(name):
+            # a decoder refuses its record, and no channel can name it
             continue
         numbers[name] = base_value + value
         unit = record.get("u", base_unit)
