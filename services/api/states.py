@@ -44,7 +44,12 @@ class AnswerStates:
         return await self._totals.state(facility)
 
     async def close(self) -> None:
-        """Close the connection."""
+        """End what is being read, which could open a connection again, and close the connection."""
+        await self._live.end()
+        await self._totals.end()
+        await self._let_go()
+
+    async def _let_go(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
@@ -60,7 +65,7 @@ class AnswerStates:
 
     async def _connected(self) -> psycopg.AsyncConnection[Any]:
         if self._connection is None or has_ended(self._connection):
-            await self.close()
+            await self._let_go()
             # the same two statements again and again: to plan one takes longer than to run it
             self._connection = await connect_async(
                 self._url,
@@ -91,6 +96,12 @@ class _Together(Generic[State]):
             self._reading = asyncio.create_task(self._read_on())
         # who hangs up leaves the others what they asked for
         return await asyncio.shield(answer)
+
+    async def end(self) -> None:
+        """End the reading, when nobody waits for it any more."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
 
     async def _read_on(self) -> None:
         while self._asked:
