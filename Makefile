@@ -63,11 +63,7 @@ unit:  ## the fast tests: no server
 	@deploy/local/unit.sh $(ARGS)
 
 fuzz:  ## look for input that breaks a decoder, FUZZ_SECONDS (30) for each of TARGETS (all)
-	@$(BOOTSTRAP) lint
-	@cmp -s tests/fuzz/requirements.lock .tonne/atheris/requirements.lock || { rm -rf .tonne/atheris; \
-	  $(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes \
-	    --target .tonne/atheris -r tests/fuzz/requirements.lock && \
-	  cp tests/fuzz/requirements.lock .tonne/atheris; }
+	@$(BOOTSTRAP) fuzz
 	@$(PYTHON) -m tests.fuzz --seconds $(FUZZ_SECONDS) $(TARGETS)
 
 faults:  ## play ROUNDS (200) rounds of faults of each KIND (gateway doors packing alerts states) from SEED (1), SOURCE mqtt or jetstream, ON one machine or a cluster; FIRST: begin with this round

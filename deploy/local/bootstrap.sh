@@ -3,9 +3,10 @@
 # with root or sudo, PostgreSQL with TimescaleDB (unless TONNE_DATABASE_URL names a database).
 #
 #   bootstrap.sh           what the local stack needs
-#   bootstrap.sh lint      only the Python packages (the other two also build the documentation)
-#   bootstrap.sh test      also what the tests need: mosquitto, chromium, axe-core, Prometheus and
-#                          Alertmanager
+#   bootstrap.sh lint      only the Python packages (run, test and cluster also build the documentation)
+#   bootstrap.sh test      also what the tests need: mosquitto, chromium, axe-core, Prometheus,
+#                          Alertmanager and tahutils
+#   bootstrap.sh fuzz      the Python packages, and atheris
 #   bootstrap.sh cluster   also what a cluster of machines needs: Patroni, etcd, nftables
 #
 # A second call finds everything there and does nothing.
@@ -23,14 +24,19 @@ source "$here/browser-packages.sh"
 
 purpose=${1:-run}
 case "$purpose" in
-  run | lint | test | cluster) ;;
-  *) die "bootstrap.sh takes run, lint, test or cluster, not $purpose" ;;
+  run | lint | fuzz | test | cluster) ;;
+  *) die "bootstrap.sh takes run, lint, fuzz, test or cluster, not $purpose" ;;
 esac
 cd "$here/../.."
 
 install_python_packages
+if [ "$purpose" = fuzz ]; then
+  install_apart tests/fuzz/requirements.lock .venv/atheris
+  exit
+fi
 [ "$purpose" = lint ] || build_documentation
 [ "$purpose" = lint ] || install_database
 [ "$purpose" != test ] || install_test_programs
 [ "$purpose" != test ] || install_browser_packages
+[ "$purpose" != test ] || install_apart tests/tahu/requirements.lock .venv/tahu
 [ "$purpose" != cluster ] || install_cluster_programs

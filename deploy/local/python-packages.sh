@@ -58,6 +58,21 @@ install_python_packages() {
   say "Python packages installed"
 }
 
+# Installs the packages of the lock file $1 into the folder $2, away from those of .venv: tests start
+# programs of their own with them, and tonne is not installed with any of them.
+install_apart() {
+  local lock=$1 target=$2 log
+  ! cmp -s "$lock" "$target/requirements.lock" || return 0
+  say "installing $(grep -c '^[a-z]' "$lock") packages into $target"
+  rm -rf "$target"
+  log=$(mktemp)
+  quietly "$log" .venv/bin/python -m pip install --disable-pip-version-check --require-hashes \
+    --target "$target" -r "$lock" ||
+    die "$lock cannot be installed: $(grep -m 1 ^ERROR "$log" || tail -n 1 "$log")"
+  rm -f "$log"
+  cp "$lock" "$target"
+}
+
 # Builds the documentation that the API serves, unless it is there and of today's sources.
 build_documentation() {
   .venv/bin/python -m deploy.site || die "the documentation cannot be built; see above"

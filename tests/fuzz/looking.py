@@ -1,7 +1,7 @@
 """Starts the harness of one target with atheris, which is installed apart.
 
-atheris says in its metadata under no licence, and no part of tonne needs it: in ``.venv`` it would
-be taken for one of tonne's own packages.
+Its metadata name no licence, and no part of tonne needs it: among the packages of ``.venv`` it
+would be taken for one of tonne's own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Final
 from tests.examples import ROOT
 
 #: Where ``make fuzz`` installs atheris.
-ATHERIS: Final = ROOT / ".tonne" / "atheris"
+ATHERIS: Final = ROOT / ".venv" / "atheris"
 
 
 def look(name: str, folder: Path, *options: str, **how: Any) -> subprocess.CompletedProcess[str]:

@@ -33,6 +33,7 @@ from services.ingest.decode.selection import (
     selection,
 )
 from services.ingest.discovery.budget import Budget
+from services.ingest.discovery.station_codes import unlisted
 from services.ingest.prepare import TimeBounds, prepare
 from services.ingest.quarantine.reasons import Reason
 from services.ingest.resolve import Directory
@@ -148,10 +149,11 @@ class Recogniser:
         if any(entry.reason != Reason.UNKNOWN_DEVICE for entry in prepared.quarantine):
             return None
         values = {row.channel: row.value for row in prepared.rows}
+        others = unlisted(message.payload, pattern.statement)
         known_values = sum(value is not None for value in values.values())
         # a topic that its user chooses says nothing; much of the payload has to, once
         is_proven = topic.expression is not None or key in spot.filled
-        if not values or (not is_proven and known_values * 2 < len(topic.channels)):
+        if not (values or others) or (not is_proven and known_values * 2 < len(topic.channels)):
             return None
         if key not in spot.filled:
             spot.filled[key] = known
@@ -172,6 +174,7 @@ class Recogniser:
             key=known.key,
             label=known.label,
             values=values,
+            others=others,
         )
 
 

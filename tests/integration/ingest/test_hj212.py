@@ -152,7 +152,9 @@ def test_an_unknown_station_is_proposed_with_what_its_codes_mean_and_adopted(
     listening(plant, port)
     logger = DataLogger(mn=OTHER)
     frames = [
-        logger.measure(at, {**factors, "a21026": {"Rtd": "18.5", "Flag": "M"}})
+        logger.measure(
+            at, {**factors, "a21026": {"Rtd": "18.5", "Flag": "M"}, "a05024": {"Rtd": "0.5"}}
+        )
         for at, factors in minutes(2)
     ]
     with Line(port, logger) as line:
@@ -170,6 +172,10 @@ def test_an_unknown_station_is_proposed_with_what_its_codes_mean_and_adopted(
     shown = tonne(plant, "devices", "discover")
     assert "co2 = 1.5 mg/Nm3 (gauge)" in shown
     assert "so2 = 18.5 mg/Nm3 (gauge)" in shown
+    assert "1 number more (--all)" in shown
+    # a code that the family lacks is listed, and not adopted: nobody says what it is
+    shown = tonne(plant, "devices", "discover", "--all")
+    assert "a05024-rtd = 0.5 unit unknown (gauge)" in shown
     said = tonne(
         plant, "devices", "adopt", str(row["id"]), "--facility", "tianjin", "--id", "stack-2",
         "--no-source",

@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from sensors_sim.hj212 import framed
 from services.core.facility.discovery.learning import Learned
 from services.core.facility.discovery.observing import Observed, fitted, needs_family, observe
 from services.core.facility.discovery.pieces import ChosenChannel, device
@@ -169,3 +170,26 @@ def test_a_flood_of_devices_fills_a_bounded_number() -> None:
     )
     assert 10 < fitted_ones < 200
     assert not recogniser.fits("application/a/device/x/event/up", b"x" * 20_000, ARRIVAL)
+
+
+@pytest.mark.parametrize(
+    ("command", "factors", "place", "counted"),
+    [
+        ("2011", "a05024-Rtd=0.5,a05024-Flag=N,a05024-Info=1", "a05024.Rtd", []),
+        ("2011", "a05001-Rtd=9,a05001-ZsRtd=8;a05024-Rtd=0.5", "a05024.Rtd", ["co2"]),
+        ("2061", "a05024-Avg=0.5,a05024-Cou=9", "hour.a05024.Avg", []),
+    ],
+)
+def test_codes_of_a_station_that_its_family_lacks_are_listed_and_not_counted(
+    command: str, factors: str, place: str, counted: list[str]
+) -> None:
+    region = f"DataTime=20261123180000;{factors}"
+    frame = framed(f"ST=31;CN={command};PW=123456;MN={MN};Flag=5;CP=&&{region}&&")
+    (fit,) = Recogniser().fits(f"hj212/{MN}", frame, ARRIVAL)
+    proposed = channels("hj212", learn(Learned(), fitted(None, fit), f"hj212/{MN}"))
+    assert [channel.id for channel in proposed if channel.included] == counted
+    (other,) = (channel for channel in proposed if not channel.included)
+    assert (other.path, other.last, other.unit, other.kind) == (place, 0.5, None, "gauge")
+
+
+MN: Final = "010000A8900016F000169DC0"

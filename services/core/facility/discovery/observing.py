@@ -79,7 +79,7 @@ def fitted(observed: Observed | None, fit: Fit) -> Observed:
     """Return what a message says as one of a family's device."""
     place = Place(key=fit.key, family=fit.recognised.family, label=fit.label[:100])
     if observed is None or fit.recognised.shares_topic:
-        return Observed(place=place, fit=fit)
+        return Observed(place=place, fit=fit, numbers=fit.others)
     return replace(observed, place=place, fit=fit)
 
 

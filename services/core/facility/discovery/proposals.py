@@ -135,10 +135,11 @@ def _by_family(family: str, learned: Learned, recognised: Recognised) -> Iterato
             proposed = replace(proposed, included=proposed.included or is_stack)
             taken.add((proposed.topic, proposed.path))
             yield proposed
-    if is_plain:
-        for series in learned.series.values():
-            if (series.topic, series.path) not in taken:
-                yield replace(_channel(family, series), included=False)
+    for series in learned.series.values():
+        if is_stack:
+            yield _unlisted(family, series)
+        elif is_plain and (series.topic, series.path) not in taken:
+            yield replace(_channel(family, series), included=False)
 
 
 def _stated(stated: Mapping[str, Any], read: ReadChannel) -> ProposedChannel:
@@ -163,6 +164,12 @@ def _stated(stated: Mapping[str, Any], read: ReadChannel) -> ProposedChannel:
         interval_s=read.interval_s,
         example=stated["id"],
     )
+
+
+def _unlisted(family: str, series: Series) -> ProposedChannel:
+    """Return a factor of HJ 212 by its code: nobody knows what it is, so that it never counts."""
+    proposed = _channel(family, series)
+    return replace(proposed, quantity=None, unit=None, kind="gauge", is_sure=False, included=False)
 
 
 def _unit(family: str, series: Series, documented: makers.Known | None) -> tuple[str | None, bool]:

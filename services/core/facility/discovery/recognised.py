@@ -71,3 +71,5 @@ class Fit:
     label: str
     #: in the channels' units, as they came
     values: Mapping[str, float | None]
+    #: what the family's file leaves out, by its place
+    others: Mapping[str, float] = field(default_factory=dict)
