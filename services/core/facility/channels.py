@@ -134,7 +134,8 @@ class Channel(Part):
         examples=[{"id": ["Stack.CO2"]}],
         description=(
             "json: the records that this channel is read from, by JMESPath the words that one of"
-            " stands there, such as {id: Stack.CO2} or {type: [IDM, SCM]}. Default: all of them."
+            " stands there, such as {id: Stack.CO2} or {type: [IDM, SCM]}; cell.1 is the first cell"
+            " of a line. Default: all of them."
         ),
     )
     topic: Topic | None = Field(

@@ -115,8 +115,9 @@ class Device(Part):
         examples=["topic.1"],
         description=(
             "With known_as: where the id stands. topic.1: in the second level of the topic, which"
-            " is +. deviceInfo.devEui: JMESPath to it in each record (json). keys(@): records stand"
-            " under the ids, as values of an object. property.serial: in a user property of MQTT 5."
+            " is +. deviceInfo.devEui: JMESPath to it in each record (json). cell.1: the first cell"
+            " of each line, which is a record then. keys(@): records stand under the ids, as values"
+            " of an object. property.serial: in a user property of MQTT 5."
             " Default: the level of the topic that is +."
         ),
     )
@@ -191,7 +192,8 @@ class Device(Part):
         examples=[{"meter": ["26332170"]}],
         description=(
             "json: the records that are this device's, by JMESPath the words that one of stands"
-            " there, such as {meter: 26332170}. Default: all of them."
+            " there, such as {meter: 26332170}. cell.1 is the first cell of a line: each line is a"
+            " record then. Default: all of them."
         ),
     )
     timestamp: Timestamp | None = Field(

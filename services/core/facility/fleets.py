@@ -1,7 +1,8 @@
 """Topics that many devices share: where in a message the id stands that says whose it is.
 
 ``device_from`` is ``topic.N``, a level of the topic counted from 0, or JMESPath to the id in each
-record, or what MQTT 5 says beside them (:mod:`.beside`); without it the id is the one level of the
+record, or ``cell.N``, a cell of each line counted from 1 (:mod:`.cell_names`), or what MQTT 5 says
+beside them (:mod:`.beside`); without it the id is the one level of the
 topic that is ``+``. ``keys(@)`` says that records stand under the ids as keys of an object.
 """
 
@@ -13,6 +14,7 @@ from typing import Final
 
 from services.core.facility import mapping_expression
 from services.core.facility.beside import level_of
+from services.core.facility.cell_names import cell_of, is_like_cell
 from services.core.facility.devices import Device, IgnoredIds
 from services.core.facility.mapping_model import MAPPED
 from services.core.facility.topics import ANY, READINGS_ROOT
@@ -129,11 +131,14 @@ def _in_payload(path: Path, device: Device) -> Iterator[Finding]:
     if device.topic is None and any(channel.topic is None for channel in device.measured):
         need = f"{device.id} shares no topic yet"
         yield place, f"{need}: say topic, where the messages of all these devices come"
-    if device.device_from == BY_KEY:
+    if device.device_from == BY_KEY or cell_of(device.device_from) is not None:
         return
     try:
         mapping_expression.check(device.device_from)
     except mapping_expression.ExpressionError as error:
+        if is_like_cell(device.device_from):
+            yield place, f"{device.device_from} is no cell of a line: they are counted from 1"
+            return
         mistake = f"{device.device_from!r} is neither topic.N nor JMESPath: {error}"
         yield place, f"{mistake}; name where in a record the id stands, such as deviceInfo.devEui"
     except mapping_expression.OverBudgetError as error:

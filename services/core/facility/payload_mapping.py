@@ -19,6 +19,7 @@ from services.core.facility import (
     time_messages,
 )
 from services.core.facility.beside import level_of, named
+from services.core.facility.cell_names import cell_of, is_like_cell, name_cells
 from services.core.facility.channels import A_KIND
 from services.core.facility.connections import CONNECTED
 from services.core.facility.mapping_model import MAPPED, Quality, Timestamp, UnitFrom
@@ -190,7 +191,7 @@ def _native(path: Path, device: model.Device) -> Iterator[Finding]:
 
 def _json(path: Path, device: model.Device) -> Iterator[Finding]:
     levels = _levels(device)
-    if device.delimiter is not None and not any(part.cell for part in _with_cells(device)):
+    if device.delimiter is not None and not _names_cells(device):
         yield (*path, "delimiter"), "delimiter parts the cells of a text, and no cell is named"
     if device.records is not None:
         yield from _expression((*path, "records"), device.records, levels)
@@ -254,6 +255,14 @@ def _senml(path: Path, device: model.Device) -> Iterator[Finding]:
             yield (*place, "from"), f"{name} feeds {owner} already; one channel is enough"
 
 
+def _names_cells(device: model.Device) -> bool:
+    """Whether a device, or one of its channels, names a cell of a text."""
+    apart = [device.device_from or "", *(device.where or ())]
+    for channel in device.measured:
+        apart += channel.where or ()
+    return name_cells(apart) or any(part.cell for part in _with_cells(device))
+
+
 def _with_cells(device: model.Device) -> Iterator[model.Channel | Timestamp | Quality | UnitFrom]:
     """Find all parts of a device that may name a cell."""
     yield from device.measured
@@ -282,7 +291,8 @@ def _ways_of_reading(path: Path, channel: model.Channel) -> Iterator[Finding]:
 
 def _expressions(path: Path, part: model.Device | model.Channel, levels: int) -> Iterator[Finding]:
     for text in part.where or ():
-        yield from _expression((*path, "where"), text, levels)
+        if cell_of(text) is None:
+            yield from _expression((*path, "where"), text, levels)
     if part.timestamp is not None:
         yield from _expression((*path, "timestamp", "from"), part.timestamp.from_, levels)
     if part.quality is not None:
@@ -316,6 +326,10 @@ def _expression(place: Path, text: str, levels: int) -> Iterator[Finding]:
     try:
         mapping_expression.check(text)
     except mapping_expression.ExpressionError as error:
+        if is_like_cell(text):
+            mistake = f"{text} names no cell here: where and device_from name one of a line,"
+            yield place, f"{mistake} counted from 1, and elsewhere cell is a key, such as cell: 2"
+            return
         advice = """put keys in double quotes, such as '"1-0:1.8.0".value', where they have other"""
         yield (
             place,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
+from services.core.facility.cell_names import cell_of
 from services.core.facility.mapping_expression import Budget, OverBudgetError
 from services.ingest.decode.selection import (
     MISSING,
@@ -26,6 +27,37 @@ _LONGEST_TEXT: Final = 64 * 1024
 
 #: So many characters of a text cost as much as one step of an expression.
 _CHARACTERS_A_STEP: Final = 16
+
+
+def of_record(expression: str, budget: Budget, delimiter: str, *, lists: bool = True) -> Selection:
+    """Return what tells a record from others selects: a path into it, or a cell of its line.
+
+    :raises ValueError: see :func:`.selection.selection`.
+    """
+    number = cell_of(expression)
+    if number is None:
+        return selection(expression, budget, lists=lists)
+    cell = _Cell(selection(None), number, delimiter, budget)
+
+    def of_line(record: Any) -> Any:
+        # what is no text has no cells, and is not meant
+        return cell(record) if isinstance(record, str) else MISSING
+
+    return of_line
+
+
+def lines(text: Any) -> list[Any]:
+    """Return the lines of a text that have anything; what is none stays as it is.
+
+    :raises SelectionError: it is longer than texts that are parted.
+    """
+    if not isinstance(text, str):
+        return [text]
+    if len(text) > _LONGEST_TEXT:
+        raise SelectionError(
+            f"lines are of a text of {len(text)} characters; it has at most {_LONGEST_TEXT}"
+        )
+    return [line for line in text.splitlines() if line.strip()]
 
 
 def selected(part: Mapping[str, Any], budget: Budget | None, delimiter: str = COMMA) -> Selection:

@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 from services.core.facility.beside import Properties
+from services.core.facility.cell_names import cell_of
 from services.core.facility.fleets import BY_KEY
 from services.core.facility.mapping_expression import Budget
 from services.core.facility.mapping_model import word
 from services.ingest.decode import json_mapping
+from services.ingest.decode.cells import COMMA, of_record
 from services.ingest.decode.compression import gunzip
 from services.ingest.decode.json_record import Channel, Taker
 from services.ingest.decode.mapped_formats import (
@@ -29,7 +31,7 @@ from services.ingest.decode.observation import (
     UndecodableError,
 )
 from services.ingest.decode.record_source import RecordSource, pay, record_source
-from services.ingest.decode.selection import SelectionCostError, SelectionError, selection
+from services.ingest.decode.selection import SelectionCostError, SelectionError
 from services.ingest.quarantine.reasons import Reason
 
 Owner = TypeVar("Owner")
@@ -38,7 +40,7 @@ Owner = TypeVar("Owner")
 NO_ID: Final = ""
 
 #: What all devices of a fleet say alike.
-_SHAPE: Final = ("compression", "records", "columns", "where", "device_from")
+_SHAPE: Final = ("compression", "records", "columns", "where", "device_from", "delimiter")
 
 
 def shape(wire_format: str, device: Part) -> str:
@@ -57,13 +59,18 @@ class Fleet(Generic[Owner]):
         device = with_defaults(wire_format, device)
         self._format = wire_format
         self._budget = Budget(max_steps)
-        self._read = MAPPED[wire_format] or json_mapping.read_json
+        stated = device["device_from"]
+        self._is_text = cell_of(stated) is not None and "records" not in device
+        read = json_mapping.read_text if self._is_text else json_mapping.read_json
+        self._read = MAPPED[wire_format] or read
         self._is_packed = device.get("compression") == "gzip"
         self._source: RecordSource | None = record_source(device, self._budget)
         self._is_split = "records" in device or "columns" in device
-        stated = device["device_from"]
         self.device_from: str = stated
-        self._select = None if stated == BY_KEY else selection(stated, self._budget, lists=False)
+        delimiter = device.get("delimiter", COMMA)
+        self._select = (
+            None if stated == BY_KEY else of_record(stated, self._budget, delimiter, lists=False)
+        )
         #: by id the places of those who are known by it
         self._known: dict[str, list[int]] = {}
         self._members: list[tuple[Owner, tuple[Channel, ...] | Problem]] = []
@@ -110,7 +117,8 @@ class Fleet(Generic[Owner]):
         if self._is_packed:
             payload = gunzip(payload)
         document = self._read(payload)
-        json_mapping.refuse_scalar(document)
+        if not self._is_text:
+            json_mapping.refuse_scalar(document)
         self._budget.renew(len(payload))
         self._budget.beside.take(topic, properties)
         try:

@@ -77,10 +77,16 @@ def decoder(
     """
     budget = Budget(max_steps, beside)
     whole = [channel.get("from", "@") == "@" for channel in channels]
-    records = record_source(device, budget)
+    records = record_source(device, budget, channels=channels)
     taken = mapped(device, channels, budget)
     # every message is one text, in a way of writing that JSON has not
-    is_text = bool(whole) and all(whole) and all(map(_reads_text, channels))
+    is_text = (
+        bool(whole)
+        and all(whole)
+        and all(map(_reads_text, channels))
+        # else it holds texts
+        and "records" not in device
+    )
     mapping = _Mapping(
         records=records,
         channels=taken,
@@ -138,7 +144,9 @@ def costs(channels: Sequence[Channel]) -> bool:
 
 def _selected(channel: Part, budget: Budget, delimiter: str) -> Selection:
     select = selected(channel, budget, delimiter)
-    return chosen(select, Where(channel["where"], budget)) if "where" in channel else select
+    return (
+        chosen(select, Where(channel["where"], budget, delimiter)) if "where" in channel else select
+    )
 
 
 def _reader(channel: Part) -> Reader:

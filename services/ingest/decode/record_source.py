@@ -7,12 +7,15 @@ arrays already, ``columns`` selects the names of their places.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
+from services.core.facility.cell_names import name_cells
 from services.core.facility.mapping_expression import Budget, OverBudgetError
 from services.core.facility.mapping_model import word
+from services.ingest.decode.cells import COMMA, lines, of_record
 from services.ingest.decode.observation import Part, UndecodableError
 from services.ingest.decode.selection import (
     MISSING,
@@ -34,13 +37,16 @@ Condition = tuple[Selection, frozenset[str]]
 class Where:
     """Whether a record is one of those that are meant."""
 
-    def __init__(self, part: Mapping[str, Sequence[str]], budget: Budget) -> None:
+    def __init__(
+        self, part: Mapping[str, Sequence[str]], budget: Budget, delimiter: str = COMMA
+    ) -> None:
         """``part``: by expression the words that one of must stand there.
 
         :raises ValueError: an expression cannot be used.
         """
         self.conditions: Final[tuple[Condition, ...]] = tuple(
-            (selection(expression, budget), frozenset(words)) for expression, words in part.items()
+            (of_record(expression, budget, delimiter), frozenset(words))
+            for expression, words in part.items()
         )
 
     def __call__(self, record: Any) -> bool:
@@ -67,6 +73,8 @@ class RecordSource:
     budget: Budget
     #: whether anything is taken from the budget
     costs: bool
+    #: whether each line of a text is a record
+    in_lines: bool = False
 
     def records(self, document: Any, looks: int) -> list[Any]:
         """Return those of a document's records that are meant, in its order.
@@ -78,6 +86,8 @@ class RecordSource:
         """
         try:
             records = self._selected(document)
+            if self.in_lines:
+                records = [line for record in records for line in lines(record)]
             if self.columns is not None:
                 records = self.columns(document, records, self.budget)
         except SelectionError as error:
@@ -96,15 +106,23 @@ class RecordSource:
         return [record for record in selected if record is not MISSING]
 
 
-def record_source(device: Part, budget: Budget) -> RecordSource | None:
+def record_source(
+    device: Part, budget: Budget, *, channels: Sequence[Part] = ()
+) -> RecordSource | None:
     """Return what a device's part says of records; None: a message is one.
+
+    ``channels``: where these name cells, too, each line is a record.
 
     :raises ValueError: it cannot be used.
     """
-    if not {"records", "columns", "where"} & device.keys():
+    in_lines = name_cells(
+        [device.get("device_from", ""), *_conditions(device), *chain(*map(_conditions, channels))]
+    )
+    if not in_lines and not {"records", "columns", "where"} & device.keys():
         return None
     select = selection(device["records"], budget, lists=False) if "records" in device else None
-    where = Where(device["where"], budget) if "where" in device else None
+    delimiter = device.get("delimiter", COMMA)
+    where = Where(device["where"], budget, delimiter) if "where" in device else None
     columns = _columns(device["columns"], budget) if "columns" in device else None
     paths = () if where is None else (is_path(select) for select, _ in where.conditions)
     return RecordSource(
@@ -112,8 +130,13 @@ def record_source(device: Part, budget: Budget) -> RecordSource | None:
         columns=columns,
         where=where,
         budget=budget,
-        costs=select is not None or columns is not None or not all(paths),
+        costs=in_lines or select is not None or columns is not None or not all(paths),
+        in_lines=in_lines,
     )
+
+
+def _conditions(part: Part) -> Iterable[str]:
+    return part.get("where") or ()
 
 
 def pay(budget: Budget, looks: int, purpose: str) -> None:

@@ -287,6 +287,68 @@ def test_a_long_text_costs_what_a_message_may_and_no_more() -> None:
     assert "it has at most 65536" in logger.quarantine[0].detail
 
 
+METERS = """
+facility: {{id: works, name: Works, timezone: Europe/Vienna}}
+devices:
+  - id: a
+    topic: d
+    format: json
+    delimiter: ";"
+    timestamp: {{from: "@", cell: 1, unit: s}}
+    {first}
+    channels: [{{id: e, cell: 3, quantity: energy, unit: kWh, kind: counter}}]
+  - id: b
+    topic: d
+    format: json
+    delimiter: ";"
+    timestamp: {{from: "@", cell: 1, unit: s}}
+    {second}
+    channels:
+      - {{id: e, cell: 3, where: {{cell.4: in}}, quantity: energy, unit: kWh, kind: counter}}
+      - {{id: x, cell: 3, where: {{cell.4: [out, o]}}, quantity: energy, unit: kWh, kind: counter}}
+"""
+AT = f"{EIGHT_S};"
+LINES = (
+    f"{AT}m1;1.5\r\n\r\n{AT}m2;2.5;in\r\n{AT}m2;3.5;out;more\r\n{AT}m3;9\r\n"
+    f'{EIGHT_S + 60}; "m1" ; 4.5\n{EIGHT_S + 60}\n{EIGHT_S + 60};m2;5.5;o\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "unknown"),
+    [
+        ("where: {cell.2: m1}", "where: {cell.2: [m2, m4]}", []),
+        (
+            "known_as: m1\n    device_from: cell.2",
+            "known_as: m2\n    device_from: cell.2",
+            ["m3"],
+        ),
+    ],
+    ids=["where", "device_from"],
+)
+def test_lines_of_several_meters_are_told_apart_by_a_cell(
+    first: str, second: str, unknown: list[str]
+) -> None:
+    loggers = station_of(METERS.format(first=first, second=second))
+    received = loggers.receive("d", LINES)
+    assert sorted((r.channel, (r.ts - EIGHT).seconds, r.value) for r in received) == [
+        ("a.e", 0, 1.5), ("a.e", 60, 4.5), ("b.e", 0, 2.5), ("b.x", 0, 3.5), ("b.x", 60, 5.5),
+    ]  # fmt: skip
+    named = {known_as for entry in loggers.quarantine for known_as in entry.unknown_ids or ()}
+    assert set(unknown) <= named
+    # a text that is longer than a message's cells may be is refused, and nothing of it is taken
+    assert loggers.receive("d", LINES * 700) == []
+
+
+def test_lines_within_json_are_records_where_a_channel_chooses_among_them() -> None:
+    gateway = device(
+        f"{ENERGY}, cell: 2, where: {{cell.3: '1.8.0'}}",
+        "records: lines\n    timestamp: {from: '@', cell: 1, unit: s}",
+    )
+    sent = {"lines": [f"{EIGHT_S},1.5,1.8.0\n{EIGHT_S},7,2.8.0", f"{EIGHT_S + 60},2.5,1.8.0", 5]}
+    assert values(gateway, sent) == [1.5, 2.5]
+
+
 # -- what a file may say --------------------------------------------------------------------------
 
 
@@ -301,6 +363,9 @@ def test_a_long_text_costs_what_a_message_may_and_no_more() -> None:
          "registers are an array: remove one of the two"),
         (f"{ENERGY}, from: v, cell: 0", "", "is less than 1"),
         (f"{ENERGY}, from: v", 'delimiter: ";"', "no cell is named"),
+        (f"{ENERGY}, from: v, where: {{cell.0: m1}}", "", "counted from 1"),
+        (ENERGY, "known_as: m1\n    device_from: cell.0", "they are counted from 1"),
+        (f"{ENERGY}, from: cell.2", "", "elsewhere cell is a key, such as cell: 2"),
         (f"{ENERGY}, from: v, cell: 1", "delimiter: tab", "one character"),
         (f"{ENERGY}, from: v, cell: 1", 'delimiter: "."', "one character"),
         (f"{BARE}, unit: {{suffix: true}}", "", "needs default"),
