@@ -100,6 +100,13 @@ def test_texts_of_answers_are_those_that_the_code_says() -> None:
             "Grid is too high. Stack 1: Summe je Monat 12.3 kg, Grenze 10 kg",
             id="behind what people wrote",
         ),
+        pytest.param(
+            "45 minutes of valid data, 60 needed: 3 data points, one every 900 s as learned from"
+            " the readings; O2 of 22 % is above the diluent cap: 14 % counts",
+            "45 Minuten gültiger Daten, 60 nötig: 3 Datenpunkte, einer alle 900 s wie aus den"
+            " Messwerten gelernt; 22 % O2 liegen über der Verdünnungsgrenze: Es zählen 14 %",
+            id="behind a text with values at its end",
+        ),
     ],
 )
 def test_a_text_is_translated_where_it_is_known(text: str, german: str | None) -> None:
@@ -183,6 +190,29 @@ def test_codes_of_the_pipeline_and_the_audit_log_have_words(
     text = (files("services.api") / "dashboard" / module).read_text(encoding="utf-8")
     stated = set(re.findall(r'(?<![\w.])"?([\w.-]+)"?: t\("', text))
     assert set(codes) <= stated
+
+
+def test_the_parts_of_an_hour_that_is_explained_have_names() -> None:
+    package = files("services.api")
+    module = ast.parse((package / "models" / "explain.py").read_text(encoding="utf-8"))
+    # these the page shows in words of its own, not as they come
+    in_words = {"explain_body", "_version", "_equation", "_input", "_minutes"}
+    named = {
+        key.value
+        for function in module.body
+        if isinstance(function, ast.FunctionDef) and function.name not in in_words
+        for node in ast.walk(function)
+        if isinstance(node, ast.Dict)
+        for key in node.keys
+        if isinstance(key, ast.Constant) and isinstance(key.value, str)
+    }
+    words = (package / "dashboard" / "explain-words.js").read_text(encoding="utf-8")
+    of_page = set(re.findall(r'(\w+): t\("', words))
+    assert len(named) > 30
+    # and an input by its role
+    assert {key for key in named - of_page if key.replace("_", " ") not in keys("schema")} == {
+        "co2"
+    }
 
 
 def test_keys_of_facility_files_and_what_is_said_of_them_are_texts() -> None:

@@ -8,6 +8,7 @@ import { NO_DATA, mass, percent } from "./format.js";
 import { SMALL } from "./masses.js";
 import { minuteBars } from "./minute-bars.js";
 import { readingsOf } from "./explain-readings.js";
+import { partWords } from "./explain-words.js";
 import { table, tree } from "./tree.js";
 import { locale, plural, t } from "./words.js";
 import { clockWords } from "./zones.js";
@@ -30,7 +31,7 @@ export function explanationParts(explanation, view) {
     versions(explanation, view),
     card(t("Configuration"),
       node("p", { className: "quiet", textContent: t("The source's entry in the facility file, in force since {time}.", { time: clockWords(Date.parse(explanation.configured_at), view.zone) }) }),
-      tree(explanation.configuration)),
+      tree(explanation.configuration, partWords)),
   ].filter((part) => part !== null);
 }
 
@@ -102,7 +103,7 @@ function cited(name, factor) {
 }
 
 const detail = (summary, value) =>
-  node("details", {}, node("summary", { textContent: summary }), tree(value));
+  node("details", {}, node("summary", { textContent: summary }), tree(value, partWords));
 
 function inputs({ inputs: list, hour }, view) {
   if (list.length === 0) return null;

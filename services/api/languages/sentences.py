@@ -156,8 +156,10 @@ class _Translator:
     def _joined(self, before: str, between: str, behind: str) -> Iterator[_Translation]:
         head, tail = self.translate(before), self.translate(behind)
         if head is not None or tail is not None:
+            # of two texts that are both known, what stands between them is known, too
+            known = 0 if head is None or tail is None else len(between)
             head, tail = head or _Translation(before, 0), tail or _Translation(behind, 0)
-            yield _Translation(f"{head.text}{between}{tail.text}", head.known + tail.known)
+            yield _Translation(f"{head.text}{between}{tail.text}", head.known + known + tail.known)
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:

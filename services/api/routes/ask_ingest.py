@@ -25,6 +25,7 @@ from services.api.http.problems import (
     NotConfirmed,
     Problem,
 )
+from services.api.languages.reader import translate
 from services.core.runtime import reading_door
 from services.core.runtime.reading_door import Answer, DoorClosedError, DoorLostError, Head
 from services.core.store.operations import sent_readings
@@ -32,6 +33,9 @@ from services.core.store.operations.sent_readings import OtherBodyError, SentBod
 
 #: Header of an answer that was given before.
 _REPLAYED: Final = "Idempotent-Replayed"
+
+#: What is told of a row that was refused.
+_WORDS: Final = frozenset({"detail", "advice"})
 
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}\Z")
 
@@ -161,9 +165,16 @@ async def answered_once(
 
 
 def _answer_of(stored: StoredAnswer, headers: dict[str, str] | None = None) -> Response:
-    """Return an answer as it is stored."""
+    """Return an answer as it is stored, with what was refused in the language of who asks now."""
+    answer = stored.answer
+    if stored.status == 207:
+        rows = msgspec.json.decode(answer)
+        for refusal in rows["refusals"]:
+            for words in refusal.keys() & _WORDS:
+                refusal[words] = translate(refusal[words])
+        answer = msgspec.json.encode(rows)
     return Response(
-        stored.answer,
+        answer,
         status_code=stored.status,
         media_type="application/json",
         headers=headers,

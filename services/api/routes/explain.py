@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter
 from fastapi import Query as FromQuery
@@ -14,11 +14,15 @@ from services.api.context import InContext
 from services.api.http.answers import json_answer
 from services.api.http.parameters import FacilityId, Instant, Query
 from services.api.http.problems import Archived, NotFound, documented
+from services.api.languages.reader import translate
 from services.api.models.explain import explain_body
 from services.api.models.explanation import Explanation
 from services.core.store.answers.explain import explain_hour
 
 router = APIRouter(tags=["explain"])
+
+#: Where tonne tells in a sentence what it found.
+_WORDS: Final = frozenset({"reason", "verdict_reason", "detail"})
 
 
 class ExplainQuery(Query):
@@ -63,13 +67,28 @@ async def get_explain(
             past=as_of < now,
         )
     )
-    return json_answer(
-        explain_body(
-            explanation,
-            facility=facility.slug,
-            facility_retired_at=facility.retired_at,
-            source=source,
-            hour=hour,
-            as_of=as_of,
-        )
+    body = explain_body(
+        explanation,
+        facility=facility.slug,
+        facility_retired_at=facility.retired_at,
+        source=source,
+        hour=hour,
+        as_of=as_of,
     )
+    _translate(body)
+    return json_answer(body)
+
+
+def _translate(body: dict[str, Any]) -> None:
+    """Put what was found out of the hour into the reader's language, in its place."""
+    closing = body["closing"] or {"inputs": [], "calibrations": {}}
+    told = [
+        body,
+        *closing["inputs"],
+        *(test for tests in closing["calibrations"].values() for test in tests),
+        *(step for item in body["inputs"] for step in (*item["held"], *item["incidents"])),
+    ]
+    for part in told:
+        for words in part.keys() & _WORDS:
+            if part[words] is not None:
+                part[words] = translate(part[words])

@@ -26,6 +26,7 @@ from services.api.http.problems import (
     documented,
 )
 from services.api.http.shapes import Shape
+from services.api.languages.reader import translate
 from services.api.models.recipients import RecipientKind, RecipientRow, TestedRecipient
 from services.core.facility.recipients import kind_of, shown
 from services.core.store.alerts import outbox
@@ -139,5 +140,5 @@ def _outcome(entry: Entry) -> dict[str, Any]:
         took_s=(entry.delivered_at - entry.created_at).total_seconds()
         if entry.delivered_at is not None
         else None,
-        reason=None if delivered else entry.reason or "no answer",
+        reason=None if delivered else translate(entry.reason or "no answer"),
     )

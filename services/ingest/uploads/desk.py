@@ -33,6 +33,13 @@ _CUT_OFF: Final = f"reading it was cut off {_MAX_CUT_OFF} times; split it, or sa
 
 _log: Final = structlog.get_logger()
 
+#: Why no run of a file may begin, by its state.
+_RUNS: Final = {
+    "checking": "the file is being checked: wait until that is over",
+    "taking": "the file is being taken: wait until that is over",
+    "taken": "the file is taken: what it holds is stored",
+}
+
 
 class Desk:
     """Everything about uploads of one ingest."""
@@ -114,7 +121,7 @@ class Desk:
         upload = self._spool.find(ask.facility, ask.upload)
         if ask.act == "append":
             if upload.state not in {"receiving", "received", "checked", "failed"}:
-                raise ConflictingUploadError(f"the file is complete, and {upload.state}")
+                raise ConflictingUploadError("the file is complete: nothing can be added to it")
             self._spool.append(upload, ask.offset, body)
         elif ask.act in {"check", "take"}:
             self._begin_run(upload, ask, body.decode())
@@ -125,8 +132,8 @@ class Desk:
             raise ConflictingUploadError(
                 f"{upload.received} of {upload.size} bytes are here; send the rest first"
             )
-        if upload.state in {"checking", "taking", "taken"}:
-            raise ConflictingUploadError(f"the file is {upload.state} already")
+        if upload.state in _RUNS:
+            raise ConflictingUploadError(_RUNS[upload.state])
         upload.device, upload.channel, upload.unit = ask.device, ask.channel, ask.unit
         upload.by, upload.address = ask.by, ask.address
         path = self._spool.table(upload)

@@ -181,7 +181,13 @@ async def test_what_a_register_did_not_count_is_shown(
     assert (held["from"], held["to"], held["change"]) == (
         "2026-11-23T10:15:00Z", "2026-11-23T10:20:00Z", 9000.0,
     )  # fmt: skip
-    assert held["reason"]
+    assert held["reason"] == "the index rose by 9000 in 0.08333 h, where max_rate allows 420.444"
+    asked = {"facility": "linz", "source": "grid", "hour": HOUR.isoformat()}
+    german = await client.get("/v1/explain", params=asked, headers={"Accept-Language": "de"})
+    assert german.json()["inputs"][0]["held"][0]["reason"] == (
+        "der Zählerstand stieg um 9000 in 0.08333 h, max_rate erlaubt 420.444"
+    )
+    assert german.headers["Content-Language"] == "de"
     assert meter["amount"] == pytest.approx(10.0 * 600 / 660 + 5.0)
 
 

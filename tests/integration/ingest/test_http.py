@@ -179,6 +179,11 @@ async def test_each_refused_one_has_its_verdict_and_lies_in_quarantine(
     again = await sent(client, body, 207)
     assert counts(again) == (0, 3, 0, 6)
     assert len(plant.quarantine()) == 5
+    german = await sent(client, body, 207, headers={"Accept-Language": "de"})
+    told = {refusal["reason"]: refusal for refusal in german["refusals"]}
+    assert told["bad_topic"]["detail"] == "es nennt kein facility"
+    assert told["bad_topic"]["advice"].startswith("nennen Sie Anlage und Gerät")
+    assert told["unknown_channel"]["detail"].startswith("Gerät 'cems-1' hat keinen solchen Kanal")
 
 
 async def test_refused_ones_are_replayed_as_those_of_a_broker(

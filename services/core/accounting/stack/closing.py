@@ -328,8 +328,9 @@ class ClosingRule:
 
 
 def _gives_way(gas: str, average: Decimal | None, cap: Decimal) -> str:
-    beyond = "above" if gas == Parameter.O2 else "below"
-    return f"{gas.upper()} of {average} % is {beyond} the diluent cap: {cap} % counts"
+    if gas == Parameter.O2:
+        return f"O2 of {average} % is above the diluent cap: {cap} % counts"
+    return f"{gas.upper()} of {average} % is below the diluent cap: {cap} % counts"
 
 
 def _missing(

@@ -170,13 +170,12 @@ class Part75:
         around = _around(hour)
         if around is not None:
             candidates.append(around)
-        choice, word = (min, "lesser") if low else (max, "greater")
+        of_both = f"the {rank}th percentile{_of_range(hour)} and the average of the hours around"
         return Substitute(
-            value=choice(candidates),
+            value=min(candidates) if low else max(candidates),
             code=code,
             provisional=hour.after is None,
-            reason=f"{word} of the {rank}th percentile{_of_range(hour)} and the average of the"
-            " hours around",
+            reason=f"lesser of {of_both}" if low else f"greater of {of_both}",
         )
 
     def _extreme(self, hour: MissingHour) -> Substitute:
@@ -185,16 +184,18 @@ class Part75:
             value=min(hour.look_back) if low else max(hour.look_back),
             code="10",
             provisional=False,
-            reason=f"{'minimum' if low else 'maximum'}{_of_range(hour)} in the look-back",
+            reason=f"minimum{_of_range(hour)} in the look-back"
+            if low
+            else f"maximum{_of_range(hour)} in the look-back",
         )
 
     def _potential(self, hour: MissingHour) -> Substitute:
-        word = "minimum" if _low_is_conservative(hour.parameter) else "maximum"
+        low = _low_is_conservative(hour.parameter)
         return Substitute(
             value=hour.potential,
             code="12",
             provisional=False,
-            reason=f"{word} potential value"
+            reason=("minimum potential value" if low else "maximum potential value")
             + ("" if hour.potential is not None else ", which is not configured: stays missing"),
         )
 

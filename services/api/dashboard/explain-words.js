@@ -1,0 +1,24 @@
+// What the parts of an hour that is explained are called, beside the keys of facility files.
+
+import { keyWords } from "./schema-words.js";
+import { t } from "./words.js";
+
+const NAMES = {
+  after: t("after"), alternative: t("alternative"), applied: t("applied"), average: t("average"),
+  before: t("before"), beyond: t("beyond"), calendar: t("calendar"), calibration_due: t("calibration due"),
+  calibration_function: t("calibration function"), calibration_ranges: t("calibration ranges"), calibrations: t("calibrations"),
+  change: t("change"), confidence_coefficient: t("confidence coefficient"), counted: t("counted"), coverage: t("coverage"),
+  detail: t("detail"), error: t("error"), first_hand: t("first hand"), greatest: t("greatest"), kg_h: t("kg per hour"),
+  known_at: t("known at"), known_from: t("known from"), known_to: t("known to"), least: t("least"),
+  least_known: t("least known"), licence: t("licence"), mean_difference: t("mean difference"), notes: t("notes"),
+  operating_h: t("operating hours"), other_gases: t("other gases"), per: t("per"), publication: t("publication"),
+  published: t("published"), publisher: t("publisher"), recorded_at: t("recorded at"),
+  relative_accuracy_percent: t("relative accuracy in %"), role: t("role"), row: t("row"), seen: t("seen"), series: t("series"),
+  set: t("set"), stale: t("stale"), time: t("time"), title: t("title"), unadjusted: t("unadjusted"),
+  uncertainty_percent: t("uncertainty in %"), used: t("used"), valid: t("valid"), values: t("values"), verdict: t("verdict"),
+  verdict_reason: t("reason of the verdict"), via: t("via"), week: t("week"), weeks: t("weeks"),
+  weeks_above_40_percent: t("weeks above 40 %"), weeks_above_5_percent: t("weeks above 5 %"),
+};
+
+/** The name of a key, or the key where it is one of a facility file or of what people named. */
+export const partWords = (key) => NAMES[key] ?? keyWords(key);
