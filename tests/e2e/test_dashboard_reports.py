@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from deploy.site.pictures import CHROMIUM
 from tests.e2e.fitting import check_fit
@@ -91,3 +91,36 @@ async def test_a_quarter_of_all_facilities_is_chosen_by_hand(address: str, page:
         + (await page.locator("#period").input_value())
         + "&language=en&format=pdf",
     )
+
+
+@pytest.mark.usefixtures("month")
+async def test_of_many_sources_the_largest_are_shown_and_paper_has_all(
+    address: str, page: Page
+) -> None:
+    async def multiply(route: Route) -> None:
+        response = await route.fetch()
+        body = await response.json()
+        (row,) = body["sources"]
+        sources = [{**row, "name": f"source {i}", "co2_kg": float(i)} for i in range(199)]
+        body["sources"] = [{**row, "name": "unknown", "co2_kg": None}, *sources]
+        await route.fulfill(response=response, json=body)
+
+    await page.route("**/v1/reports/emissions?*", multiply)
+    await page.goto(f"{address}/reports?facility=linz&period=2026-03")
+    rows = page.locator("#table-sources tbody tr")
+    await expect(rows).to_have_count(200)
+    await expect(rows.filter(visible=True)).to_have_count(20)
+    await expect(rows.first.locator('[data-key="name"]')).to_have_text("source 198")
+    # nothing is known of the last one
+    await expect(rows.last.locator('[data-key="name"]')).to_have_text("unknown")
+    more = page.get_by_role("button", name="Show 180 smaller sources")
+    await expect(more).to_have_attribute("aria-expanded", "false")
+    await page.emulate_media(media="print")
+    await expect(rows.filter(visible=True)).to_have_count(200)
+    await expect(page.locator("#table-sources .fold")).to_be_hidden()
+    await page.emulate_media(media="screen")
+    await more.click()
+    await expect(rows.filter(visible=True)).to_have_count(200)
+    await page.get_by_role("button", name="Show fewer").click()
+    await expect(rows.filter(visible=True)).to_have_count(20)
+    await page.goto("about:blank")

@@ -20,6 +20,7 @@ from services.api.languages.catalogues import (
 from services.api.languages.extraction import keys, renewed, untranslated
 from services.api.languages.own_texts import ENGLISH_ALONE, modules
 from services.api.languages.sentences import PLACE, translate
+from services.core.accounting.units import QUANTITIES
 from services.core.facility.alert_codes import AlertCodes
 from services.core.facility.places import _ONE_OF
 from services.core.store.audit.actions import ACTIONS
@@ -213,6 +214,12 @@ def test_the_parts_of_an_hour_that_is_explained_have_names() -> None:
     assert {key for key in named - of_page if key.replace("_", " ") not in keys("schema")} == {
         "co2"
     }
+
+
+def test_kinds_and_quantities_of_channels_have_words() -> None:
+    words = (files("services.api") / "dashboard" / "explain-words.js").read_text(encoding="utf-8")
+    stated = set(re.findall(r'(\w+): t\("', words))
+    assert {"counter", "gauge", "interval", *QUANTITIES} <= stated
 
 
 def test_keys_of_facility_files_and_what_is_said_of_them_are_texts() -> None:

@@ -8,7 +8,7 @@ import { NO_DATA, mass, percent } from "./format.js";
 import { SMALL } from "./masses.js";
 import { minuteBars } from "./minute-bars.js";
 import { readingsOf } from "./explain-readings.js";
-import { partWords } from "./explain-words.js";
+import { kindWords, partWords, quantityWords } from "./explain-words.js";
 import { table, tree } from "./tree.js";
 import { locale, plural, t } from "./words.js";
 import { clockWords } from "./zones.js";
@@ -113,7 +113,7 @@ function inputs({ inputs: list, hour }, view) {
     const qualities = Object.entries(readings.by_quality ?? {}).map(([name, count]) => `${count} ${qualityWords(name)}`).join(", ");
     return node("div", { className: "input" },
       node("h3", { textContent: `${device}.${channel}` }),
-      node("p", { className: "quiet", textContent: t("{role}: {kind} of {quantity} in {unit}", { role, kind, quantity: input.quantity, unit }) }),
+      node("p", { className: "quiet", textContent: t("{role}: {kind}, {quantity} in {unit}", { role, kind: kindWords(kind), quantity: quantityWords(input.quantity), unit }) }),
       facts([
         value,
         [t("Covered"), t("{n} s of 3600 s", { n: exact.format(covered) })],

@@ -22,3 +22,19 @@ const NAMES = {
 
 /** The name of a key, or the key where it is one of a facility file or of what people named. */
 export const partWords = (key) => NAMES[key] ?? keyWords(key);
+
+const KINDS = { counter: t("register"), gauge: t("gauge"), interval: t("amount of an interval") };
+
+const QUANTITIES = {
+  apparent_energy: t("apparent energy"), apparent_power: t("apparent power"), concentration: t("concentration"),
+  count: t("count"), count_flow: t("count per time"), distance: t("distance"), energy: t("energy"),
+  energy_per_mass: t("energy per mass"), energy_per_volume: t("energy per volume"), fraction: t("fraction"),
+  freight: t("freight"), mass: t("mass"), mass_flow: t("mass flow"), molar_mass: t("molar mass"), money: t("money"),
+  passenger_distance: t("passenger distance"), power: t("power"), pressure: t("pressure"),
+  reactive_energy: t("reactive energy"), reactive_power: t("reactive power"), temperature: t("temperature"),
+  time: t("time"), velocity: t("velocity"), volume: t("volume"), volume_flow: t("volume flow"),
+};
+
+/** What kind of channel one is, and what it measures. */
+export const kindWords = (kind) => KINDS[kind] ?? kind;
+export const quantityWords = (quantity) => QUANTITIES[quantity] ?? quantity;

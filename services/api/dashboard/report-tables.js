@@ -2,9 +2,11 @@
 
 import { node, sized } from "./dom.js";
 import { percent, wallTime } from "./format.js";
-import { locale, t } from "./words.js";
+import { locale, plural, t } from "./words.js";
 
 const UNKNOWN = "–";
+/** Longer tables are folded on a screen, the largest rows first where they have masses; paper has all of them. */
+const SHOWN_ROWS = 20;
 const NUMBERS = new Set(["kg", "share", "number"]);
 const grams = new Intl.NumberFormat(locale, { minimumFractionDigits: 3, maximumFractionDigits: 3 });
 const plain = new Intl.NumberFormat(locale, { maximumFractionDigits: 6 });
@@ -76,15 +78,37 @@ export function reportTables(report, zone, csvOf) {
   return Object.entries(TABLES).filter(([key]) => report[key].length > 0).map(([key, { title, columns }]) => {
     const head = node("tr", {}, ...columns.map(([, name, kind]) =>
       node("th", { scope: "col", textContent: name, className: NUMBERS.has(kind) ? "" : "words" })));
-    const body = report[key].map((row) => node("tr", {}, ...columns.map((column) => cell(row, column, zone))));
+    const rows = ordered(key, report[key]);
+    const body = rows.map((row) => node("tr", {}, ...columns.map((column) => cell(row, column, zone))));
     const scroll = node("div", { className: "scroll", tabIndex: 0 }, node("table", {}, node("thead", {}, head), node("tbody", {}, ...body)));
     scroll.setAttribute("role", "region");
     scroll.setAttribute("aria-label", title);
     const csv = node("a", { href: csvOf(key), textContent: "CSV", download: "" });
     csv.setAttribute("aria-label", t("{table} as CSV", { table: title }));
     const section = node("section", { className: "card", id: `table-${key}` }, node("h2", {}, title, " ", csv), scroll);
+    if (rows.length > SHOWN_ROWS) fold(section, key, rows);
     return section;
   });
+}
+
+/** Of many sources the largest are looked for; nothing is known of the last ones. */
+const ordered = (key, rows) => key !== "sources" || rows.length <= SHOWN_ROWS ? rows
+  : [...rows].sort((one, other) => (other.co2_kg ?? -Infinity) - (one.co2_kg ?? -Infinity) || 0);
+
+/** Show the first rows of a table on a screen, and the others on demand. */
+function fold(section, key, rows) {
+  const others = rows.length - SHOWN_ROWS;
+  const words = key === "sources"
+    ? plural("Show {n} smaller source", "Show {n} smaller sources", others)
+    : plural("Show {n} more row", "Show {n} more rows", others);
+  const button = node("button", { type: "button", className: "plain fold", ariaExpanded: "false", textContent: words });
+  button.onclick = () => {
+    const isFolded = section.classList.toggle("folded");
+    button.ariaExpanded = String(!isFolded);
+    button.textContent = isFolded ? words : t("Show fewer");
+  };
+  section.classList.add("folded");
+  section.append(button);
 }
 
 function cell(row, [key, name, kind, otherwise = UNKNOWN], zone) {

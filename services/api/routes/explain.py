@@ -82,13 +82,13 @@ async def get_explain(
 def _translate(body: dict[str, Any]) -> None:
     """Put what was found out of the hour into the reader's language, in its place."""
     closing = body["closing"] or {"inputs": [], "calibrations": {}}
-    told = [
+    parts = [
         body,
         *closing["inputs"],
         *(test for tests in closing["calibrations"].values() for test in tests),
         *(step for item in body["inputs"] for step in (*item["held"], *item["incidents"])),
     ]
-    for part in told:
+    for part in parts:
         for words in part.keys() & _WORDS:
             if part[words] is not None:
                 part[words] = translate(part[words])
