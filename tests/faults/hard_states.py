@@ -167,8 +167,9 @@ STEPS: Final[tuple[tuple[str | tuple[Act, ...], Step], ...]] = (
         pattern="^DELETE FROM touched", prompt=Scene.publish)),
     ("KD", Step(
         place="aggregator", name="the aggregator reads readings", wire="aggregator",
-        pattern=r"^SELECT string_agg\(int4send\(\(CASE", before=Scene.begin_aggregator,
-        prompt=Scene.publish)),
+        # alone, or with days that are packed beside it
+        pattern=r"^SELECT (?:\( SELECT )?string_agg\(int4send\(\(CASE",
+        before=Scene.begin_aggregator, prompt=Scene.publish)),
     ((LATE,), Step(
         place="aggregator", name="the aggregator writes minutes", wire="aggregator",
         pattern=r"INSERT INTO public\.emission_minute", prompt=Scene.publish)),
@@ -202,7 +203,7 @@ STEPS: Final[tuple[tuple[str | tuple[Act, ...], Step], ...]] = (
     ((LATE,), Step(
         place="closing", name="the aggregator commits closed hours", wire="aggregator",
         pattern=r"^COMMIT\n.*WITH due AS MATERIALIZED", before=Scene.settle,
-        prompt=Scene.let_close, check=Scene.hours_are_restated)),
+        prompt=Scene.let_works_close, check=Scene.hours_are_restated)),
     ((FACTOR,), Step(
         place="closing", name="the aggregator commits closed hours", wire="aggregator",
         pattern=r"^COMMIT\n.*WITH due AS MATERIALIZED", before=Scene.settle_hours,

@@ -39,6 +39,7 @@ _HOUR_MS: Final = 3_600_000
 
 #: What waits to be closed is looked at.
 _CLOSE: Final = "UPDATE facility_progress SET hours_wait = true"
+_CLOSE_WORKS: Final = f"{_CLOSE} FROM facility f WHERE f.id = facility_id AND f.slug = %s"
 _LOOK: Final = "SELECT pg_notify('tonne_touched', 'all')"
 _OPEN_HOURS: Final = """
 SELECT count(*) FROM emission_hour h JOIN source s ON s.id = h.source_id
@@ -153,6 +154,12 @@ class Scene:
         """Let what is open be closed."""
         with self.world.connect() as connection:
             connection.execute(_CLOSE)
+            connection.execute(_LOOK)
+
+    def let_works_close(self) -> None:
+        """Let what is open of the works be closed, and of no other facility."""
+        with self.world.connect() as connection:
+            connection.execute(_CLOSE_WORKS, (FACILITY,))
             connection.execute(_LOOK)
 
     def breach(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 import pytest
@@ -31,6 +32,8 @@ class StateRound:
     recovery_s: float
     took_s: float
     findings: Findings
+    #: on which it was played, UTC
+    day: str
     #: hours that ``tonne verify`` names; None: it was not asked in this round
     differ: int | None
     #: empty, or what never happened
@@ -82,6 +85,7 @@ def play(scene: Scene, seed: int, number: int) -> StateRound:
         recovery_s=round(recovery_s, 2),
         took_s=round(time.monotonic() - began, 2),
         findings=findings,
+        day=datetime.now(UTC).date().isoformat(),
         differ=verified(scene.world.database_url) if number % _VERIFY_EVERY == 0 else None,
         stuck=" ".join([stuck, *scene.complaints]).strip(),
     )

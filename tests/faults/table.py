@@ -64,8 +64,8 @@ def state_table(journal: Path, *, seed: int, names: Mapping[str, str]) -> str:
     reached = {name: sum(bool(p["evidence"]) for p in by_state[name]) for name in names}
     failed = sum(not played["passed"] for played in rounds)
     lines = _head(
-        f"Seed {seed}, {len(rounds)} rounds, {sum(map(bool, reached.values()))} of {len(names)}"
-        f" states reached: {failed} failed.",
+        f"Seed {seed}, {_days(rounds)}, {len(rounds)} rounds, {sum(map(bool, reached.values()))} of"
+        f" {len(names)} states reached: {failed} failed.",
         _STATE_COLUMNS,
     )
     for name, place in names.items():
@@ -87,6 +87,12 @@ def write_cluster_table(journal: Path, page: Path, *, seed: int, clocks: bool) -
     """Replace the table of the rounds on many machines, or of those in which clocks jump."""
     mark = _CLUSTER_MARK.format(what=" in which clocks jump" if clocks else "")
     _replace(page, mark, _cluster_table(_rounds(journal), seed))
+
+
+def _days(rounds: Rounds) -> str:
+    """Return on which days rounds were played."""
+    days = sorted({played["day"] for played in rounds})
+    return " to ".join(dict.fromkeys([days[0], days[-1]])) if days else "never"
 
 
 def _rounds(journal: Path) -> Rounds:
