@@ -97,7 +97,6 @@ class Loop:
         if tracing.enabled():
             notify.listen(connection, notify.TRACED_READINGS)
         self._revision = -1
-        database_time.adopt(connection, "aggregator", self._clock)
         while not self._shutdown.requested:
             worked = self.run_once(connection)
             if not worked and not self._shutdown.requested:
@@ -176,9 +175,11 @@ class Loop:
                     hold_closing=self._clock.is_frozen,
                     dated=now,
                     pack_before=0 if self._clock.is_frozen else self._packing.first_warm_day(now),
+                    revision=self._revision,
                 )
         except psycopg.errors.SerializationFailure:
-            # a late reading opened a packed day while it was read: the next tick reads its rows
+            # a late reading opened a packed day while it was read: the next tick reads its rows; or
+            # the registry changed since the plan was read
             return True
         except (psycopg.errors.UndefinedTable, *NOBODYS_FAULT):
             raise

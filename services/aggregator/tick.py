@@ -47,6 +47,7 @@ from services.core.store.emissions.live_minutes import LiveMinutes
 from services.core.store.emissions.minute_changes import Changes
 from services.core.store.emissions.packing import days as minute_days
 from services.core.store.emissions.queued_minutes import QueuedMinutes
+from services.core.store.registry import read
 from services.core.store.registry.plan import FacilityPlan
 from services.core.store.schema import restatement_reasons as why
 from services.core.timeline.instants import DAY_MINUTES
@@ -125,6 +126,7 @@ def tick(
     hold_closing: bool = False,
     dated: datetime | None = None,
     pack_before: int = 0,
+    revision: int | None = None,
 ) -> Ticked:
     """Work off what is due for one facility; return what was done.
 
@@ -134,7 +136,11 @@ def tick(
     ``history_first`` a piece of what is queued is computed and nothing else, else what arrived: who
     calls takes them in turns. A ``trial`` does the same and takes it all back. With
     ``hold_closing`` no hour is closed: the time may be wrong. ``dated``: see :func:`.claim.lock`.
-    ``pack_before``: see :func:`.minutes_and_hours.record`.
+    ``pack_before``: see :func:`.minutes_and_hours.record`. ``revision``: of the registry that the
+    plan is of; None: of this one.
+
+    :raises psycopg.errors.SerializationFailure: what is queued may be queued because of a
+        configuration that the plan does not have yet; nothing was done.
     """
     head = Head() if head is None else head
     with connection.transaction() as transaction:
@@ -176,10 +182,21 @@ def tick(
         done, changed = history or _steps(
             context, progress, hold_closing=hold_closing, reopened=reopened is not None
         )
+        if progress.queued:
+            _require_revision(connection, revision)
         if trial:
             raise psycopg.Rollback(transaction)
     head.keep(sequence + changed)
     return done
+
+
+def _require_revision(connection: psycopg.Connection[Any], revision: int | None) -> None:
+    """Let nothing that was queued be worked off by a plan that is older.
+
+    Whoever queues it raises the revision in the same transaction, so that it is seen by now.
+    """
+    if revision is not None and read.revision(connection) != revision:
+        raise psycopg.errors.SerializationFailure("the registry changed while a plan was in use")
 
 
 def _steps(

@@ -246,7 +246,6 @@ class Pipeline:
         )
 
     def _begin(self, connection: psycopg.Connection[Any], _tried: bool) -> None:
-        database_time.adopt(connection, "ingest", self._clock)
         database_time.look(connection, self._clock)
         self._registry.refresh(connection)
         directory = self._registry.directory

@@ -144,8 +144,6 @@ class Importer:
 
     def _look(self, connection: psycopg.Connection[Any], _tried: bool) -> None:
         """Look at the time, the registry and the room in quarantine."""
-        # where it jumped before this began, ingest knows what to believe
-        database_time.adopt(connection, "ingest", self._clock)
         database_time.look(connection, self._clock)
         if self._registry.refresh(connection):
             self._places = KnownPlaces(self._names, self._registry.directory)

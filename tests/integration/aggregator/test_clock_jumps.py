@@ -90,7 +90,7 @@ class Bench:
             base_years=BaseYears(),
             published=PublishedValues(self.url),
         )
-        database_time.adopt(self.plant.connection, "aggregator", self.steady)
+        database_time.adopt(self.plant.connection, self.steady)
 
     def _look(self, _connection: Any, steady: SteadyTime) -> None:
         self.machine.instant = self.true + self.machine_off

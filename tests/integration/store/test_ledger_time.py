@@ -13,6 +13,8 @@ import numpy as np
 import psycopg
 import pytest
 
+from services.core.runtime.steady_time import SteadyTime
+from services.core.store.database import database_time
 from services.core.store.emissions import hour_closing, minute_history
 from services.core.store.emissions.hour_packing import months
 from services.core.store.emissions.packing import days
@@ -134,6 +136,19 @@ def test_who_states_no_time_goes_by_what_running_processes_say(plant: Plant) -> 
     # one that hangs, or is gone, says nothing
     plant.connection.execute("UPDATE process_progress SET progressed_at = now() - interval '1 min'")
     assert plant.rows(present)[0][0] == pytest.approx(0, abs=1)
+
+
+async def test_who_begins_while_it_jumped_believes_what_the_others_do(
+    plant: Plant, database_url: str
+) -> None:
+    believe(plant.connection, timedelta(hours=3))
+    ingest, api = SteadyTime(), SteadyTime()
+    database_time.look(plant.connection, ingest)
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        await database_time.look_async(connection, api)
+    for clock in (ingest, api):
+        assert clock.is_frozen
+        assert abs(clock.now() - (datetime.now(UTC) - timedelta(hours=3))) < 12 * SOON
 
 
 def test_a_version_never_begins_before_the_one_it_replaces(plant: Plant) -> None:

@@ -9,7 +9,6 @@ import psycopg
 from sqlalchemy import ColumnElement, Connection, Float, cast, func, text
 
 from services.core.runtime.steady_time import SteadyTime
-from services.core.store.database.progress import RUNS
 
 _LOOK = "SELECT clock_timestamp()"
 
@@ -46,29 +45,26 @@ FROM (SELECT jump, greatest(now() - jump, (
 WHERE at <> now() AND coalesce(current_setting('tonne.configured', true), '') = ''
 """)
 
-_JUMPED = f"""
-SELECT (state ->> 'clock_jump_s')::float8 FROM process_progress
-WHERE process = %s AND {RUNS}
-  AND state ? 'clock_jump_s'
-ORDER BY progressed_at DESC LIMIT 1
-"""  # noqa: S608 - the condition of who runs
+_JUMP: Final = "SELECT extract(epoch FROM believed_jump())::float8"
 
 
 def look(connection: psycopg.Connection[Any], steady: SteadyTime) -> None:
-    """Let ``steady`` see the database's clock; ``connection`` is in autocommit mode."""
+    """Let ``steady`` see the database's clock; ``connection`` is in autocommit mode.
+
+    One that never did takes over first what running processes say of a jump.
+    """
+    if steady.believed is None:
+        adopt(connection, steady)
     began_s = steady.begin_look()
     row = connection.execute(_LOOK).fetchone()
     assert row is not None  # noqa: S101 - a row without a table
     steady.observe(row[0], began_s=began_s)
 
 
-def adopt(connection: psycopg.Connection[Any], process: str, steady: SteadyTime) -> None:
-    """Take over what another process of the kind, or this one before it ended, says of a jump."""
-    if steady.believed is not None:
-        return
-    row = connection.execute(_JUMPED, (process,)).fetchone()
-    if row is not None and row[0]:
-        steady.adopt(row[0])
+def adopt(connection: psycopg.Connection[Any], steady: SteadyTime) -> None:
+    """Take over what running processes, or this one before it ended, say of a jump."""
+    row = connection.execute(_JUMP).fetchone()
+    steady.adopt(row[0] if row else 0.0)
 
 
 def date_by(connection: psycopg.Connection[Any], instant: datetime) -> None:
@@ -96,6 +92,9 @@ def date_as_believed(connection: Connection) -> None:
 
 async def look_async(connection: psycopg.AsyncConnection[Any], steady: SteadyTime) -> None:
     """Do the same in a loop of asyncio."""
+    if steady.believed is None:
+        jump = await (await connection.execute(_JUMP)).fetchone()
+        steady.adopt(jump[0] if jump else 0.0)
     began_s = steady.begin_look()
     row = await (await connection.execute(_LOOK)).fetchone()
     assert row is not None  # noqa: S101 - as above
