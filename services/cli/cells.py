@@ -17,7 +17,7 @@ from services.cli.progress import progress
 from services.cli.say import amount, say
 from services.cli.verify import verified
 from services.core.runtime.cell_urls import HOME, cell_urls
-from services.core.store.cells import arrival, departure, identity
+from services.core.store.cells import arrival, departure, directory, identity
 from services.core.store.cells import move as moving
 from services.core.store.cells.departure import Departure
 from services.core.store.cells.errors import CellError, UnequalError
@@ -65,6 +65,27 @@ def add(
 
 
 @app.command()
+def claim(
+    facility: _Facility,
+    *,
+    cell: Annotated[str, typer.Option("--cell", help="the cell that it is to live in")],
+) -> None:
+    """Give the id of a new facility to a cell, so that its file can be applied there.
+
+    The API over all cells does it by itself; at home nobody needs it.
+    """
+    with clear_errors(*_ERRORS), _connected() as connections:
+        if cell not in connections:
+            raise CellError(f"TONNE_CELLS names no cell {cell}")
+        present = identity.whereabouts(connections, facility)
+        if present and present != [cell]:
+            raise CellError(f"facility {facility} lives in cell {present[0]}")
+        directory.claim(connections[HOME], facility, cell, is_nowhere=not present)
+        directory.note(connections[cell], facility, cell)
+    say(f"the id {facility} is of cell {cell}; apply the file to its database")
+
+
+@app.command()
 def move(
     facility: _Facility,
     *,
@@ -80,11 +101,13 @@ def move(
             raise CellError(f"TONNE_CELLS names no cell {to}")
         old = _moves_from(connections, facility)
         if old == to:
+            directory.note(connections[HOME], facility, to)
             say(f"{facility} lives in cell {to} already; nothing to do")
             return
         _refuse_named(old, facility)
         with progress(f"moving {facility}", None) as advance:
             moved = moving.move(_move(connections, facility, old, to, copied=advance), _verify)
+        directory.note(connections[HOME], facility, to)
         _replay(connections[to], to, facility)
     _tell(facility, old, to, moved)
 

@@ -20,6 +20,7 @@ OF_ITS_CLOCK = {
     "cell.added_at",
     "cell_arrival.begun_at",
     "cell_departure.begun_at",
+    "cell_facility.claimed_at",
     "certificate_use.since",
     "dropped_readings.dropped_at",
     "facility_grant.granted_at",

@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import structlog
 
 from services.api.http.errors import DATABASE_ERRORS, from_database
-from services.api.http.problems import CellAway, DatabaseAway, FacilityMoving
+from services.api.http.problems import CellAway, Conflict, DatabaseAway, FacilityMoving
 from services.core.runtime.cell_urls import HOME
 from services.core.runtime.metrics import api_cell_seconds, api_cell_up
+from services.core.store.cells import directory
+from services.core.store.cells.errors import CellError
 from services.core.store.cells.places import Moves, Residents, cell_numbers, live_here, residents
 from services.core.store.cells.places import moves as read_moves
+from services.core.store.database.connect import driver_connection
 from services.core.store.schema.cell_tables import STEP
 
 if TYPE_CHECKING:
@@ -166,7 +169,14 @@ class AllCells:
                     continue
                 for slug in [s for s, cell in self._cell_of.items() if cell == name]:
                     del self._cell_of[slug]
-                self._cell_of |= dict.fromkeys(of_cell.slugs, name)
+                for slug in of_cell.slugs:
+                    if self._cell_of.setdefault(slug, name) != name:
+                        log.error("facility_in_two_cells", facility=slug, cell=name)
+            if len(read) < len(self.contexts) and HOME in read:
+                # what those have that do not answer
+                for slug, name in (await self.ask(HOME, _directory)).items():
+                    if name not in read:
+                        self._cell_of.setdefault(slug, name)
 
     async def who_is_away(self) -> list[CellAway]:
         """Return what is wrong with cells that do not answer now, beside home."""
@@ -221,6 +231,25 @@ class AllCells:
                 return await live_here(connection, slugs)
 
         return await self.ask(name, read, within_s=_GLANCE_S)
+
+    async def claim(self, slug: str, name: str, address: str) -> None:
+        """Give the id of a new facility to a cell, so that no other one can have it.
+
+        :raises Conflict: it is another cell's.
+        """
+        try:
+            await self.contexts[HOME].database.write(
+                lambda connection: directory.claim(
+                    driver_connection(connection), slug, name, is_nowhere=True
+                ),
+                address=address,
+            )
+        except CellError as error:
+            raise Conflict(f"{error}.") from None
+        await self.contexts[name].database.write(
+            lambda connection: directory.note(driver_connection(connection), slug, name),
+            address=address,
+        )
 
     async def has_moved(self, slug: str, name: str) -> bool:
         """Return whether a facility is in another cell by now than the one that was asked.
@@ -308,6 +337,11 @@ async def _residents(context: Context) -> Residents:
 async def _moves(context: Context) -> Moves:
     async with context.database.read() as connection:
         return await read_moves(connection)
+
+
+async def _directory(context: Context) -> dict[str, str]:
+    async with context.database.read() as connection:
+        return await directory.listed(connection)
 
 
 async def _numbers(context: Context) -> dict[int, str]:

@@ -207,6 +207,9 @@ class OverCells:
         if call.route == "put_facility" and wanted:
             if wanted not in self._cells.contexts:
                 raise InvalidRequest(f"Tonne-Cell: there is no cell {wanted}")
+            who = await self._who(call)
+            if wanted != HOME and who.may("configure"):
+                await self._cells.claim(named[0], wanted, who.address)
             return wanted
         return HOME
 

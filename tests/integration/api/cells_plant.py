@@ -11,7 +11,7 @@ import psycopg
 from pydantic import SecretStr
 
 from services.core.runtime.settings import Settings
-from services.core.store.cells import identity
+from services.core.store.cells import directory, identity
 from services.core.store.database.connect import connect
 from tests.integration.aggregator.plant import apply_text
 from tests.integration.api.plant import FULL, MINUTE, Plant, announce, at, minutes, roll
@@ -36,6 +36,12 @@ class Databases:
     def fill(self) -> None:
         """Apply and fill `linz` and `graz`: both in the one, and each in a cell."""
         add(self.home, self.b)
+        with (
+            connect(self.home, process="test", autocommit=True) as home,
+            connect(self.b, process="test", autocommit=True) as b,
+        ):
+            directory.claim(home, "graz", "b", is_nowhere=True)
+            directory.note(b, "graz", "b")
         for url, facilities in (
             (self.single, ("linz", "graz")),
             (self.home, ("linz",)),

@@ -213,7 +213,7 @@ async def test_validators_are_each_cells_own(
 
 
 async def test_what_is_written_goes_to_the_cell_of_the_facility(
-    clients: tuple[httpx.AsyncClient, httpx.AsyncClient],
+    clients: tuple[httpx.AsyncClient, httpx.AsyncClient], databases: Databases
 ) -> None:
     _, over = clients
     alerts = (await over.get("/v1/alerts")).json()
@@ -240,6 +240,21 @@ async def test_what_is_written_goes_to_the_cell_of_the_facility(
     text = (await over.get("/v1/facilities/graz")).text
     applied = await over.put("/v1/facilities/graz?wait=false", content=text)
     assert (applied.status_code, applied.headers["tonne-cell"]) == (200, "b")
+    new = text.replace("id: graz", "id: wels")
+    elsewhere = await over.put("/v1/facilities/wels", content=new, headers={"Tonne-Cell": "c"})
+    assert (elsewhere.status_code, "no cell c" in elsewhere.text) == (422, True)
+    headers = {"Tonne-Cell": "b"}
+    made = await over.put("/v1/facilities/wels?wait=false", content=new, headers=headers)
+    assert (made.status_code, made.headers["tonne-cell"]) == (200, "b")
+    with psycopg.connect(databases.home, autocommit=True) as home:
+        home.execute("INSERT INTO cell_facility (slug, cell) VALUES ('enns', 'home')")
+    taken = await over.put(
+        "/v1/facilities/enns", content=text.replace("id: graz", "id: enns"), headers=headers
+    )
+    assert (taken.status_code, "the id enns is of cell home" in taken.text) == (409, True)
+    assert [row["id"] for row in (await over.get("/v1/facilities")).json()] == [
+        "graz", "linz", "wels",
+    ]  # fmt: skip
     corrected = await over.put(
         "/v1/readings",
         json={"facility": "graz", "reason": "misread", "readings": [
@@ -321,8 +336,7 @@ async def test_a_silent_cell_is_named_and_no_total_lacks_it(
 async def test_keys_of_the_home_cell_open_facilities_of_all(databases: Databases) -> None:
     with psycopg.connect(databases.home, autocommit=True) as connection:
         everything = keys.create(connection, name="all", scopes=["admin"])
-        limited = keys.create(connection, name="graz", scopes=["read"], facilities=["linz"])
-        connection.execute("UPDATE api_key SET facilities = '{graz}' WHERE name = 'graz'")
+        limited = keys.create(connection, name="graz", scopes=["read"], facilities=["graz"])
     with psycopg.connect(databases.b, autocommit=True) as connection:
         foreign = keys.create(connection, name="of b", scopes=["admin"])
     app = create_app(settings(databases.home, databases.b, auth="required"))

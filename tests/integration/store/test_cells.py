@@ -13,11 +13,12 @@ from psycopg import sql
 
 from services.cli.verify import verified
 from services.core.facility.errors import ApplyError
-from services.core.store.cells import departure, identity, numbers
+from services.core.store.cells import departure, directory, identity, numbers
 from services.core.store.cells.errors import CellError, UnequalError
 from services.core.store.cells.move import Move, Side, cancel, move
 from services.core.store.cells.parts import HISTORY, PARTS, WAITING
 from services.core.store.database.connect import connect
+from services.core.store.operations import keys
 from services.core.store.operations.facility_rows import ALL
 from services.core.store.schema.cell_tables import STEP
 from services.core.store.schema.tables import metadata
@@ -40,11 +41,12 @@ OTHER = FILE.replace("id: works, name", "id: other, name")
 #: Tables that are of no facility, or of many.
 _OF_NONE = {
     "api_key", "api_key_use", "audit_entry", "broker_session", "candidate_message", "cell",
-    "cell_arrival", "cell_departure", "device_candidate", "dropped_readings", "facility_purge",
-    "organisation", "organisation_base_figure", "organisation_revision", "packing_horizon",
-    "person", "person_password", "person_role", "person_session", "process_progress",
-    "reading_horizon", "registry_revision", "replay_request", "sent_readings", "sparkplug_birth",
-    "taken_readings",
+    "cell_arrival", "cell_departure", "cell_facility", "device_candidate", "dropped_readings",
+    "facility_purge", "organisation", "organisation_base_figure", "organisation_revision",
+    "packing_horizon", "person", "person_password", "person_role", "person_session",
+    "process_progress", "reading_horizon", "registry_revision", "replay_request",
+    "schema_compatibility", "sent_readings",
+    "sparkplug_birth", "taken_readings",
 }  # fmt: skip
 
 STEPS = (
@@ -69,6 +71,11 @@ class Cells:
     def add(self) -> None:
         with self["home"] as home, self["b"] as b:
             identity.add(home, b, "b")
+
+    def claim(self, facility: str, cell: str) -> None:
+        with self["home"] as home, self[cell] as other:
+            directory.claim(home, facility, cell, is_nowhere=True)
+            directory.note(other, facility, cell)
 
     def move(
         self,
@@ -393,6 +400,7 @@ def test_numbers_are_given_once(cells: Cells, plant: Plant) -> None:
         assert identity.add(home, b, "b").number == 1
         assert numbers.counters(home) == first
     apply_text(cells.urls["home"], OTHER)
+    cells.claim("third", "b")
     apply_text(cells.urls["b"], OTHER.replace("other", "third"))
     taken: dict[str, set[int]] = {}
     for name in cells.urls:
@@ -463,3 +471,56 @@ def test_a_file_is_not_applied_where_it_left(cells: Cells, plant: Plant) -> None
     cells.move()
     with pytest.raises(ApplyError, match="lives in cell b"):
         apply_text(cells.urls["home"])
+
+
+def test_an_id_is_given_once_over_all_cells(cells: Cells, plant: Plant) -> None:
+    del plant
+    url = cells.urls["b"]
+    with pytest.raises(ApplyError, match="the id third may be another cell's: claim it first"):
+        apply_text(url, OTHER.replace("other", "third"))
+    with cells["b"] as b, pytest.raises(psycopg.errors.IntegrityConstraintViolation, match="claim"):
+        b.execute(
+            "INSERT INTO facility (slug, name, timezone, document) VALUES ('x', 'x', 'UTC', '{}')"
+        )
+    cells.claim("third", "b")
+    cells.claim("third", "b")
+    # before it lives there, and afterwards
+    for _ in range(2):
+        with pytest.raises(ApplyError, match="the id third is of cell b"):
+            apply_text(cells.urls["home"], OTHER.replace("other", "third"))
+        apply_text(url, OTHER.replace("other", "third"))
+    apply_text(cells.urls["home"], OTHER)
+    with pytest.raises(CellError, match="the id other is of cell home"):
+        cells.claim("other", "b")
+    cells.claim("unused", "b")
+    with cells["home"] as home:
+        home.execute("UPDATE cell_facility SET claimed_at = now() - interval '2 hours'")
+    apply_text(cells.urls["home"], OTHER.replace("other", "fourth"))
+    with cells["home"] as home:
+        # a claim that nobody used for an hour
+        directory.claim(home, "unused", "home", is_nowhere=True)
+        with pytest.raises(CellError, match="the id third is of cell b"):
+            directory.claim(home, "third", "home", is_nowhere=False)
+
+
+def test_an_id_moves_with_its_facility(cells: Cells, plant: Plant) -> None:
+    del plant
+    cells.move()
+    with cells["b"] as b:
+        owner = b.execute("SELECT cell FROM cell_facility WHERE slug = 'works'").fetchone()
+    assert owner == ("b",)
+    cells.move(old="b", new="home")
+    with cells["home"] as home:
+        owner = home.execute("SELECT cell FROM cell_facility WHERE slug = 'works'").fetchone()
+    assert owner == ("home",)
+
+
+def test_people_and_keys_may_be_limited_to_facilities_of_other_cells(
+    cells: Cells, plant: Plant
+) -> None:
+    del plant
+    cells.claim("third", "b")
+    with cells["home"] as home:
+        keys.create(home, name="third", scopes=["read"], facilities=["third", "works"])
+        with pytest.raises(keys.KeyRequestError, match="no such facility: nowhere"):
+            keys.create(home, name="nowhere", scopes=["read"], facilities=["nowhere"])

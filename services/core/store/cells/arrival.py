@@ -36,6 +36,12 @@ _STAGED: Final = "UPDATE cell_arrival SET staged_at = clock_timestamp(), proof =
 
 _ARRIVED: Final = "UPDATE cell_arrival SET arrived_at = clock_timestamp() WHERE id = %s"
 
+_CLAIMS: Final = """
+INSERT INTO cell_facility (slug, cell)
+SELECT f.slug, c.name FROM arriving.facility f CROSS JOIN cell c WHERE c.here
+ON CONFLICT (slug) DO UPDATE SET cell = excluded.cell WHERE cell_facility.cell <> excluded.cell
+"""
+
 _HORIZONS: Final = """
 INSERT INTO packing_horizon (id, upto_day) VALUES (%s, %s)
 ON CONFLICT (id) DO UPDATE SET upto_day = excluded.upto_day
@@ -148,6 +154,8 @@ def put_in_place(
 
     ``proof``: how many rows there are to be; None: nothing is proved yet.
     """
+    # the id comes along
+    connection.execute(_CLAIMS)
     for part in reversed(REGISTRY):
         came = connection.execute(
             sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}").format(

@@ -11,7 +11,7 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from services.core.runtime.cell_urls import HOME
-from services.core.store.cells import numbers, shared_factors
+from services.core.store.cells import directory, numbers, shared_factors
 from services.core.store.cells.errors import CellError
 from services.core.store.schema.cell_tables import STEP, TRIGGERS_OF_CELLS
 
@@ -94,6 +94,10 @@ def add(home: psycopg.Connection[Any], other: psycopg.Connection[Any], name: str
             raise CellError(
                 f"the database of cell {name} is cell {present.name} already: correct TONNE_CELLS"
             )
+    for where, connection in ((HOME, home), (name, other)):
+        for slug in known_slugs(connection):
+            directory.note(home, slug, where)
+            directory.note(connection, slug, where)
     return cell
 
 

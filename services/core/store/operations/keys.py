@@ -114,7 +114,9 @@ def create(
     with connection.transaction():
         if facilities is not None:
             known = connection.execute(
-                "SELECT slug FROM facility WHERE slug = ANY(%s)", (list(facilities),)
+                "SELECT slug FROM facility WHERE slug = ANY(%(slugs)s) UNION"
+                " SELECT slug FROM cell_facility WHERE slug = ANY(%(slugs)s)",
+                {"slugs": list(facilities)},
             ).fetchall()
             missing = sorted(set(facilities) - {str(row[0]) for row in known})
             if missing or not facilities:

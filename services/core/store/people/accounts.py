@@ -15,6 +15,7 @@ from services.core.store.audit.actions import Action
 from services.core.store.audit.record import record
 from services.core.store.people import passwords
 from services.core.store.people.roles import ROLES, Role
+from services.core.store.schema.cell_tables import cell_facility
 from services.core.store.schema.people_tables import (
     person,
     person_password,
@@ -128,7 +129,12 @@ def give_role(
         raise AccountError(f"roles are {', '.join(ROLES)}; got {role}")
     slugs = None if facilities is None else sorted(set(facilities))
     if slugs is not None:
-        known = set(connection.scalars(select(facility.c.slug).where(facility.c.slug.in_(slugs))))
+        # those of other cells too
+        known = {
+            slug
+            for table in (facility, cell_facility)
+            for slug in connection.scalars(select(table.c.slug).where(table.c.slug.in_(slugs)))
+        }
         missing = sorted(set(slugs) - known)
         if missing or not slugs:
             raise AccountError(

@@ -14,9 +14,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, exists, insert, select, update
 
 from services.core.facility.errors import ApplyError
+from services.core.runtime.cell_urls import HOME
 from services.core.store.database import database_time
 from services.core.store.schema import tables as t
-from services.core.store.schema.cell_tables import cell_arrival, cell_departure
+from services.core.store.schema.cell_tables import cell as cells
+from services.core.store.schema.cell_tables import cell_arrival, cell_departure, cell_facility
 from services.core.timeline.instants import to_minute
 
 
@@ -106,6 +108,21 @@ def refuse_if_moved(connection: Connection, slug: str) -> None:
         raise RetiredError(
             f"facility {slug} lives in cell {cell}: apply its file to that cell's database"
         )
+    _refuse_if_unclaimed(connection, slug)
+
+
+def _refuse_if_unclaimed(connection: Connection, slug: str) -> None:
+    """Refuse an id that is another cell's, or nobody's yet where home has to be asked."""
+    present = connection.scalar(select(cells.c.name).where(cells.c.here))
+    owner = connection.scalar(select(cell_facility.c.cell).where(cell_facility.c.slug == slug))
+    if present is None or owner == present or (owner is None and present == HOME):
+        return
+    if owner is not None:
+        raise RetiredError(f"the id {slug} is of cell {owner}: give the new facility another id")
+    raise RetiredError(
+        f"the id {slug} may be another cell's: claim it first, by `tonne cells claim {slug} --cell"
+        f" {present}`, or apply the file through the API over all cells"
+    )
 
 
 def refuse_if_purged(connection: Connection, slug: str) -> None:

@@ -50,6 +50,15 @@ cell = Table(
 )
 Index("cell_here_idx", cell.c.here, unique=True, postgresql_where=text("here"))
 
+cell_facility = Table(
+    "cell_facility",
+    metadata,
+    Column("slug", Text, primary_key=True, comment="the facility's id"),
+    Column("cell", Text, nullable=False),
+    Column("claimed_at", _instant, nullable=False, server_default=func.now()),
+    comment="which cell a facility is for: at home of all, elsewhere of those that are for it",
+)
+
 cell_departure = Table(
     "cell_departure",
     metadata,
@@ -109,11 +118,12 @@ BEGIN
 END $$
 """
 
-#: What left comes back by a move alone.
+#: What left comes back by a move alone, and an id is given once in all cells: at home.
 _FACILITY_IS_OF_THIS_CELL: Final = """
 CREATE OR REPLACE FUNCTION facility_is_of_this_cell() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     other text;
+    present text;
 BEGIN
     SELECT d.to_cell INTO other FROM public.cell_departure d
     WHERE d.facility = NEW.slug AND d.left_at IS NOT NULL AND NOT EXISTS (
@@ -122,6 +132,16 @@ BEGIN
     IF FOUND THEN
         RAISE EXCEPTION 'facility % lives in cell %: apply its file there', NEW.slug, other
             USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    SELECT name INTO present FROM public.cell WHERE here;
+    IF present = 'home' THEN
+        INSERT INTO public.cell_facility (slug, cell) VALUES (NEW.slug, present)
+        ON CONFLICT (slug) DO NOTHING;
+    END IF;
+    SELECT c.cell INTO other FROM public.cell_facility c WHERE c.slug = NEW.slug;
+    IF other IS DISTINCT FROM present THEN
+        RAISE EXCEPTION 'the id % is not of cell %: claim it with tonne cells claim', NEW.slug,
+            present USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     RETURN NEW;
 END $$

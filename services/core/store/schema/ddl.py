@@ -45,6 +45,7 @@ _CONFIGURE: dict[str, tuple[str, ...]] = {
     **_AUDIT,
     "registry_revision": ("UPDATE",),
     "facility": ("INSERT", "UPDATE"),
+    cell_tables.cell_facility.name: ("INSERT", "UPDATE"),
     "facility_grant": ("INSERT", "UPDATE", "DELETE"),
     "facility_progress": ("INSERT",),
     "facility_retirement": ("INSERT", "UPDATE"),
