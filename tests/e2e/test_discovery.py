@@ -76,6 +76,36 @@ def test_an_unknown_shelly_is_adopted_by_http_and_its_total_is_right(
     assert not [r for r in stack.get("/v1/devices/candidates") if r["label"] == shelly.name]
 
 
+def test_one_whose_messages_tell_no_time_is_adopted_as_soon(stack: Stack, device: Device) -> None:
+    began = time.monotonic()
+
+    def tell(total: float) -> None:
+        device.publish("zigbee2mqtt/Cellar", json.dumps({"energy": total, "power": 900}))
+
+    for i, total in enumerate((11.5, 12.0)):
+        tell(total)
+        row = candidate(stack, "Cellar", i + 1)
+    answer = httpx.post(
+        f"{stack.url}/v1/devices/candidates/{row['id']}/adopt",
+        json={"facility": "linz", "device": "cellar", "source": {"factor": "works-grid"}},
+        timeout=PATIENCE_S,
+    )
+    assert answer.status_code == 200, answer.text
+    until(
+        lambda: total_kg(stack, "cellar") == pytest.approx(0.5 * 0.2),
+        "half a kilowatt-hour shows in /v1/live",
+    )
+    # and one that comes the durable way: 2 kWh more at 0.2 kg each
+    tell(14.0)
+    until(
+        lambda: total_kg(stack, "cellar") == pytest.approx(2.5 * 0.2),
+        "two and a half kilowatt-hours show in /v1/live",
+    )
+    assert time.monotonic() - began < WITHIN_S
+    readings = stack.get("/v1/readings", facility="linz", device="cellar", channel="energy")
+    assert [one["value"] for one in readings] == [11.5, 12.0, 14.0]
+
+
 def test_another_is_adopted_by_the_command_line(stack: Stack, device: Device) -> None:
     for i, total in enumerate((11.5, 12.0)):
         document = {"energy": total, "power": 900, "linkquality": 102}
