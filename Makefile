@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run up down status cluster test screens unit fuzz faults drill lint bench migrate deb packages sbom audit release clean
+.PHONY: help run up down status cluster test screens unit fuzz faults drill lint bench migrate deb packages sbom audit stored release clean
 
 BOOTSTRAP := deploy/local/bootstrap.sh
 PYTHON := .venv/bin/python
@@ -26,6 +26,8 @@ DRILLS ?= 4
 # Files of tests that run at a time: more than there are cores, because many of them wait.
 WORKERS ?= 6
 KEY ?=
+# As pyproject.toml has it.
+VERSION ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -114,8 +116,14 @@ audit:  ## look the locked packages up among known vulnerabilities
 	@$(BOOTSTRAP) lint
 	@$(PYTHON) -m deploy.release.audit "$$(deploy/release/tools.sh)"
 
+stored:  ## store a small database of this VERSION (0.1.0), which later versions are upgraded from in tests
+	@$(BOOTSTRAP) test
+	@$(PYTHON) -m tests.upgrade $(VERSION)
+
 release: sbom  ## packages, bill of materials and provenance into dist, signed by KEY (a file)
 	@test -n "$(KEY)" || { echo "name the key: make release KEY=release.pem" >&2; exit 1; }
+	@test -f tests/upgrade/releases/$(VERSION)/release.json || \
+	  { echo "store a database of this version first: make stored" >&2; exit 1; }
 	@rm -f dist/*.whl dist/tonne-*.tar.gz dist/SHA256SUMS* dist/provenance.intoto.json
 	@$(PYTHON) -m hatchling build -d dist
 	@$(PYTHON) -m deploy.release.attest sign "$(KEY)" dist

@@ -8,12 +8,17 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from deploy.reference.licences import allowed, licence_of
 from deploy.release.attest import AttestationError, main, sign, verify
 from deploy.release.audit import report
+from services.core.store.database.schema_version import MIGRATIONS
+from services.core.store.schema.compatibility import compatible_from
+from tests.repository.files import ROOT
+from tests.upgrade.releases import stored
 
 SOURCE = {"commit": "0" * 40, "version": "v0.1.0"}
 
@@ -125,4 +130,22 @@ def test_an_audit_fails_by_what_is_known_and_says_what_it_did_not_see() -> None:
     assert report([clean, unseen, bad]) == (
         1,
         "known vulnerabilities:\nc 2: PYSEC-1, mended in 3",
+    )
+
+
+def test_every_tagged_version_has_a_stored_database() -> None:
+    tags = subprocess.run(
+        ["git", "tag", "--list", "v[0-9]*"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout.split()
+    assert {tag.removeprefix("v") for tag in tags} <= {release.version for release in stored()}
+
+
+def test_what_the_version_before_needs_is_there_for_one_minor_version() -> None:
+    newest = stored()[-1]
+    script = ScriptDirectory(str(MIGRATIONS))
+    oldest = compatible_from(script.walk_revisions())
+    known = {step.revision for step in script.walk_revisions(head=newest.revision)}
+    assert oldest in known, (
+        f"what {newest.version} needs is taken away, so that it could not be started again; take it"
+        " away one version later, or `make stored` anew if that version is not released yet"
     )

@@ -41,6 +41,11 @@ WITH f AS (
                       WHERE p #>> '{}' = s.slug)
            OR EXISTS (SELECT FROM jsonb_path_query(
                           f.document, '$.products[*].cbam.deductions[*].channel') p
+                      WHERE p #>> '{}' = s.slug)
+           OR EXISTS (SELECT FROM jsonb_path_query(
+                          f.document, '$.electricity.contracts[*].channel') p
+                      WHERE p #>> '{}' = s.slug)
+           OR EXISTS (SELECT FROM jsonb_path_query(f.document, '$.electricity.storage[*].*') p
                       WHERE p #>> '{}' = s.slug) AS is_named
     FROM f JOIN source s ON s.facility_id = f.id
 )
