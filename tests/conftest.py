@@ -73,6 +73,10 @@ def pytest_collection_finish() -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Tests see tonne's defaults, whatever the shell that starts them has set."""
     _trust_one_authority(config)
+    if config.getoption("numprocesses", None):
+        from tests.compiling import compile_once
+
+        compile_once(config)
     for name in [name for name in os.environ if name.startswith("TONNE_")]:
         del os.environ[name]
     if find_spec("sniffio") is None:
