@@ -70,7 +70,20 @@ async function failure(response) {
 async function asked(address, accept) {
   const response = await reached(fetch(address, { headers: headers(accept), signal: AbortSignal.timeout(PATIENCE_MS) }));
   if (!response.ok) throw await failure(response);
+  noteMissing(response);
   return response;
+}
+
+/** By path, the facilities that its newest list has not, because their database does not answer. */
+const missing = new Map();
+
+/** Tell the page when facilities begin to be missing from a list, or no longer are. */
+function noteMissing(response) {
+  const { pathname } = new URL(response.url);
+  const detail = response.headers.get("Tonne-Missing") ?? "";
+  if (detail === (missing.get(pathname) ?? "")) return;
+  missing.set(pathname, detail);
+  dispatchEvent(new CustomEvent("missing", { detail }));
 }
 
 export async function get(path, parameters = {}) {

@@ -33,6 +33,8 @@ export function readAgain() {
 
 // a page that stopped halfway shows less than there is, and says so
 if (notice !== null) {
+  addEventListener("missing", ({ detail: facilities }) =>
+    say(facilities && t("Missing, because their database does not answer: {facilities}", { facilities })));
   addEventListener("error", ({ error }) => error && sayWhy(error));
   addEventListener("unhandledrejection", ({ reason }) => reason instanceof Error && sayWhy(reason));
 }

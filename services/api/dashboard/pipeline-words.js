@@ -54,6 +54,7 @@ const NOTICES = {
   "messages-set-aside": t("Messages are set aside"),
   "recipient-left-alone": t("A recipient is left alone"),
   "backup-old": t("The newest backup is old"),
+  "cell-away": t("A database of several does not answer"),
   "backup-log-left": t("The log of the database is not followed"),
   "schema-newer": t("The database is of a newer version"),
   "more-notices": t("There is more"),

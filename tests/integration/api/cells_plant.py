@@ -15,7 +15,7 @@ from services.core.store.cells import directory, identity
 from services.core.store.database.connect import connect
 from tests.integration.aggregator.plant import apply_text
 from tests.integration.api.plant import FULL, MINUTE, Plant, announce, at, minutes, roll
-from tests.services import as_login
+from tests.services import Postgres, as_login
 
 NOW = at("2026-11-23T18:00:30Z")
 NEWEST = at("2026-11-23T18:00:00Z")
@@ -57,6 +57,19 @@ def add(home: str, b: str) -> None:
         connect(b, process="test", autocommit=True) as other,
     ):
         identity.add(at_home, other, "b")
+
+
+def silence(cluster: Postgres, url: str) -> None:
+    """Let a database answer nobody any more."""
+    name = url.rpartition("/")[2]
+    cluster.execute(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS false')
+    ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
+    cluster.execute(f"{ended}'{name}'")
+
+
+def let_in(cluster: Postgres, url: str) -> None:
+    """Let a database answer again."""
+    cluster.execute(f'ALTER DATABASE "{url.rpartition("/")[2]}" WITH ALLOW_CONNECTIONS true')
 
 
 def settings(home: str, b: str | None = None, *, auth: str = "off") -> Settings:

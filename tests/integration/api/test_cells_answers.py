@@ -17,7 +17,7 @@ from services.core.runtime.clock import FixedClock
 from services.core.store.cells.move import Move, Side, move
 from services.core.store.database.connect import connect
 from services.core.store.operations import keys
-from tests.integration.api.cells_plant import NOW, Databases, settings
+from tests.integration.api.cells_plant import NOW, Databases, let_in, settings, silence
 from tests.integration.api.server import serving
 from tests.patience import PATIENCE_S
 from tests.services import Postgres
@@ -301,11 +301,7 @@ async def test_a_silent_cell_is_named_and_no_total_lacks_it(
 ) -> None:
     _, over = clients
     assert len((await over.get("/v1/facilities")).json()) == 2
-    name = databases.b.rpartition("/")[2]
-    postgres_cluster.execute(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS false')
-    postgres_cluster.execute(
-        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"  # noqa: S608 - the test's own
-    )
+    silence(postgres_cluster, databases.b)
     listed = await over.get("/v1/facilities")
     assert [row["id"] for row in listed.json()] == ["linz"]
     assert listed.headers["tonne-missing"] == "graz"
@@ -326,7 +322,7 @@ async def test_a_silent_cell_is_named_and_no_total_lacks_it(
     ready = (await over.get("/readyz")).json()
     assert any(n["code"] == "cell-away" and "graz" in n["detail"] for n in ready["notices"])
     assert 'tonne_api_cell_up{cell="b"} 0.0' in (await over.get("/metrics")).text
-    postgres_cluster.execute(f'ALTER DATABASE "{name}" WITH ALLOW_CONNECTIONS true')
+    let_in(postgres_cluster, databases.b)
     async with asyncio.timeout(PATIENCE_S):
         while (await over.get("/v1/live?facility=graz")).status_code != 200:  # noqa: ASYNC110
             await asyncio.sleep(0.1)

@@ -1,0 +1,81 @@
+"""The screen over two cells: it shows facilities of both, and says which one is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from deploy.site.pictures import CHROMIUM
+from services.api.app import create_app
+from tests.integration.api.cells_plant import Databases, let_in, settings, silence
+from tests.integration.api.server import serving
+from tests.integration.api.test_cells_answers import databases
+from tests.patience import PATIENCE_S
+from tests.services import Postgres
+
+__all__ = ["databases"]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
+]
+
+
+@pytest.fixture
+def address(databases: Databases) -> Iterator[str]:
+    """An API over both cells, in a thread of its own."""
+    app = create_app(settings(databases.home, databases.b), health_holds_s=0)
+    loop, stop, ready = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
+    place: list[str] = []
+
+    async def serve() -> None:
+        async with serving(app) as url:
+            place.append(url)
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    assert ready.wait(PATIENCE_S)
+    yield place[0]
+    loop.call_soon_threadsafe(stop.set)
+    thread.join()
+    loop.close()
+
+
+@pytest.fixture
+async def page(chromium: Browser) -> AsyncIterator[Page]:
+    context = await chromium.new_context(locale="en-GB")
+    yield await context.new_page()
+    await context.close()
+
+
+async def test_pages_show_facilities_of_both_cells_and_name_what_is_missing(
+    address: str, page: Page, databases: Databases, postgres_cluster: Postgres
+) -> None:
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    await page.goto(f"{address}/facilities")
+    for name in ("linz works", "graz works"):
+        await expect(page.locator("main")).to_contain_text(name, timeout=PATIENCE_S * 1000)
+    await page.goto(f"{address}/?facility=graz")
+    await expect(page.locator("main")).to_contain_text("stack-1", timeout=PATIENCE_S * 1000)
+    await page.goto(f"{address}/alerts")
+    for facility in ("linz", "graz"):
+        await expect(page.locator("main")).to_contain_text(facility, timeout=PATIENCE_S * 1000)
+    silence(postgres_cluster, databases.b)
+    await page.goto(f"{address}/facilities")
+    notice = page.locator("#notice")
+    await expect(notice).to_have_text(
+        "Missing, because their database does not answer: graz", timeout=PATIENCE_S * 1000
+    )
+    await expect(page.locator("main")).to_contain_text("linz works")
+    let_in(postgres_cluster, databases.b)
+    await page.reload()
+    await expect(page.locator("main")).to_contain_text("graz works", timeout=PATIENCE_S * 1000)
+    await expect(notice).to_be_hidden(timeout=PATIENCE_S * 1000)
+    assert errors == []
