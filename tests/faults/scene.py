@@ -45,6 +45,15 @@ _OPEN_HOURS: Final = """
 SELECT count(*) FROM emission_hour h JOIN source s ON s.id = h.source_id
 JOIN facility f ON f.id = s.facility_id WHERE NOT h.final AND f.slug IN ('faults', 'factors')
 """
+#: Of the facility whose factor is corrected.
+_HOURS_PUBLISHED: Final = 3
+_FACTOR_HOURS: Final = """
+SELECT (SELECT count(*) FROM emission_hour h JOIN source s ON s.id = h.source_id
+        JOIN facility f ON f.id = s.facility_id WHERE f.slug = 'factors')
+     + (SELECT coalesce(sum(p.hours), 0)::int FROM packed_hours p
+        JOIN source s ON s.id = p.source_id
+        JOIN facility f ON f.id = s.facility_id WHERE f.slug = 'factors')
+"""
 _ROWS: Final = """
 SELECT count(*) FROM reading r JOIN channel c ON c.id = r.channel_id
 JOIN device d ON d.id = c.device_id WHERE d.slug IN ('f-meter', 'f-cems')
@@ -174,7 +183,7 @@ class Scene:
     def publish_hours(self) -> None:
         """Publish some hours of the facility whose factor is corrected."""
         with Device(self.world.mqtt_url) as device:
-            for hour in range(3):
+            for hour in range(_HOURS_PUBLISHED):
                 reading = {"ts": self.begin_ms + hour * _HOUR_MS, "values": {"energy": 10 + hour}}
                 device.publish(f"emissions/{FACTORS}/x-meter/readings", json.dumps(reading))
 
@@ -220,12 +229,10 @@ class Scene:
 
     def settle_hours(self) -> None:
         """Do so for the facility whose factor is corrected."""
-        before = self._count("SELECT count(*) FROM emission_hour")
+        before = self._count(_FACTOR_HOURS)
         self.publish_hours()
         until(
-            lambda: (
-                self._count("SELECT count(*) FROM emission_hour") > before and settled(self.world)
-            ),
+            lambda: self._count(_FACTOR_HOURS) >= before + _HOURS_PUBLISHED and settled(self.world),
             "its hours are there",
             longest_pause_s=0.05,
         )
