@@ -139,13 +139,14 @@ def tick(
     ``pack_before``: see :func:`.minutes_and_hours.record`. ``revision``: of the registry that the
     plan is of; None: of this one.
 
-    :raises psycopg.errors.SerializationFailure: what is queued may be queued because of a
-        configuration that the plan does not have yet; nothing was done.
+    :raises psycopg.errors.SerializationFailure: the registry changed since the plan was read;
+        nothing was done.
     """
     head = Head() if head is None else head
     with connection.transaction() as transaction:
         if not claims.lock(connection, plan.id, dated):
             return Ticked(worked=False)
+        _require_revision(connection, revision)
         progress = facility_progress.read(connection, plan.id, now)
         reopened = None
         if progress.ahead:
@@ -182,8 +183,6 @@ def tick(
         done, changed = history or _steps(
             context, progress, hold_closing=hold_closing, reopened=reopened is not None
         )
-        if progress.queued:
-            _require_revision(connection, revision)
         if trial:
             raise psycopg.Rollback(transaction)
     head.keep(sequence + changed)
@@ -191,9 +190,10 @@ def tick(
 
 
 def _require_revision(connection: psycopg.Connection[Any], revision: int | None) -> None:
-    """Let nothing that was queued be worked off by a plan that is older.
+    """Let nothing be computed by a plan that is older than the registry.
 
-    Whoever queues it raises the revision in the same transaction, so that it is seen by now.
+    Whoever changes it has what is known computed again, and holds the facility until the change is
+    there: what is computed from then on, by the plan of before, nobody would compute again.
     """
     if revision is not None and read.revision(connection) != revision:
         raise psycopg.errors.SerializationFailure("the registry changed while a plan was in use")

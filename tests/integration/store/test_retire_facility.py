@@ -36,7 +36,7 @@ OTHER = FILE.replace("id: works, name", "id: other, name")
 _SHARED = {
     "alembic_version", "api_key", "audit_entry", "broker_session", "dropped_readings",
     "facility_purge", "factor", "process_progress", "reading_horizon", "registry_revision",
-    "replay_request",
+    "replay_request", "schema_compatibility",
 }  # fmt: skip
 
 _WAITS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
+
+from sqlalchemy import Connection, func, select
 
 #: Whoever changes the registry; shared by those to whom it must stay as it is.
 REGISTRY: Final = 0x746F6E70
@@ -41,3 +44,13 @@ SPARKPLUG: Final = 0x746F6E78
 
 #: Of a session, with the hash of an address: whichever ingest process connects to a device there.
 DEVICE_ADDRESS: Final = 0x746F6E64
+
+
+def hold_facilities(connection: Connection, facility_ids: Iterable[int]) -> None:
+    """Let nothing be computed of facilities until the transaction ends.
+
+    What is being computed at this moment, by what was stated before, is known when this returns.
+    Whoever states something else, and has what is known computed again, would miss it otherwise.
+    """
+    for facility_id in sorted(set(facility_ids)):
+        connection.execute(select(func.pg_advisory_xact_lock_shared(FACILITY, facility_id)))

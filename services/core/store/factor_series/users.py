@@ -69,7 +69,6 @@ WHERE b.first IS NOT NULL
 """
 
 _HOLD_REGISTRY: LiteralString = "SELECT pg_advisory_xact_lock_shared(%(registry)s)"
-_HOLD_FACILITY: LiteralString = "SELECT pg_advisory_xact_lock_shared(%(space)s, %(facility)s)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,10 +90,7 @@ def hold_users(connection: Connection, series: Sequence[Series]) -> dict[int, Us
     What is computed at this moment, with the values of before, is known when this returns.
     """
     counting = {one.id: _users(connection, one) for one in series}
-    for facility_id in sorted({f for users in counting.values() for f in users.facilities}):
-        connection.exec_driver_sql(
-            _HOLD_FACILITY, {"space": locks.FACILITY, "facility": facility_id}
-        )
+    locks.hold_facilities(connection, (f for users in counting.values() for f in users.facilities))
     return counting
 
 

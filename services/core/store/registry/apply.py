@@ -64,6 +64,8 @@ def apply(
     lock(connection)
     if limited:
         grants.refuse_what_is_not_owned(connection, file)
+    # before anything is written that a tick might wait for, which this then waits for
+    locks.hold_facilities(connection, _known_as(connection, file.facility.id))
     changes = load_builtin_factors(connection, _factors_used(file))
     rezoned = _rezoned(connection, file)
     before = connection.scalar(
@@ -111,6 +113,11 @@ def lock(connection: Connection) -> None:
     """Let nobody else change the registry until the transaction ends, and date what this does."""
     connection.execute(select(func.pg_advisory_xact_lock(locks.REGISTRY)))
     database_time.date_as_believed(connection)
+
+
+def _known_as(connection: Connection, slug: str) -> Sequence[int]:
+    """Return the id of a facility; none: it is new."""
+    return connection.scalars(select(t.facility.c.id).where(t.facility.c.slug == slug)).all()
 
 
 def raise_revision(connection: Connection) -> None:

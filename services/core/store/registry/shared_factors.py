@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, select
 from services.core.accounting.factors import ConfigurationError, Factor
 from services.core.facility import assemble, model
 from services.core.facility.errors import ApplyError
+from services.core.store.database import locks
 from services.core.store.registry import recompute_queue
 from services.core.store.registry.apply_factors import FactorChange, with_fallbacks
 from services.core.store.registry.factors import from_row
@@ -103,6 +104,7 @@ def recompute_users(
         .join(t.facility, t.facility.c.id == t.source.c.facility_id)
         .where(t.source.c.active, t.source.c.method == "activity")
     ).all()
+    concerned: list[tuple[Row[Any], int, recompute_queue.Recomputation]] = []
     for row in rows:
         source = _SOURCE.validate_python(row.spec)
         fallbacks = {**series.get(None, {}), **series.get(row.facility, {})}
@@ -129,8 +131,11 @@ def recompute_users(
             raise ApplyError(
                 f"{row.slug}/{source.id} could not be computed with {whose} {slug}: {why}"
             )
+        concerned.append((row, channel.id, wanted))
+    locks.hold_facilities(connection, (row.facility for row, *_ in concerned))
+    for row, channel_id, wanted in concerned:
         recompute_queue.queue(
-            connection, row.facility, row.id, [channel.id], wanted, timezone=row.timezone, by=by
+            connection, row.facility, row.id, [channel_id], wanted, timezone=row.timezone, by=by
         )
 
 
