@@ -23,7 +23,7 @@ _LOOK_EVERY_S = 1.0
 
 
 async def listen(database_url: str, feed: LiveFeed, steady: SteadyTime | None = None) -> None:
-    """Pass notifications on until cancelled; reconnects when the database was away.
+    """Pass notifications on until cancelled; reconnects when the database was away or not migrated.
 
     ``steady`` is shown the database's clock all the time.
     """
@@ -31,7 +31,7 @@ async def listen(database_url: str, feed: LiveFeed, steady: SteadyTime | None = 
     while True:
         try:
             async with await connect_async(
-                database_url, process="api", role="tonne_read", autocommit=True, any_schema=True
+                database_url, process="api", role="tonne_read", autocommit=True
             ) as connection:
                 await notify.listen_async(connection, notify.LIVE)
                 if tracing.enabled():

@@ -126,7 +126,7 @@ class Works:
 
     def warnings(self) -> list[str]:
         found = asyncio.run(readiness(self.url, stale_after_s=60))
-        warnings = _readiness_body(found, self.clock)["warnings"]
+        warnings = _readiness_body(found, self.clock, [])["warnings"]
         assert isinstance(warnings, list)
         return warnings
 

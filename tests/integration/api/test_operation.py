@@ -14,9 +14,11 @@ from services.api.app import create_app
 from services.api.models.operation import Ready
 from services.core.runtime.settings import Settings
 from tests.integration.api.server import serving
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, pauses
 
 Connection = psycopg.Connection[Any]
+
+_SILENT = "the database does not answer; check TONNE_DATABASE_URL and the server"
 
 
 def progress(connection: Connection, process: str, age_s: float) -> None:
@@ -33,10 +35,18 @@ def everything_progresses(connection: Connection) -> None:
         progress(connection, process, 1)
 
 
-async def ready(client: httpx.AsyncClient) -> tuple[int, dict[str, Any]]:
-    response = await client.get("/readyz")
-    Ready.model_validate_json(response.content)
-    return response.status_code, response.json()
+async def ready(
+    client: httpx.AsyncClient, *, has_database: bool = True
+) -> tuple[int, dict[str, Any]]:
+    """Ask; once more while a busy machine's database took longer than probes may wait for it."""
+    for pause_s in pauses():
+        response = await client.get("/readyz")
+        Ready.model_validate_json(response.content)
+        body = response.json()
+        if not has_database or body["missing"][:1] != [_SILENT]:
+            break
+        await asyncio.sleep(pause_s)
+    return response.status_code, body
 
 
 async def test_ready_is_when_every_process_progresses(
@@ -112,7 +122,7 @@ async def test_without_a_database_the_process_lives_and_says_so() -> None:
             httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as client,
         ):
             assert (await client.get("/healthz")).json() == {"status": "ok"}
-            status, body = await ready(client)
+            status, body = await ready(client, has_database=False)
             assert (status, body["database"]) == (503, False)
             for path in (
                 "/v1/facilities",
