@@ -38,6 +38,7 @@ settings.load_profile("whole")
 _LONGEST = (
     "integration/test_full_disk.py",
     "integration/test_local_stack.py",
+    "upgrade/test_upgrade.py",
     "integration/api/test_as_of_recorded.py",
     "integration/api/test_specified_answers.py",
     "e2e/test_server.py",
@@ -47,6 +48,7 @@ _LONGEST = (
     "integration/aggregator/test_closing.py",
     "integration/aggregator/test_clock_jumps.py",
     "e2e/test_kills.py",
+    "upgrade/test_rolling.py",
     "integration/deploy/test_logins.py",
 )
 
@@ -154,10 +156,10 @@ def empty_database_url(postgres_cluster: Postgres) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def nats() -> Iterator[Nats]:
     """A running NATS server; a test that stops it must start it again."""
-    from tests.services import Nats, server_directory
+    from tests.services import UnsyncedNats, server_directory
 
     with server_directory() as directory:
-        server = Nats(directory)
+        server = UnsyncedNats(directory)
         server.start()
         yield server
         server.stop()

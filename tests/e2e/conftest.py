@@ -9,7 +9,7 @@ from playwright.async_api import Browser, async_playwright
 
 from deploy.site.pictures import CHROMIUM
 from tests.e2e.stack import Stack, running_stack
-from tests.services import Nats, Postgres, server_directory
+from tests.services import Nats, Postgres, UnsyncedNats, server_directory
 
 _FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -33,7 +33,7 @@ async def chromium() -> AsyncIterator[Browser]:
 def broker() -> Iterator[Nats]:
     """A broker that no other file has left sessions or retained messages in."""
     with server_directory() as directory:
-        server = Nats(directory)
+        server = UnsyncedNats(directory)
         server.start()
         yield server
         server.kill()

@@ -4,7 +4,6 @@ WebSocket; and the certificates for them."""
 from __future__ import annotations
 
 import asyncio
-import re
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ import trustme
 from services.core.runtime import broker_tls, broker_url
 from services.ingest.sources.jetstream.durable import STREAM, Durable, Memory
 from services.ingest.sources.jetstream.subjects import subjects
-from tests.services import Mosquitto, Nats, free_port
+from tests.services import Mosquitto, UnsyncedNats, free_port, replaced
 
 
 @dataclass
@@ -92,23 +91,12 @@ def has_consumers(url: str) -> bool:
     return asyncio.run(look())
 
 
-class ImpatientNats(Nats):
+class ImpatientNats(UnsyncedNats):
     """With the shipped settings, but that what is not acknowledged comes again after a second."""
 
     def settings(self) -> str:
         """The settings file's text."""
-        *_, shipped = super().command()
-        text, changes = re.subn(
-            r'ack_wait: "\w+"', 'ack_wait: "1s"', Path(shipped).read_text(encoding="utf-8")
-        )
-        assert changes == 1
-        return text
-
-    def command(self) -> list[str]:
-        *words, _ = super().command()
-        written = self.directory / "impatient.conf"
-        written.write_text(self.settings(), encoding="utf-8")
-        return [*words, str(written)]
+        return replaced(r'ack_wait: "\w+"', 'ack_wait: "1s"', super().settings())
 
 
 class WiredNats(ImpatientNats):

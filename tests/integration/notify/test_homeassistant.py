@@ -44,7 +44,7 @@ from tests.integration.notify.home_assistant import (
     render,
     state_of,
 )
-from tests.services import Mosquitto, Nats, Server, as_login, server_directory
+from tests.services import Mosquitto, Server, UnsyncedNats, as_login, server_directory
 
 pytestmark = [pytest.mark.database, pytest.mark.broker]
 
@@ -86,7 +86,7 @@ class _Mosquitto(Mosquitto):
 def _guarded(name: str, directory: Path) -> Guarded:
     accounts = [*own_accounts(), home_assistant_account()]
     if name == "nats":
-        server: Server = Nats(directory)
+        server: Server = UnsyncedNats(directory)
         texts = for_nats(accounts, anybody="nobody")
     else:
         server, texts = _Mosquitto(directory), for_mosquitto(accounts, directory=directory)

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from services.core.runtime.mqtt_client import MqttClient
 from services.core.store.database.progress import ProgressReporter
 from tests.integration.notify.harness import Make, notifier, until
-from tests.services import Mosquitto, Nats, server_directory
+from tests.services import Mosquitto, Nats, UnsyncedNats, server_directory
 
 pytestmark = [pytest.mark.database, pytest.mark.broker]
 
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.database, pytest.mark.broker]
 def broker() -> Iterator[Nats]:
     """One that no other test has left retained messages in."""
     with server_directory() as directory:
-        server = Nats(directory)
+        server = UnsyncedNats(directory)
         server.start()
         yield server
         server.kill()

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.sensors_sim.harness import Simulator, Witness
-from tests.services import Nats, server_directory
+from tests.services import Nats, UnsyncedNats, server_directory
 
 
 @pytest.fixture
 def broker() -> Iterator[Nats]:
     """A broker of the test's own, with an empty store; the test may kill it."""
     with server_directory() as directory:
-        server = Nats(directory)
+        server = UnsyncedNats(directory)
         server.start()
         yield server
         server.kill()

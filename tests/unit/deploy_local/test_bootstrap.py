@@ -21,7 +21,10 @@ def test_a_wrong_purpose_is_one_sentence() -> None:
     )
     assert done.returncode == 1
     assert done.stdout == ""
-    assert done.stderr == "tonne: bootstrap.sh takes run, lint, fuzz, test or cluster, not everything\n"
+    assert (
+        done.stderr
+        == "tonne: bootstrap.sh takes run, lint, fuzz, test or cluster, not everything\n"
+    )
 
 
 @pytest.mark.parametrize("script", _SCRIPTS, ids=lambda path: path.name)

@@ -104,7 +104,7 @@ def recompute_users(
         .join(t.facility, t.facility.c.id == t.source.c.facility_id)
         .where(t.source.c.active, t.source.c.method == "activity")
     ).all()
-    concerned: list[tuple[Row[Any], int, recompute_queue.Recomputation]] = []
+    changed: list[tuple[int, int, int, str, recompute_queue.Recomputation]] = []
     for row in rows:
         source = _SOURCE.validate_python(row.spec)
         fallbacks = {**series.get(None, {}), **series.get(row.facility, {})}
@@ -131,11 +131,11 @@ def recompute_users(
             raise ApplyError(
                 f"{row.slug}/{source.id} could not be computed with {whose} {slug}: {why}"
             )
-        concerned.append((row, channel.id, wanted))
-    locks.hold_facilities(connection, (row.facility for row, *_ in concerned))
-    for row, channel_id, wanted in concerned:
+        changed.append((row.facility, row.id, channel.id, row.timezone, wanted))
+    locks.hold_facilities(connection, (facility for facility, *_ in changed))
+    for facility, source_id, channel_id, timezone, wanted in changed:
         recompute_queue.queue(
-            connection, row.facility, row.id, [channel_id], wanted, timezone=row.timezone, by=by
+            connection, facility, source_id, [channel_id], wanted, timezone=timezone, by=by
         )
 
 
