@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -47,6 +47,7 @@ class ReadingConnections:
         #: the one used last is taken first
         self._idle: deque[psycopg.Connection[Any]] = deque()
         self._most_idle = idle
+        self._is_closed = False
 
     @contextmanager
     def reading(self) -> Iterator[psycopg.Connection[Any]]:
@@ -62,11 +63,20 @@ class ReadingConnections:
             self._idle.append(connection)
         else:
             connection.close()
+        if self._is_closed:
+            # it was in use then
+            self._close_idle()
 
     def close(self) -> None:
-        """Close those that nobody uses."""
-        while self._idle:
-            self._idle.pop().close()
+        """Close those that nobody uses, and each other one when it is given back."""
+        self._is_closed = True
+        self._close_idle()
+
+    def _close_idle(self) -> None:
+        with suppress(IndexError):
+            # threads may give back, and end, at the same moment
+            while True:
+                self._idle.pop().close()
 
     def _take(self) -> psycopg.Connection[Any]:
         while True:
