@@ -262,11 +262,12 @@ def create_app(
     # people and their keys are in the home cell
     home = _database(settings)
     uses = Uses(home.feeding, clock.now)
-    contexts: dict[str, Context] = {}
-    parts = {name: home if name == HOME else _database(_of_cell(settings, name, url))
-             for name, url in urls.items()}  # fmt: skip
-    for name, part in parts.items():
-        contexts[name] = _context(
+    parts = {
+        name: home if name == HOME else _database(_of_cell(settings, name, url))
+        for name, url in urls.items()
+    }
+    contexts = {
+        name: _context(
             part,
             clock,
             gate=gate,
@@ -274,6 +275,8 @@ def create_app(
             pace=pace or Pace(max_streams=settings.api_streams),
             health_holds_s=health_holds_s,
         )
+        for name, part in parts.items()
+    }
     context = contexts[HOME]
     cells = AllCells(contexts) if len(contexts) > 1 else None
     if cells is not None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -12,7 +10,7 @@ from playwright.async_api import Browser, Page, expect
 from deploy.site.pictures import CHROMIUM
 from services.api.app import create_app
 from tests.integration.api.cells_plant import Databases, let_in, settings, silence
-from tests.integration.api.server import serving
+from tests.integration.api.server import serving_in_thread
 from tests.integration.api.test_cells_answers import databases
 from tests.patience import PATIENCE_S
 from tests.services import Postgres
@@ -29,22 +27,8 @@ pytestmark = [
 def address(databases: Databases) -> Iterator[str]:
     """An API over both cells, in a thread of its own."""
     app = create_app(settings(databases.home, databases.b), health_holds_s=0)
-    loop, stop, ready = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
-    place: list[str] = []
-
-    async def serve() -> None:
-        async with serving(app) as url:
-            place.append(url)
-            ready.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
-    thread.start()
-    assert ready.wait(PATIENCE_S)
-    yield place[0]
-    loop.call_soon_threadsafe(stop.set)
-    thread.join()
-    loop.close()
+    with serving_in_thread(app) as url:
+        yield url
 
 
 @pytest.fixture

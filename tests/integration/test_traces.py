@@ -18,12 +18,6 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pydantic import SecretStr
 
-from services.aggregator.base_years import BaseYears
-from services.aggregator.loop import Loop
-from services.aggregator.packing import Packing
-from services.aggregator.published_values import PublishedValues
-from services.aggregator.retention import Retention
-from services.aggregator.summing import Summing
 from services.api.live.feed import LiveFeed
 from services.api.live.listen import listen
 from services.core.runtime import tracing
@@ -33,11 +27,11 @@ from services.core.runtime.shutdown import Shutdown
 from services.core.runtime.steady_time import SteadyTime
 from services.core.store.database import notify
 from services.core.store.database.connect import connect
-from services.core.store.database.progress import ProgressReporter
 from services.ingest import app as ingest
 from services.ingest import stated_bounds
 from tests import applying
 from tests.contract.ingest.traffic import publish
+from tests.integration.aggregator.looping import loop_over
 from tests.patience import PATIENCE_S
 from tests.services import Nats, as_login
 
@@ -99,16 +93,7 @@ async def test_from_a_message_to_the_event_of_its_total(
         ingest_metrics_port=0,
     )
     pipeline = ingest._compose(settings, shutdown, stated_bounds.bounds(settings), None)
-    loop = Loop(
-        clock=SteadyTime(),
-        shutdown=shutdown,
-        progress=ProgressReporter("aggregator"),
-        retention=Retention(0),
-        packing=Packing(0),
-        summing=Summing(),
-        base_years=BaseYears(),
-        published=PublishedValues(database_url),
-    )
+    loop = loop_over(database_url, SteadyTime(), shutdown=shutdown)
 
     def aggregate() -> None:
         with connect(

@@ -7,11 +7,13 @@ import { t } from "./words.js";
 const notice = document.getElementById("notice");
 /** Whether the line is of a reading, which the next one that succeeds takes back. */
 let isOfReading = false;
+/** What the page lacks, which the line says as long as nothing else is said. */
+let lack = "";
 
 export function say(text) {
   isOfReading = false;
-  notice.textContent = text;
-  notice.hidden = text === "";
+  notice.textContent = text || lack;
+  notice.hidden = notice.textContent === "";
 }
 
 /** Say why something was not done, or lead to where one signs in. */
@@ -33,8 +35,10 @@ export function readAgain() {
 
 // a page that stopped halfway shows less than there is, and says so
 if (notice !== null) {
-  addEventListener("missing", ({ detail: facilities }) =>
-    say(facilities && t("Missing, because their database does not answer: {facilities}", { facilities })));
+  addEventListener("missing", ({ detail: facilities }) => {
+    lack = facilities && t("Missing, because their database does not answer: {facilities}", { facilities });
+    say("");
+  });
   addEventListener("error", ({ error }) => error && sayWhy(error));
   addEventListener("unhandledrejection", ({ reason }) => reason instanceof Error && sayWhy(reason));
 }

@@ -9,17 +9,10 @@ from typing import Any
 
 import pytest
 
-from services.aggregator.base_years import BaseYears
-from services.aggregator.loop import Loop
-from services.aggregator.packing import Packing
-from services.aggregator.published_values import PublishedValues
-from services.aggregator.retention import Retention
-from services.aggregator.summing import Summing
 from services.core.runtime.clock import FixedClock
-from services.core.runtime.shutdown import Shutdown
 from services.core.runtime.steady_time import SteadyTime
 from services.core.store.database import database_time
-from services.core.store.database.progress import ProgressReporter
+from tests.integration.aggregator.looping import loop_over
 from tests.integration.aggregator.plant import FILE, Plant, Reading, instant
 from tests.services import Postgres
 
@@ -80,16 +73,7 @@ class Bench:
         self.steady = SteadyTime(
             machine=self.machine, elapsed_s=lambda: (self.true - START).total_seconds() + 1e6
         )
-        self.loop = Loop(
-            clock=self.steady,
-            shutdown=Shutdown(),
-            progress=ProgressReporter("aggregator"),
-            retention=Retention(0),
-            packing=Packing(0),
-            summing=Summing(),
-            base_years=BaseYears(),
-            published=PublishedValues(self.url),
-        )
+        self.loop = loop_over(self.url, self.steady)
         database_time.adopt(self.plant.connection, self.steady)
 
     def _look(self, _connection: Any, steady: SteadyTime) -> None:

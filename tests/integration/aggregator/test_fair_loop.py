@@ -10,16 +10,9 @@ import psycopg
 import pytest
 
 from services.aggregator import tick as ticking
-from services.aggregator.base_years import BaseYears
-from services.aggregator.loop import Loop
-from services.aggregator.packing import Packing
 from services.aggregator.pieces import Pieces
-from services.aggregator.published_values import PublishedValues
-from services.aggregator.retention import Retention
-from services.aggregator.summing import Summing
-from services.core.runtime.shutdown import Shutdown
 from services.core.store.database.connect import connect
-from services.core.store.database.progress import ProgressReporter
+from tests.integration.aggregator.looping import loop_over
 from tests.integration.aggregator.plant import Plant, Reading, apply_text, instant
 from tests.integration.aggregator.set_time import SetTime
 
@@ -86,17 +79,7 @@ def test_a_reading_waits_for_one_turn_of_the_busy_one_at_most(
     plant: Plant, connection: psycopg.Connection[Any], costs: Costs, database_url: str
 ) -> None:
     clock = SetTime(START)
-    loop = Loop(
-        clock=clock,
-        shutdown=Shutdown(),
-        progress=ProgressReporter("aggregator"),
-        retention=Retention(0),
-        packing=Packing(0),
-        summing=Summing(),
-        base_years=BaseYears(),
-        published=PublishedValues(database_url),
-        monotonic=costs,
-    )
+    loop = loop_over(database_url, clock, monotonic=costs)
     facilities = dict(plant.rows("SELECT slug, id FROM facility"))
     plant.facility_id = facilities["busy"]
     plant.store(

@@ -7,17 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.aggregator.base_years import BaseYears
-from services.aggregator.loop import Loop
-from services.aggregator.packing import Packing
-from services.aggregator.published_values import PublishedValues
-from services.aggregator.retention import Retention
-from services.aggregator.summing import Summing
-from services.core.runtime.shutdown import Shutdown
 from services.core.runtime.steady_time import SteadyTime
-from services.core.store.database.progress import ProgressReporter
 from services.core.store.schema.migrate import upgrade
 from tests.clocks import ClockedPostgres, available
+from tests.integration.aggregator.looping import loop_over
 from tests.integration.aggregator.plant import Plant, Reading
 from tests.integration.aggregator.test_pieces import METER
 from tests.services import server_directory
@@ -46,16 +39,7 @@ def test_versions_that_come_while_it_jumps_are_dated_right(
     monkeypatch.setattr("services.aggregator.loop._LEAVE_S", 0.0)
     plant = Plant(jumping.url_of("tonne"), METER)
     steady = SteadyTime()
-    loop = Loop(
-        clock=steady,
-        shutdown=Shutdown(),
-        progress=ProgressReporter("aggregator"),
-        retention=Retention(0),
-        packing=Packing(0),
-        summing=Summing(),
-        base_years=BaseYears(),
-        published=PublishedValues(jumping.url_of("tonne")),
-    )
+    loop = loop_over(jumping.url_of("tonne"), steady)
     began = datetime.now(UTC)
 
     def restate(value: float) -> None:

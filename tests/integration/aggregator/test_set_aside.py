@@ -11,22 +11,15 @@ import psycopg
 import pytest
 
 from services.aggregator import tick as ticking
-from services.aggregator.base_years import BaseYears
-from services.aggregator.loop import Loop
-from services.aggregator.packing import Packing
-from services.aggregator.published_values import PublishedValues
-from services.aggregator.retention import Retention
 from services.aggregator.setbacks import NOBODYS_FAULT
-from services.aggregator.summing import Summing
 from services.api.routes.operation import _readiness_body
 from services.core.runtime import metrics
-from services.core.runtime.shutdown import Shutdown
 from services.core.store.database.connect import connect
-from services.core.store.database.progress import ProgressReporter
 from services.core.store.emissions import recompute_request, set_aside
 from services.core.store.emissions.set_aside import Piece
 from services.core.store.operations.readiness import readiness
 from services.core.store.registry.plan import facility_plans
+from tests.integration.aggregator.looping import loop_over
 from tests.integration.aggregator.plant import Plant, Reading, apply_text, instant
 from tests.integration.aggregator.set_time import SetTime
 
@@ -66,16 +59,7 @@ class Works:
         self.connection: psycopg.Connection[Any] = connect(
             url, process="test", role="tonne_aggregate", autocommit=True
         )
-        self.loop = Loop(
-            clock=self.clock,
-            shutdown=Shutdown(),
-            progress=ProgressReporter("aggregator"),
-            retention=Retention(0),
-            packing=Packing(0),
-            summing=Summing(),
-            base_years=BaseYears(),
-            published=PublishedValues(url),
-        )
+        self.loop = loop_over(url, self.clock)
         rows = self.plant.rows(
             "SELECT f.slug || '/' || s.slug, s.id FROM source s"
             " JOIN facility f ON f.id = s.facility_id"
@@ -164,16 +148,7 @@ def test_a_source_that_fails_is_set_aside_and_all_others_go_on(works: Works) -> 
     assert metrics.aggregator_set_aside._value.get() == 1
     # another aggregator knows it, without having failed itself
     failed = metrics.aggregator_failed_ticks._value.get()
-    works.loop = Loop(
-        clock=works.clock,
-        shutdown=Shutdown(),
-        progress=ProgressReporter("aggregator"),
-        retention=Retention(0),
-        packing=Packing(0),
-        summing=Summing(),
-        base_years=BaseYears(),
-        published=PublishedValues(works.url),
-    )
+    works.loop = loop_over(works.url, works.clock)
     works.report(5)
     works.settle()
     assert works.kg("works/good") == 1.25

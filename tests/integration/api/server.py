@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -78,3 +79,26 @@ async def serving(app: FastAPI, tls: ssl.SSLContext | None = None) -> AsyncItera
         async with asyncio.timeout(PATIENCE_S):
             await task
         listener.close()
+
+
+@contextmanager
+def serving_in_thread(app: FastAPI) -> Iterator[str]:
+    """Serve ``app`` in a thread of its own, for clients that block; yields its address."""
+    loop, stop, ready = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
+    place: list[str] = []
+
+    async def serve() -> None:
+        async with serving(app) as address:
+            place.append(address)
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    try:
+        assert ready.wait(PATIENCE_S)
+        yield place[0]
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()

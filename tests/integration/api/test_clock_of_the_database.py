@@ -18,25 +18,19 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from services.aggregator.base_years import BaseYears
 from services.aggregator.loop import Loop
-from services.aggregator.packing import Packing
-from services.aggregator.published_values import PublishedValues
-from services.aggregator.retention import Retention
-from services.aggregator.summing import Summing
 from services.api.app import create_app
 from services.core.runtime.clock import FixedClock
 from services.core.runtime.settings import Settings
-from services.core.runtime.shutdown import Shutdown
 from services.core.runtime.steady_time import SteadyTime
 from services.core.store.database import database_time
-from services.core.store.database.progress import ProgressReporter
 from services.core.store.readings import writer
 from services.core.store.readings.writer import Correction, ReadingRow, Supersession
 from services.core.store.schema.migrate import upgrade
 from services.core.timeline.instants import to_us
 from tests.clocks import ClockedPostgres, available
 from tests.command import tonne
+from tests.integration.aggregator.looping import loop_over
 from tests.integration.aggregator.plant import Plant, apply_text
 from tests.integration.api.recorded import Recorder, differing, discard
 from tests.integration.api.server import serving
@@ -277,16 +271,7 @@ def tell(
                     ),
                 ),
                 steady=steady,
-                loop=Loop(
-                    clock=steady,
-                    shutdown=Shutdown(),
-                    progress=ProgressReporter("aggregator"),
-                    retention=Retention(0),
-                    packing=Packing(0),
-                    summing=Summing(),
-                    base_years=BaseYears(),
-                    published=PublishedValues(url),
-                ),
+                loop=loop_over(url, steady),
             )  # fmt: skip
         plant.close()
 

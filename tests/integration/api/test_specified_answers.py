@@ -6,9 +6,7 @@ call, or a body that it does not describe. ``EXAMPLES`` bounds the time; more fi
 
 from __future__ import annotations
 
-import asyncio
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -35,7 +33,7 @@ from services.api.live.feed import Pace
 from services.core.runtime.settings import Settings
 from tests.integration.aggregator.plant import apply_text
 from tests.integration.api.plant import FULL, MINUTE, Plant, announce, at, minutes, roll
-from tests.integration.api.server import serving
+from tests.integration.api.server import serving_in_thread
 from tests.patience import PATIENCE_S
 from tests.services import as_login
 
@@ -79,24 +77,8 @@ def address(database_url: str) -> Iterator[str]:
         ),
         pace=Pace(life_s=0.1),
     )
-    loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
-    ready = threading.Event()
-    place: list[str] = []
-
-    async def serve() -> None:
-        async with serving(app) as url:
-            place.append(url)
-            ready.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
-    thread.start()
-    assert ready.wait(PATIENCE_S)
-    yield place[0]
-    loop.call_soon_threadsafe(stop.set)
-    thread.join()
-    loop.close()
+    with serving_in_thread(app) as url:
+        yield url
 
 
 def test_every_answer_is_one_that_the_specification_names(address: str) -> None:
