@@ -431,6 +431,12 @@ def _memory() -> Path | None:
     return _SHARED_MEMORY if roomy else None
 
 
+def is_listening(path: Path) -> bool:
+    """Say whether who connects to a socket's file is taken; the file is there a moment before."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
 @contextmanager
 def server_directory(*, for_postgres: bool = False, in_memory: bool = False) -> Iterator[Path]:
     """A temporary directory for one server, removed at the end.

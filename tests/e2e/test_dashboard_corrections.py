@@ -23,7 +23,7 @@ from tests.e2e.test_dashboard import browser, page
 from tests.integration.aggregator.plant import Plant, Reading, instant
 from tests.integration.api.server import serving
 from tests.patience import until
-from tests.services import as_login, server_directory
+from tests.services import as_login, is_listening, server_directory
 
 __all__ = ["browser", "page"]
 
@@ -53,7 +53,7 @@ def door(database_url: str, socket: Path, monkeypatch: pytest.MonkeyPatch) -> It
     opened = HttpDoor(socket, max_bytes=16 << 20, nudge=lambda: None, errands=errands)
     uploads.start()
     opened.start()
-    until(socket.exists, "the door is open")
+    until(lambda: is_listening(socket), "the door is open")
     yield opened
     opened.close()
     uploads.close()

@@ -21,7 +21,7 @@ from tests.integration.api.server import serving
 from tests.integration.ingest.plant import FILE, Plant
 from tests.integration.ingest.upload_client import key
 from tests.patience import PATIENCE_S, until
-from tests.services import Nats, as_login, server_directory
+from tests.services import Nats, as_login, is_listening, server_directory
 
 
 @pytest.fixture(scope="session")
@@ -89,7 +89,7 @@ def begin_ingest(plant: Plant, door_folder: Path) -> Callable[..., None]:
             TONNE_UPLOAD_BYTES=str(8 << 20),
             **more,
         )
-        until(socket.exists, "ingest listens")
+        until(lambda: is_listening(socket), "ingest listens")
 
     return begin
 

@@ -25,7 +25,7 @@ from tests.examples import ROOT, examples_of
 from tests.integration.api.server import serving
 from tests.integration.ingest.plant import FILE, Plant
 from tests.patience import PATIENCE_S, until
-from tests.services import as_login, server_directory
+from tests.services import as_login, is_listening, server_directory
 
 AT = "2026-11-23T18:00:00Z"
 
@@ -42,7 +42,7 @@ async def client(plant: Plant, folder: Path) -> AsyncIterator[httpx.AsyncClient]
     """A client of an API that requires keys, whose own may send; ingest runs."""
     socket = folder / "door.sock"
     plant.started(TONNE_READINGS_SOCKET=str(socket))
-    until(socket.exists, "ingest listens")
+    until(lambda: is_listening(socket), "ingest listens")
     settings = Settings(
         database_url=SecretStr(as_login(plant.database, "tonne_api")),
         readings_socket=socket,

@@ -22,7 +22,7 @@ from services.core.runtime.reading_door import (
 from services.ingest.sources.http import listener
 from services.ingest.sources.http.listener import DoorUnusableError, HttpDoor
 from tests.patience import until
-from tests.services import server_directory
+from tests.services import is_listening, server_directory
 
 BODY = b'[{"facility": "linz", "device": "m", "ts": 1795456800, "values": {"p": 1}}]'
 
@@ -42,7 +42,7 @@ def path() -> Iterator[Path]:
 def door(path: Path) -> Iterator[HttpDoor]:
     made = HttpDoor(path, max_bytes=1000, nudge=lambda: None, errands=unasked)
     made.start()
-    until(path.exists, "it listens")
+    until(lambda: is_listening(path), "it listens")
     yield made
     made.close()
     assert not path.exists()
@@ -89,7 +89,7 @@ async def test_a_small_body_does_not_wait_until_a_large_one_is_taken(path: Path)
     nudges = threading.Semaphore(0)
     door = HttpDoor(path, max_bytes=100_000, nudge=nudges.release, errands=unasked)
     door.start()
-    until(path.exists, "it listens")
+    until(lambda: is_listening(path), "it listens")
     large = msgspec.json.encode(
         [{"facility": "linz", "device": f"m{n}", "ts": 1795456800, "values": {"p": 1}}
          for n in range(20)]
@@ -113,7 +113,7 @@ async def test_a_large_body_that_is_not_taken_is_answered_all_the_same(path: Pat
     body = b" " * (4 << 20)
     door = HttpDoor(path, max_bytes=1000, nudge=lambda: None, errands=unasked)
     door.start()
-    until(path.exists, "it listens")
+    until(lambda: is_listening(path), "it listens")
     try:
         for _ in range(20):
             assert (await asked(path, body)).outcome == "too-large"
