@@ -33,11 +33,19 @@ def migrate(
             " nothing"
         ),
     ] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="migrate although processes run that do not work on the new schema"
+        ),
+    ] = False,
 ) -> None:
     """Migrate the database to the newest schema, and bring in the factors of this release.
 
     Does nothing if both are up to date, or if a newer version of tonne has migrated the database
-    and this one works on it. Hours that a changed factor counts in are restated.
+    and this one works on it. Refuses, before it changes anything, while processes run on the
+    database that do not work on the new schema, and names them. Hours that a changed factor counts
+    in are restated.
     """
     with clear_errors(MigrationError, LoginError):
         settings = process.settings("migrate")
@@ -46,7 +54,7 @@ def migrate(
             return
         if logins is None and load().database_url is None:
             logins = settings.local_logins
-        is_current = migrate_schema.upgrade(settings.database, logins_directory=logins)
+        is_current = migrate_schema.upgrade(settings.database, logins_directory=logins, force=force)
     if not is_current:
         say(
             "the schema is that of a newer version of tonne, which this one works on;"
@@ -80,3 +88,7 @@ def _say_plan(plan: migrate_schema.Plan) -> None:
             "stop all processes first: no version before works on the new schema, and the way back"
             " is a backup"
         )
+    if plan.left_behind:
+        say("these run, and would fail on the new schema; `tonne migrate` waits for none of them:")
+    for words in plan.left_behind:
+        say(f"  {words}")

@@ -67,7 +67,7 @@ ORDER BY d.facility_id, d.id, c.id
 """
 _OLDEST = "SELECT extract(epoch FROM clock_timestamp() - min(committed_at))::float8 FROM touched"
 _TURNS = "SELECT count(*) FROM process_progress WHERE instance LIKE %s"
-_SESSIONS = "SELECT pid FROM pg_stat_activity WHERE application_name = %s"
+_SESSIONS = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE %s || ' %%'"
 
 
 def facility_file(number: int, shape: str, sources: int) -> str:

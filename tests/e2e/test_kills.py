@@ -92,7 +92,7 @@ def stuck(stack: Stack, process: str) -> bool:
         return bool(
             connection.execute(
                 "SELECT FROM pg_stat_activity WHERE datname = current_database()"
-                " AND application_name = %s AND wait_event_type = 'Lock'",
+                " AND application_name LIKE %s || ' %%' AND wait_event_type = 'Lock'",
                 (process,),
             ).fetchall()
         )

@@ -13,7 +13,7 @@ from tests.faults.proxy import Proxy
 from tests.faults.world import SCHEMES, World
 from tests.services import free_port, server_directory
 
-_DISCOVERS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tonne.ingest'"
+_DISCOVERS = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'tonne.ingest %'"
 
 
 class DoorWorld(World):

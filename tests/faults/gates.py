@@ -27,7 +27,8 @@ END $$
 
 _HELD = """
 SELECT pid FROM pg_stat_activity
-WHERE datname = current_database() AND application_name = %s AND wait_event_type = 'Lock'
+WHERE datname = current_database() AND application_name LIKE %s || ' %%'
+  AND wait_event_type = 'Lock'
 """
 
 
@@ -37,7 +38,7 @@ class Gate:
 
     #: what the process does there
     name: str
-    #: as the database knows it
+    #: the first word of what the database knows it as
     process: str
     table: str
     on: str

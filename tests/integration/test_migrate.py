@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
 
 import psycopg
 import pytest
 from alembic.config import Config
 from sqlalchemy import text
 
+from services.core.store.database.connect import connect
+from services.core.store.database.process_names import parse
+from services.core.store.database.schema_version import newest_revision
 from services.core.store.schema import migrate
 from services.core.store.schema.preconditions import MigrationError
 from tests.integration.every_process import run
@@ -39,18 +44,110 @@ def test_a_database_that_is_not_utf8_is_refused_in_one_sentence(ascii_url: str) 
 def test_a_plan_says_whether_the_version_before_goes_on(
     database_url: str, empty_database_url: str
 ) -> None:
-    assert migrate.plan(database_url) == ([], True)
-    steps, older_go_on = migrate.plan(empty_database_url)
+    assert migrate.plan(database_url) == ([], True, [])
+    steps, older_go_on, _ = migrate.plan(empty_database_url)
     assert steps[0] == ("0001", "The first schema: registry, readings, emissions and operation.")
     assert not older_go_on
     with psycopg.connect(empty_database_url) as connection:
         assert connection.execute("SELECT to_regclass('alembic_version')").fetchone() == (None,)
     with psycopg.connect(database_url) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0095'")
-    steps, older_go_on = migrate.plan(database_url)
+    steps, older_go_on, _ = migrate.plan(database_url)
     assert [revision for revision, _ in steps][:1] == ["0099"]
     # code before it works on its own schema alone
     assert not older_go_on
+
+
+@contextmanager
+def process_of(url: str, name: str) -> Iterator[None]:
+    """Hold a session such as a process of some version has."""
+    with psycopg.connect(url, application_name=name):
+        yield
+
+
+@pytest.fixture
+def schema_to_come(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A database one migration behind, whose last one takes away what code before 0099 reads."""
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0095'")
+
+    def upgrade(settings: Config, _revision: str) -> None:
+        settings.attributes["connection"].execute(
+            text("UPDATE alembic_version SET version_num = :newest"), {"newest": newest_revision()}
+        )
+
+    monkeypatch.setattr(migrate.command, "upgrade", upgrade)
+    return database_url
+
+
+def revision_of(url: str) -> str:
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("tonne.ingest", "tonne.ingest of a version that it does not report"),
+        ("tonne.api 0.0.9 schema 0092", "tonne.api of version 0.0.9 (schema 0092)"),
+    ],
+)
+def test_a_process_that_the_new_schema_leaves_behind_stops_the_migration(
+    schema_to_come: str, name: str, words: str
+) -> None:
+    with process_of(schema_to_come, name), process_of(schema_to_come, name):
+        (ended,) = run(["migrate"], environment={"TONNE_DATABASE_URL": schema_to_come})
+        assert ended.code == 1
+        (sentence,) = ended.said.strip().splitlines()
+        assert f"do not work on the new schema: {words}" in sentence
+        assert "(2 sessions); nothing was changed: stop them" in sentence
+        assert "`tonne migrate --force`" in sentence
+        assert revision_of(schema_to_come) == "0095"
+        (process,) = migrate.plan(schema_to_come).left_behind
+        assert process.startswith(words)
+        assert migrate.upgrade(schema_to_come, force=True)
+        assert revision_of(schema_to_come) == newest_revision()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        # works on both
+        "tonne.ingest 0.1.0 schema 0099",
+        # of a later version than this one
+        "tonne.ingest 9.0.0 schema 9999",
+        "tonne.migrate 0.0.9 schema 0092",
+        "psql",
+        "tonne.example of somebody else",
+    ],
+)
+def test_who_works_on_the_new_schema_or_is_not_tonne_may_go_on(
+    schema_to_come: str, name: str
+) -> None:
+    with process_of(schema_to_come, name):
+        assert migrate.plan(schema_to_come).left_behind == []
+        assert migrate.upgrade(schema_to_come)
+
+
+def test_a_process_in_another_database_is_not_concerned(
+    schema_to_come: str, empty_database_url: str
+) -> None:
+    with process_of(empty_database_url, "tonne.ingest"):
+        assert migrate.upgrade(schema_to_come)
+
+
+def test_a_process_goes_on_where_the_schema_has_nothing_new(database_url: str) -> None:
+    with process_of(database_url, "tonne.ingest 0.0.9 schema 0092"):
+        assert migrate.upgrade(database_url)
+
+
+def test_a_session_names_its_process_version_and_schema(database_url: str) -> None:
+    with connect(database_url, process="ingest", role="tonne_ingest") as connection:
+        row = connection.execute("SELECT current_setting('application_name')").fetchone()
+    assert row == (f"tonne.ingest {version('tonne')} schema {newest_revision()}",)
+    assert parse(row[0]) == ("tonne.ingest", version("tonne"), newest_revision())
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ from tests.services import Nats, free_port
 pytestmark = [pytest.mark.database, pytest.mark.broker, pytest.mark.timeout(300)]
 
 _WAITING_FOR_A_LOCK = """
-SELECT coalesce(array_agg(DISTINCT application_name), '{}') FROM pg_stat_activity
+SELECT coalesce(array_agg(DISTINCT split_part(application_name, ' ', 1)), '{}')
+FROM pg_stat_activity
 WHERE datname = current_database() AND wait_event_type = 'Lock'
 """
 

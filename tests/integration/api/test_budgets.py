@@ -87,7 +87,7 @@ async def until(holds: Callable[[], bool], what: str) -> None:
 def reading_now(connection: Connection) -> int:
     row = connection.execute(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-        " AND application_name = 'tonne.api' AND wait_event_type = 'Lock'"
+        " AND application_name LIKE 'tonne.api %' AND wait_event_type = 'Lock'"
     ).fetchone()
     assert row is not None
     return int(row[0])

@@ -215,7 +215,7 @@ async def test_a_stream_outlives_its_database_connection(
         await anext(stream)
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE application_name = 'tonne.api' AND datname = current_database()"
+            " WHERE application_name LIKE 'tonne.api %' AND datname = current_database()"
         )
         announce(connection, plant)
         async for event in stream:

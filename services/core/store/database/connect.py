@@ -22,6 +22,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from services.core.runtime.credentials import ADVICE, unclear
 from services.core.store.database import schema_version
+from services.core.store.database.process_names import session_name
 from services.core.store.database.schema_version import SchemaError
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _parameters(
         options += " -c plan_cache_mode=force_generic_plan"
     followed = {"target_session_attrs": "read-write"} if _follows_primary(url) else {}
     return {
-        "application_name": f"tonne.{process}",
+        "application_name": session_name(process),
         "options": options,
         # texts, whatever the environment says, also of a database that is refused for its encoding
         "client_encoding": "UTF8",

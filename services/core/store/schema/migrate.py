@@ -21,7 +21,13 @@ from sqlalchemy.exc import DBAPIError
 from services.core.store.database import schema_version, unreadable_chunks
 from services.core.store.database.connect import driver_connection, engine
 from services.core.store.database.schema_version import MIGRATIONS
-from services.core.store.schema import compatibility, ddl, logins, preconditions
+from services.core.store.schema import (
+    compatibility,
+    ddl,
+    logins,
+    older_processes,
+    preconditions,
+)
 from services.core.store.schema.preconditions import MigrationError
 
 _log: Final = structlog.get_logger()
@@ -49,20 +55,25 @@ def config(connection: Connection) -> Config:
 
 
 def upgrade(
-    url: str, *, logins_directory: Path | None = None, pause: Callable[[float], None] = time.sleep
+    url: str,
+    *,
+    logins_directory: Path | None = None,
+    force: bool = False,
+    pause: Callable[[float], None] = time.sleep,
 ) -> bool:
     """Apply every missing migration and the current rights, in one transaction.
 
     With ``logins_directory`` the processes' roles may log in, each with the password of its file
-    there (:mod:`.logins`).
+    there (:mod:`.logins`). With ``force`` also while processes run that the new schema leaves
+    behind.
 
     Safe to call at any time and from several processes at once, and while processes of the version
     before work. Returns whether the schema is this code's: one that is newer and lets this code
     work is left as it is.
 
     :raises MigrationError: PostgreSQL or TimescaleDB is missing or too old, the schema is newer
-        than this code works on, the server cannot read all that the database has, or others hold
-        tables for minutes.
+        than this code works on, the server cannot read all that the database has, processes run
+        that do not work on the new schema, or others hold tables for minutes.
     """
     bind = engine(url, process="migrate")
     give_up_at = time.monotonic() + _PATIENCE_S
@@ -70,7 +81,7 @@ def upgrade(
         while True:
             try:
                 with _clear_refusals(), bind.begin() as connection:
-                    return _upgrade(connection, logins_directory)
+                    return _upgrade(connection, logins_directory, force=force)
             except DBAPIError as error:
                 if not _is_busy(error):
                     raise
@@ -89,6 +100,8 @@ class Plan(NamedTuple):
     steps: list[tuple[str, str]]
     #: whether processes that work on the present schema work on the new one too
     older_go_on: bool
+    #: processes that run, and do not work on the new schema
+    left_behind: list[str]
 
 
 def plan(url: str) -> Plan:
@@ -102,13 +115,17 @@ def plan(url: str) -> Plan:
             preconditions.require(connection, load=False)
             present = MigrationContext.configure(connection).get_current_revision()
             if _refuse_newer(connection):
-                return Plan([], older_go_on=True)
+                return Plan([], older_go_on=True, left_behind=[])
             script = ScriptDirectory.from_config(config(connection))
             missing = list(script.iterate_revisions("head", present or "base"))
             older = {step.revision for step in script.walk_revisions(head=present or "base")}
             oldest = compatibility.compatible_from(script.walk_revisions())
             steps = [(step.revision, step.doc) for step in reversed(missing)]
-            return Plan(steps, older_go_on=not missing or oldest in older)
+            return Plan(
+                steps,
+                older_go_on=not missing or oldest in older,
+                left_behind=older_processes.left_behind(connection, script, present),
+            )
     finally:
         bind.dispose()
 
@@ -119,7 +136,7 @@ _LOCKED: Final = (
 )
 
 
-def _upgrade(connection: Connection, logins_directory: Path | None) -> bool:
+def _upgrade(connection: Connection, logins_directory: Path | None, *, force: bool) -> bool:
     preconditions.require(connection)
     connection.execute(text("SELECT pg_advisory_xact_lock(:k)"), {"k": _MIGRATION_LOCK})
     connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_S}s'"))
@@ -128,6 +145,7 @@ def _upgrade(connection: Connection, logins_directory: Path | None) -> bool:
     if not is_ahead:
         # what a newer version made is its own: older functions would not fit
         settings = config(connection)
+        _refuse_left_behind(connection, ScriptDirectory.from_config(settings), force=force)
         command.upgrade(settings, "head")
         compatibility.write(connection, ScriptDirectory.from_config(settings).walk_revisions())
         ddl.create_roles(connection)
@@ -164,6 +182,22 @@ def _clear_refusals() -> Iterator[None]:
 def _refuse_unreadable(connection: Connection) -> None:
     if (reason := unreadable_chunks.objection(driver_connection(connection))) is not None:
         raise MigrationError(reason)
+
+
+def _refuse_left_behind(connection: Connection, script: ScriptDirectory, *, force: bool) -> None:
+    present = MigrationContext.configure(connection).get_current_revision()
+    processes = older_processes.left_behind(connection, script, present)
+    if not processes:
+        return
+    if force:
+        _log.warning("migration_leaves_processes_behind", processes=processes)
+        return
+    raise MigrationError(
+        "processes still run that do not work on the new schema:"
+        f" {older_processes.enumerate_processes(processes)}; nothing was changed: stop them and"
+        " run `tonne migrate` again, or insist with `tonne migrate --force`, after which they fail"
+        " until this version replaces them"
+    )
 
 
 def _refuse_newer(connection: Connection) -> bool:
