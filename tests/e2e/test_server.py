@@ -24,6 +24,7 @@ from tests.engine.images import MISSING
 from tests.patience import until
 from tests.repository.files import DEPLOY, services
 from tests.services import server_directory
+from tests.upgrade.next_version import NextVersion
 
 pytestmark = [
     pytest.mark.database,
@@ -35,6 +36,7 @@ pytestmark = [
 _HOST = "tonne.example.test"
 #: of whole micrograms by the minute
 _RATE = re.compile(r'"rate_kg_h":(19\.99999|20\.0)')
+_TWICE_THE_RATE = re.compile(r'"rate_kg_h":(39\.99999|40\.0)')
 _FACILITY = """
 facility: {id: works, name: Works, timezone: Europe/Vienna}
 devices:
@@ -154,6 +156,22 @@ def test_one_command_makes_a_server_that_devices_and_people_reach_by_tls(server:
     again = server.run("up")
     assert "password" not in again
     assert server.secrets() == before
+
+    # this version is started again on the schema of the next one
+    next_version = NextVersion(server.deploy.parent / "next")
+    owner = before["owner_database_url"].decode().strip().replace("timescaledb", "127.0.0.1")
+    next_version.run("migrate", url=owner, network=server.engine.network)
+    for name in ("ingest", "aggregator", "notifier", "api"):
+        server.engine.running[name].stop()
+    message = json.dumps({"ts": int(time.time()), "values": {"power": 200}})
+    sending = ["-t", "emissions/works/meter/readings", "-m", message]
+    assert server.inside(*_named(mqtt), "-u", user, "-P", device_password, *sending) == ""
+    server.run("up")
+    assert "that of a newer version of tonne" in server.engine.explain("migrate")
+    until(
+        lambda: _TWICE_THE_RATE.search(server.https("/v1/live?facility=works", *session)),
+        "200 kW at 0.2 kg/kWh are 40 kg an hour",
+    )
 
 
 def _named(command: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""A server's life with the package: installed, run, hurt, upgraded, removed, purged."""
+"""A server's life with the package: installed, run, hurt, upgraded and back, removed, purged."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from tests.contract.ingest.traffic import publish
 from tests.packages.machine import Machine, debian
 from tests.patience import until
 from tests.services import Mosquitto, free_port, server_directory
+from tests.upgrade.next_version import REVISION, add_migration
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -65,6 +66,7 @@ def around(release: int, tmp_path: Path) -> Iterator[Around]:
     subprocess.run(["dpkg-deb", "-R", package, tree], check=True)
     control = tree / "DEBIAN/control"
     control.write_text(control.read_text().replace("Version: ", "Version: 99."))
+    add_migration(tree / "usr/lib/tonne/lib/services")
     subprocess.run(["dpkg-deb", "-Znone", "--build", tree, newer], check=True)
     with (
         server_directory(for_postgres=True) as stored,
@@ -158,6 +160,38 @@ def _has_the_servers_client(machine: Machine) -> bool:
     return machine.run("test", "-x", str(program)).returncode == 0
 
 
+def _replaced(machine: Machine, install: Callable[[], str]) -> None:
+    """Install another version and start it; until then the processes go on."""
+    before = _processes(machine)
+    assert "systemctl restart tonne.target" in install()
+    assert _processes(machine) == before
+    machine.does("systemctl", "restart", "tonne.target")
+    until(lambda: _all_active(machine), "all work", explain=lambda: _explained(machine))
+    assert not set(_processes(machine).values()) & set(before.values())
+
+
+def _install_newer(machine: Machine, package: Path) -> str:
+    """Install a version, and ask it what it would do."""
+    printed = _install(machine, package)
+    plan = machine.does("tonne", "migrate", "--plan")
+    assert REVISION in plan
+    assert "processes of the version before may go on" in plan
+    return printed
+
+
+def _install_older(machine: Machine, package: Path) -> str:
+    """Go back as the page says."""
+    shutil.copy(package, machine.root / "root/older.deb")
+    return machine.does("apt-get", "install", "-y", "--allow-downgrades", "/root/older.deb")
+
+
+def _revision(around: Around) -> str:
+    with psycopg.connect(around.database.url_of("tonne")) as connection:
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    assert row is not None
+    return str(row[0])
+
+
 def _goes_on_after(machine: Machine, signal: str, result: str) -> None:
     """Hurt ingest; systemd must notice and begin it again."""
     before = machine.property_of("tonne-ingest", "MainPID")
@@ -193,14 +227,18 @@ def test_a_server_lives_with_the_package(release: int, around: Around) -> None:
         _metered(around.broker, 1300, minutes_ago=20)
         _emitted(60, machine, api)
 
-        before = _processes(machine)
-        assert "systemctl restart tonne.target" in _install(machine, around.newer)
-        assert _processes(machine) == before
-        machine.does("systemctl", "restart", "tonne.target")
-        until(lambda: _all_active(machine), "all work", explain=lambda: _explained(machine))
-        assert not set(_processes(machine).values()) & set(before.values())
+        _replaced(machine, lambda: _install_newer(machine, around.newer))
+        assert _revision(around) == REVISION
         _metered(around.broker, 1400, minutes_ago=10)
         _emitted(80, machine, api)
+        machine.does("tonne", "verify")
+
+        _replaced(machine, lambda: _install_older(machine, around.package))
+        assert _revision(around) == REVISION
+        _metered(around.broker, 1500, minutes_ago=5)
+        _emitted(100, machine, api)
+        notices = httpx.get(f"{api}/readyz").json()["notices"]
+        assert "schema-newer" in {notice["code"] for notice in notices}
         machine.does("tonne", "verify")
 
         if _has_the_servers_client(machine):
@@ -218,4 +256,4 @@ def test_a_server_lives_with_the_package(release: int, around: Around) -> None:
         assert not (machine.root / "etc/tonne/tonne.env").exists()
         assert (machine.root / "etc/tonne/credentials/owner-database-url").exists()
         with psycopg.connect(around.database.url_of("tonne")) as connection:
-            assert connection.execute("SELECT count(*) FROM reading").fetchone() == (5,)
+            assert connection.execute("SELECT count(*) FROM reading").fetchone() == (6,)

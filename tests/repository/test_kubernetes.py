@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -108,6 +109,20 @@ def test_no_container_is_root_or_can_gain_rights() -> None:
         assert confined["capabilities"] == {"drop": ["ALL"]}, (name, container["name"])
         assert confined["allowPrivilegeEscalation"] is False, (name, container["name"])
         assert container["resources"]["limits"]["memory"], (name, container["name"])
+
+
+def test_the_commands_of_an_upgrade_and_of_the_way_back_reach_every_process() -> None:
+    page = (DEPLOY / "docs/operate/kubernetes.md").read_text(encoding="utf-8")
+    deployments = set(of_kind("Deployment"))
+    assert set(re.findall(r"rollout status deployment/(\w+)", page)) == deployments
+    (stopped,) = re.findall(r"scale deployment ([\w ]+?) --replicas=0", page)
+    assert set(stopped.split()) == deployments
+    # a job cannot be changed: the page deletes it by its name, and waits for it
+    assert set(of_kind("Job")) == set(re.findall(r"job[ /](\w+) *[\n`]", page)) == {"migrate"}
+    # one word of an overlay names the version of all of them
+    (image,) = read_yaml(FOLDER / "kustomization.yaml")["images"]
+    ours = {name for name, _, container in containers() if container["image"] == image["name"]}
+    assert ours == {*deployments, "migrate", "admin"}
 
 
 def test_kubernetes_makes_no_settings_of_its_services() -> None:

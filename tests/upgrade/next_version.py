@@ -44,6 +44,14 @@ def upgrade() -> None:
 _MAIN = "from services.cli import main; main()"
 
 
+def add_migration(services: Path) -> None:
+    """Make the next version of a copy of the code."""
+    versions = services / "core/store/schema/migrations/versions"
+    (versions / f"{REVISION}_next.py").write_text(
+        _MIGRATION.format(revision=REVISION, before=newest_revision()), encoding="utf-8"
+    )
+
+
 class NextVersion:
     """Its code, in a directory of its own."""
 
@@ -52,15 +60,13 @@ class NextVersion:
         shutil.copytree(
             ROOT / "services", directory / "services", ignore=shutil.ignore_patterns("__pycache__")
         )
-        versions = directory / "services/core/store/schema/migrations/versions"
-        (versions / f"{REVISION}_next.py").write_text(
-            _MIGRATION.format(revision=REVISION, before=newest_revision()), encoding="utf-8"
-        )
+        add_migration(directory / "services")
 
-    def run(self, *words: str, url: str) -> str:
-        """Run a command of it on a database."""
+    def run(self, *words: str, url: str, network: str | None = None) -> str:
+        """Run a command of it on a database, which is in a network of its own if one is named."""
+        inside = [] if network is None else ["ip", "netns", "exec", network]
         ended = subprocess.run(
-            [sys.executable, "-c", _MAIN, *words],
+            [*inside, sys.executable, "-c", _MAIN, *words],
             cwd=self._directory,
             env={**os.environ, "PYTHONPATH": str(self._directory), "TONNE_DATABASE_URL": url},
             capture_output=True,

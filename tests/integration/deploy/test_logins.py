@@ -15,7 +15,7 @@ from deploy.local import postgres_server
 from services.core.store.database.connect import connect
 from services.core.store.schema import logins
 from services.core.store.schema.ddl import LOGINS
-from services.core.store.schema.migrate import upgrade
+from services.core.store.schema.migrate import plan, upgrade
 from services.core.store.schema.preconditions import MigrationError
 from tests.asking_postgres import AskingPostgres
 from tests.integration.every_process import Ended, run
@@ -251,3 +251,20 @@ def test_another_user_of_the_machine_runs_nothing_as_the_database(asking: Asking
         pytest.skip("becoming another user takes root")
     assert done.returncode != 0
     assert "password" in done.stderr
+
+
+def test_who_administers_asks_what_a_migration_would_do(asking: AskingPostgres) -> None:
+    """Also which processes it would leave behind: they are other logins'."""
+    owner, admin = asking.url_of("tonne"), asking.url_as("tonne_admin", "tonne")
+    with psycopg.connect(owner, autocommit=True) as connection:
+        (newest,) = connection.execute("SELECT version_num FROM alembic_version").fetchone() or ()
+        connection.execute("UPDATE alembic_version SET version_num = '0095'")
+        try:
+            ingest = asking.url_as("tonne_ingest", "tonne")
+            with psycopg.connect(ingest, application_name="tonne.ingest"):
+                asked = plan(admin)
+        finally:
+            connection.execute("UPDATE alembic_version SET version_num = %s", (newest,))
+    assert not asked.older_go_on
+    (process,) = asked.left_behind
+    assert process.startswith("tonne.ingest of a version that it does not report")
