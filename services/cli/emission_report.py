@@ -27,7 +27,8 @@ from services.core.runtime.clock import SystemClock
 from services.core.store.answers.facility_queries import facilities
 from services.core.store.answers.source_uncertainty import KnownAccounts
 from services.core.store.audit.record import record
-from services.core.store.database.transactions import writing
+from services.core.store.cells import identity
+from services.core.store.database.transactions import reading, writing
 from services.core.store.registry.organisations import stated_organisations
 
 
@@ -107,6 +108,8 @@ def emissions(
             since=instant("--since", since),
         )
     url = settings("admin").database
+    if not facility and organisation is None:
+        _refuse_one_of_several_cells(url)
     with clear_errors(NotBegunError, Problem):
         report = asyncio.run(_read(url, wanted))
     words = words_in(language.value)
@@ -131,6 +134,16 @@ def emissions(
             )
     state = "final" if report.is_final else "provisional"
     say(f"{target}: {amount(len(report.sources), 'source')}, {state}")
+
+
+def _refuse_one_of_several_cells(url: str) -> None:
+    with reading(url, process="admin") as connection:
+        here = identity.here(connection)
+    if here is not None:
+        raise failure(
+            f"this database is cell {here.name}, and has some of the facilities: name them with"
+            " --facility, or take the report over all cells from the API, GET /v1/reports/emissions"
+        )
 
 
 def _table(name: str) -> TableName:

@@ -47,12 +47,9 @@ class Wanted:
 
 def merged(parts: Mapping[str, Gathered], rule: Merged, wanted: Wanted) -> Response:
     """Put the rows of cells in order, and answer with them."""
-    headers = _headers(parts, wanted)
-    validator = _validator(parts, wanted)
-    if validator is not None:
-        headers |= validator.headers
-        if validator.holds(wanted.if_none_match):
-            return validator.not_modified()
+    headers = head_of(parts, wanted)
+    if isinstance(headers, Response):
+        return headers
     order = _order(parts, rule)
     limit = next((part.page.limit for part in parts.values() if part.page is not None), None)
     is_cut = (limit is not None and len(order) > limit) or any(
@@ -66,6 +63,17 @@ def merged(parts: Mapping[str, Gathered], rule: Merged, wanted: Wanted) -> Respo
     if shape is None:
         return json_answer(list(table.columns[""].cells()), headers)
     return table_answer(table, shape, accept=wanted.accept, name=wanted.format, headers=headers)
+
+
+def head_of(parts: Mapping[str, Gathered], wanted: Wanted) -> dict[str, str] | Response:
+    """Return the headers of the whole, or the answer that the caller has it."""
+    headers = _headers(parts, wanted)
+    validator = _validator(parts, wanted)
+    if validator is not None:
+        headers |= validator.headers
+        if validator.holds(wanted.if_none_match):
+            return validator.not_modified()
+    return headers
 
 
 def _headers(parts: Mapping[str, Gathered], wanted: Wanted) -> dict[str, str]:

@@ -19,19 +19,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from services.api.auth import WHO, Principal, authenticate, no_facility
 from services.api.cells import cursors
 from services.api.cells.all_cells import AllCells, Journeys
-from services.api.cells.merge import Wanted, merged
+from services.api.cells.merge import Wanted, head_of, merged
 from services.api.cells.one_answer import NotPassedOnError, OneAnswer, Repeated, tags_of
-from services.api.cells.rules import (
-    ADDED_UP_BY,
-    AtFacility,
-    AtHome,
-    Merged,
-    Sought,
-    rule_of,
-)
+from services.api.cells.rules import AtFacility, AtHome, Merged, Sought, rule_of
 from services.api.context import CONTEXT
 from services.api.http import gathered
-from services.api.http.errors import DATABASE_ERRORS, from_database
+from services.api.http.errors import DATABASE_ERRORS, REFUSALS, problem_of
 from services.api.http.formats import FormatName
 from services.api.http.gathered import Gathered
 from services.api.http.parameters import split_list
@@ -51,6 +44,8 @@ _IF_NONE_MATCH: Final = b"if-none-match"
 #: A facility that moves again and again is not followed for ever.
 _MOST_CELLS: Final = 4
 _READS: Final = frozenset({"GET", "HEAD"})
+#: What the parts of an answer may raise when they are put together.
+_ANSWERED: Final[tuple[type[Exception], ...]] = (*DATABASE_ERRORS, *REFUSALS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,8 +89,8 @@ class OverCells:
             await self._serve(call)
         except Problem as problem:
             await problem.response()(scope, receive, send)
-        except DATABASE_ERRORS as error:
-            await from_database(error).response()(scope, receive, send)
+        except _ANSWERED as error:
+            await problem_of(error, Request(scope)).response()(scope, receive, send)
 
     def _call(self, scope: Scope, receive: Receive, send: Send) -> _Call | None:
         for route in self._routes:
@@ -128,8 +123,6 @@ class OverCells:
                 await self._at_facility(call, named)
         elif "organisation" in call.query:
             await self._seek(call, list(self._cells.contexts))
-        elif call.query.get(ADDED_UP_BY.get(call.route, ""), ["false"])[-1].lower() in _TRUE:
-            await self._at_facility(call, call.facilities)
         else:
             await self._merge(call, rule)
 
@@ -337,7 +330,7 @@ class OverCells:
             arrivals=journeys.arrivals,
             missing=missing,
         )
-        return await asyncio.to_thread(merged, parts, rule, wanted)
+        return await _together(parts, rule, wanted)
 
     async def _part(
         self,
@@ -363,9 +356,12 @@ class OverCells:
         scope["query_string"] = urlencode(query, doseq=True).encode()
         scope["headers"] = [h for h in scope["headers"] if h[0] != _IF_NONE_MATCH]
         part, unsent, began_s = Gathered(elsewhere=elsewhere), _Unsent(), time.perf_counter()
-        gathered.current.set(part)
-        await self._app(scope, call.body.receive, unsent.send)
-        if part.table is not None:
+        before = gathered.current.set(part)
+        try:
+            await self._app(scope, call.body.receive, unsent.send)
+        finally:
+            gathered.current.reset(before)
+        if part.table is not None or part.combine is not None:
             self._cells.answered(cell, time.perf_counter() - began_s)
             return part
         if unsent.is_of_a_silent_database:
@@ -374,6 +370,17 @@ class OverCells:
         if unsent.status < 400:
             raise Internal("See the log of tonne's API.")
         return unsent.response()
+
+
+async def _together(parts: Mapping[str, Gathered], rule: Merged, wanted: Wanted) -> Response:
+    """Make one answer of what cells have: as the call does, else by putting rows in order."""
+    combine = next(iter(parts.values())).combine
+    if combine is None:
+        return await asyncio.to_thread(merged, parts, rule, wanted)
+    head = head_of(parts, wanted)
+    if isinstance(head, Response):
+        return head
+    return await combine([part.part for part in parts.values()], head)
 
 
 class _Unsent(OneAnswer):
@@ -401,9 +408,6 @@ class _Unsent(OneAnswer):
         """Return it as one."""
         body = b"".join(message.get("body", b"") for message in self._held_back)
         return Response(body, status_code=self.status, headers=self._headers)
-
-
-_TRUE: Final = frozenset({"true", "1", "yes", "on", "t", "y"})
 
 
 def _number(text: object) -> int:

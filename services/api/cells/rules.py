@@ -33,8 +33,9 @@ class Merged:
     Within one cell the order stays as it is.
     """
 
-    #: columns that rows of different cells are ordered by
-    by: tuple[str, ...]
+    #: columns that rows of different cells are ordered by; none: the call makes one answer of what
+    #: it read in each
+    by: tuple[str, ...] = ()
     descending: bool = False
     #: rows of the cells that answer are of use by themselves, and a header names what is missing
     may_lack: bool = False
@@ -53,9 +54,6 @@ _HOME: Final = AtHome()
 _BY_FACILITY: Final = Merged(by=("facility",))
 _LISTED: Final = Merged(by=("facility",), may_lack=True)
 _BY_TIME: Final = Merged(by=("time", "facility"))
-
-#: Of a list whose rows one cell may add up over facilities where the query says so.
-ADDED_UP_BY: Final = {"get_pathway": "total", "get_pathway_years": "total"}
 
 RULES: Final[dict[str, Rule]] = {
     "get_facilities": Merged(by=("id",), may_lack=True),
@@ -83,6 +81,8 @@ RULES: Final[dict[str, Rule]] = {
     "get_pathway": _BY_FACILITY,
     "get_pathway_years": _BY_FACILITY,
     "get_reports": _BY_FACILITY,
+    "get_emission_report": Merged(),
+    "get_footprints": Merged(),
     "get_cbam_report": _BY_FACILITY,
     "get_factor_shares": _BY_FACILITY,
     "get_electricity": _BY_TIME,
@@ -124,8 +124,6 @@ RULES: Final[dict[str, Rule]] = {
             "get_activities",
             "post_activities",
             "post_activity_withdrawal",
-            "get_emission_report",
-            "get_footprints",
             "get_recipients",
             "post_test",
             "put_threshold",

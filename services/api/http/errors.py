@@ -91,6 +91,9 @@ _REFUSALS: Final[dict[type[Exception], type[Problem]]] = {
     ExecutionError: Unexecutable,
 }
 
+#: The same without their problems.
+REFUSALS: Final[tuple[type[Exception], ...]] = tuple(_REFUSALS)
+
 #: PostgreSQL's SQLSTATE for a statement that ran into statement_timeout
 _QUERY_CANCELED: Final = "57014"
 #: PostgreSQL's SQLSTATEs of a server that only reads for now, as after a failover, and of a
@@ -188,7 +191,7 @@ _TRANSLATIONS: Final[Sequence[tuple[tuple[type[Exception], ...], Callable[[Any],
     ((HTTPException,), _from_http),
     ((FacilityFileError,), _from_file),
     ((UnknownFacilityError,), _from_unknown),
-    (tuple(_REFUSALS), _from_refusal),
+    (REFUSALS, _from_refusal),
     (DATABASE_ERRORS, from_database),
 )
 

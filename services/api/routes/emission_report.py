@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter
@@ -14,6 +16,7 @@ from services.api.auth import Principal, Reader, retired_header, visible_facilit
 from services.api.context import Context, InContext
 from services.api.http.answers import json_answer
 from services.api.http.formats import CSV
+from services.api.http.gathered import combined_answer
 from services.api.http.parameters import FacilityList, Instant, Query
 from services.api.http.problems import InvalidRequest, NotFound, documented
 from services.api.models.emission_report import (
@@ -25,10 +28,10 @@ from services.api.models.emission_report import (
     words_in,
 )
 from services.api.routes.asked import moment
-from services.api.routes.emission_report_reading import Asked, read_report
+from services.api.routes.emission_report_reading import Asked, ReportPart, read_part, report_of
 from services.api.routes.organisation_members import organisation_members
 from services.core.accounting.emission_report.period import parse
-from services.core.accounting.emission_report.record import EmissionReport
+from services.core.accounting.emission_report.record import EmissionReport, ReportedFacility
 from services.core.store.audit.record import record
 
 router = APIRouter(tags=["reports"])
@@ -98,12 +101,24 @@ async def get_emission_report(
 ) -> Response:
     """Report emissions as tables."""
     asked = await _asked(context, who, query)
-    report = await read_report(context, asked)
-    words = words_in(query.language)
+    read = context, await read_part(context, asked)
     headers = retired_header(asked.facilities, query.facility)
+    return await combined_answer(read, partial(_answer, who, query), headers)
+
+
+async def _answer(
+    who: Principal,
+    query: EmissionReportQuery,
+    databases: Sequence[tuple[Context, ReportPart]],
+    headers: Mapping[str, str],
+) -> Response:
+    """Answer with the report of what each database has of it."""
+    report = report_of([part for _, part in databases])
+    words = words_in(query.language)
     if query.format == "json":
         return json_answer(json_body(report, words), headers)
-    await _note(context, who, report, query)
+    for context, part in databases:
+        await _note(context, who, part.facilities, report, query)
     name = file_name(report, query.format)
     return Response(
         # a workbook of many sources takes a second, in which streams go on
@@ -143,13 +158,17 @@ async def _asked(context: Context, who: Principal, query: EmissionReportQuery) -
 
 
 async def _note(
-    context: Context, who: Principal, report: EmissionReport, query: EmissionReportQuery
+    context: Context,
+    who: Principal,
+    facilities: Sequence[ReportedFacility],
+    report: EmissionReport,
+    query: EmissionReportQuery,
 ) -> None:
-    """Record the export in the audit log, for each facility that it is of."""
+    """Record the export in the audit log of a database, for each of its facilities."""
     after = {"period": str(report.period), "format": query.format, "known_at": report.known_at}
 
     def write(connection: Any) -> None:
-        for facility in report.facilities:
+        for facility in facilities:
             record(
                 connection,
                 "report.export",

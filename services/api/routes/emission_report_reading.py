@@ -1,4 +1,4 @@
-"""Read the record of a report of emissions from what other answers read."""
+"""Read the record of a report of emissions from what other answers read, and put it together."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from typing import Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,6 +27,7 @@ from services.core.accounting.emission_report.record import (
     EmissionReport,
     Figures,
     Masses,
+    Method,
     MonthTotal,
     ReportedFacility,
     Restated,
@@ -63,26 +65,37 @@ class Asked:
 
 
 @dataclass(kw_only=True, slots=True)
-class _Read:
-    """What is read of the facilities, one time zone after the other."""
+class ReportPart:
+    """What one database has of a report."""
 
+    asked: Asked
+    #: facilities where the period has begun
+    begun: Sequence[FacilityRow]
     months: list[SourceMonth] = field(default_factory=list)
     beside: list[BesideEmissions] = field(default_factory=list)
     restated: list[Restated] = field(default_factory=list)
+    facilities: Sequence[ReportedFacility] = ()
+    rules: Sequence[RuleTotal] = ()
+    methods: Sequence[Method] = ()
+    factors: Sequence[UsedFactor] = ()
 
 
 async def read_report(context: Reading, asked: Asked) -> EmissionReport:
-    """Read the record of a report.
+    """Read the record of a report from one database.
 
     :raises NotBegunError: the period has not begun anywhere.
     :raises InvalidRequest: the past of a time zone is not known by its days.
     """
+    return report_of([await read_part(context, asked)])
+
+
+async def read_part(context: Reading, asked: Asked) -> ReportPart:
+    """Read what a database has of a report.
+
+    :raises InvalidRequest: the past of a time zone is not known by its days.
+    """
     begun = [f for f in asked.facilities if _bounds(asked, f)[0] < asked.now]
-    if asked.facilities and not begun:
-        raise NotBegunError(
-            f"{asked.period} has not begun: ask for a period that has, such as that of last month"
-        )
-    read = _Read()
+    read = ReportPart(asked=asked, begun=begun)
     async with context.database.read() as connection, opened.snapshot_async(connection):
         for timezone in dict.fromkeys(facility.timezone for facility in begun):
             of_zone = [facility for facility in begun if facility.timezone == timezone]
@@ -91,24 +104,64 @@ async def read_report(context: Reading, asked: Asked) -> EmissionReport:
     files = await context.database.read_in_thread(
         partial(configured, facility_ids=[f.id for f in begun], as_of=asked.as_of)
     )
+    read.facilities = [_facility(asked, row, files.get(row.slug)) for row in begun]
+    read.rules = await _rules(context, asked, [f.slug for f in begun])
+    read.methods = await context.database.read_in_thread(
+        partial(source_methods, source_ids=source_ids, as_of=asked.as_of)
+    )
+    read.factors = await _factors(context, asked, source_ids)
+    return read
+
+
+def report_of(parts: Sequence[ReportPart]) -> EmissionReport:
+    """Put together what databases have of a report: sums are of all of their sources.
+
+    A facility is in one of them. Each counts by the factors of its own, which the report names.
+
+    :raises NotBegunError: the period has not begun anywhere.
+    """
+    # what was read later is known of less
+    asked = min((part.asked for part in parts), key=lambda one: one.now)
+    begun = sorted((row for part in parts for row in part.begun), key=lambda row: row.slug)
+    if not begun and any(part.asked.facilities for part in parts):
+        raise NotBegunError(
+            f"{asked.period} has not begun: ask for a period that has, such as that of last month"
+        )
+    months = sorted(
+        (month for part in parts for month in part.months), key=lambda month: month.listed.facility
+    )
     return EmissionReport(
         period=asked.period,
-        subject=asked.subject,
-        name=asked.name,
+        subject=asked.subject if len(parts) == 1 else None,
+        name=asked.name if len(parts) == 1 else None,
         known_at=asked.now,
         since=asked.since,
-        facilities=[_facility(asked, row, files.get(row.slug)) for row in begun],
-        totals=list(_totals(asked, begun, read.months)),
-        months=list(_months(asked, read.months)),
-        sources=list(_sources(asked, read.months)),
-        beside=read.beside,
-        rules=await _rules(context, asked, [f.slug for f in begun]),
-        methods=await context.database.read_in_thread(
-            partial(source_methods, source_ids=source_ids, as_of=asked.as_of)
+        facilities=sorted((row for part in parts for row in part.facilities), key=lambda f: f.id),
+        totals=list(_totals(asked, begun, months)),
+        months=list(_months(asked, months)),
+        sources=list(_sources(asked, months)),
+        beside=_by_facility(part.beside for part in parts),
+        rules=_by_facility(part.rules for part in parts),
+        methods=_by_facility(part.methods for part in parts),
+        factors=_by_facility(part.factors for part in parts),
+        restatements=sorted(
+            (restated for part in parts for restated in part.restated),
+            key=lambda r: (r.facility, r.source, r.first_hour),
         ),
-        factors=await _factors(context, asked, source_ids),
-        restatements=sorted(read.restated, key=lambda r: (r.facility, r.source, r.first_hour)),
     )
+
+
+class _OfFacility(Protocol):
+    @property
+    def facility(self) -> str: ...
+
+
+_Row = TypeVar("_Row", bound=_OfFacility)
+
+
+def _by_facility(parts: Iterable[Sequence[_Row]]) -> list[_Row]:
+    """Put rows in order of their facilities; of one facility they stay as they are."""
+    return sorted((row for rows in parts for row in rows), key=lambda row: row.facility)
 
 
 def _bounds(asked: Asked, facility: FacilityRow) -> tuple[datetime, datetime]:
@@ -120,7 +173,7 @@ async def _read_zone(
     connection: AsyncConnection,
     asked: Asked,
     facilities: Sequence[FacilityRow],
-    read: _Read,
+    read: ReportPart,
 ) -> None:
     begins, ends = _bounds(asked, facilities[0])
     until = min(ends, asked.now)
@@ -158,7 +211,7 @@ async def _read_changes(
     asked: Asked,
     facilities: Sequence[FacilityRow],
     between: tuple[datetime, datetime],
-    read: _Read,
+    read: ReportPart,
 ) -> None:
     sources = await all_sources(connection, facilities)
     begins, ends = between
@@ -233,7 +286,7 @@ def _totals(
 
 
 def _of_period(asked: Asked, months: Sequence[SourceMonth]) -> Figures:
-    bounds = [asked.period.bounds(zone) for zone in {month.zone for month in months}]
+    bounds = [asked.period.bounds(zone) for zone in dict.fromkeys(month.zone for month in months)]
     begins, ends = bounds[0]
     return figures_of(months, begins, ends, is_over=all(last <= asked.now for _, last in bounds))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,6 +16,7 @@ from pydantic import Field
 
 from services.api.auth import Reader
 from services.api.context import Context, InContext
+from services.api.http.gathered import combined_answer, not_here
 from services.api.http.intervals import DAILY, cut
 from services.api.http.parameters import FacilityList, Instant, SlugList, TimeSpan
 from services.api.http.problems import InvalidRequest, NotFound, documented
@@ -75,8 +76,9 @@ class FootprintsQuery(TimeSpan):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Parts:
-    """What an answer consists of, and how much has to be known of a footprint."""
+    """What an answer has of one facility, and how much has to be known of a footprint."""
 
+    facility: str
     footprints: list[ProductFootprint]
     missing: list[MissingFootprint]
     min_coverage: float
@@ -122,24 +124,37 @@ async def get_footprints(
         return unchanged
     ids = [facility.id for facility in of_call.facilities]
     named = await context.database.read_in_thread(lambda c: products(c, ids, None))
-    unknown = set(query.product) - {p.id for parts in named.values() for p in parts}
+    unknown = not_here(
+        set(query.product) - {product.id for of_one in named.values() for product in of_one}
+    )
     if unknown:
         raise NotFound(f"There is no product {min(unknown)}; facility files name products.")
-    footprints: list[ProductFootprint] = []
-    missing: list[MissingFootprint] = []
+    read: list[_Parts] = []
     for facility in of_call.facilities:
         chosen = [
             product
             for product in named.get(facility.id, ())
             if product.footprint is not None and (not query.product or product.id in query.product)
         ]
-        parts = _Parts(footprints=footprints, missing=missing, min_coverage=query.min_coverage)
+        parts = _Parts(
+            facility=facility.slug, footprints=[], missing=[], min_coverage=query.min_coverage
+        )
         await _add(context, facility, chosen, (begins, ends), now, parts)
-    body = Footprints(data=footprints, missing=missing)
+        read.append(parts)
+    return await combined_answer(read, _answer, of_call.headers)
+
+
+async def _answer(databases: Sequence[Sequence[_Parts]], headers: Mapping[str, str]) -> Response:
+    """Answer with the footprints of each facility, one facility after the other."""
+    facilities = sorted((one for read in databases for one in read), key=lambda one: one.facility)
+    body = Footprints(
+        data=[footprint for parts in facilities for footprint in parts.footprints],
+        missing=[missing for parts in facilities for missing in parts.missing],
+    )
     return Response(
         body.model_dump_json(by_alias=True, exclude_none=True),
         media_type="application/json",
-        headers=of_call.headers,
+        headers=dict(headers),
     )
 
 

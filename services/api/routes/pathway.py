@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter
@@ -14,9 +14,10 @@ from fastapi.responses import Response
 from pydantic import Field, model_validator
 
 from services.api.auth import Reader, retired_header, visible_facilities
-from services.api.context import InContext
+from services.api.context import Context, InContext
 from services.api.http.answers import Accept, rows_answer
 from services.api.http.formats import TextFormat
+from services.api.http.gathered import combined_answer
 from services.api.http.parameters import FacilityList, Instant, Query
 from services.api.http.problems import NotFound
 from services.api.http.shapes import Row, Shape
@@ -50,6 +51,36 @@ class _Group:
 
     parts: list[ScopeStanding]
     members: list[ScopeStanding]
+    #: where the first of them lives
+    context: Context
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Paths:
+    """What one database has of an answer."""
+
+    facilities: list[FacilityRow]
+    groups: list[_Group]
+    now: datetime
+
+    @staticmethod
+    def added_up(databases: Sequence[_Paths]) -> _Paths:
+        """Add paths of a scope and figure up over the facilities of all databases."""
+        groups: dict[tuple[int, str], list[_Group]] = {}
+        for group in (group for read in databases for group in read.groups):
+            spec = group.parts[0].reading.stated.spec
+            groups.setdefault((spec.scope, spec.figure), []).append(group)
+        return _Paths(
+            facilities=[facility for read in databases for facility in read.facilities],
+            groups=[_sum_of(groups[key]) for key in sorted(groups)],
+            now=min(read.now for read in databases),
+        )
+
+
+def _sum_of(groups: Sequence[_Group]) -> _Group:
+    ordered = sorted(groups, key=lambda group: group.parts[0].reading.facility.slug)
+    parts = [part for group in ordered for part in group.parts]
+    return _Group(parts=parts, members=parts, context=ordered[0].context)
 
 
 class PathwayQuery(Query):
@@ -100,23 +131,21 @@ async def get_pathway(
     accept: Accept = "",
 ) -> Response:
     """List how facilities stand on their paths."""
-    facilities, groups, now = await _groups(context, who, query)
-    rows = []
-    async with context.database.read() as connection:
-        for group in groups:
+
+    async def answer(read: _Paths, headers: Mapping[str, str]) -> Response:
+        rows = []
+        for group in read.groups:
             parts = group.parts
             dated = pathway_groups.peak_of(group.members)
-            its_weather = await weather(connection, parts, dated, is_past=query.as_of is not None)
-            rows.append(
-                {**_standing(parts, now, dated, its_weather), "organisation": query.organisation}
-            )
-    return rows_answer(
-        rows,
-        _STANDINGS,
-        accept=accept,
-        name=query.format,
-        headers=retired_header(facilities, query.facility),
-    )
+            async with group.context.database.read() as connection:
+                its_weather = await weather(
+                    connection, parts, dated, is_past=query.as_of is not None
+                )
+            row = _standing(parts, read.now, dated, its_weather)
+            rows.append({**row, "organisation": query.organisation})
+        return rows_answer(rows, _STANDINGS, accept=accept, name=query.format, headers=headers)
+
+    return await _answered(await _paths(context, who, query), query, answer)
 
 
 @router.get(
@@ -136,30 +165,43 @@ async def get_pathway_years(
     accept: Accept = "",
 ) -> Response:
     """List what is allowed and actual by year."""
-    facilities, groups, _ = await _groups(context, who, query)
-    return rows_answer(
-        [
+
+    async def answer(read: _Paths, headers: Mapping[str, str]) -> Response:
+        rows = [
             {**row, "organisation": query.organisation}
-            for group in groups
+            for group in read.groups
             for row in _years(group.parts)
-        ],
-        _YEARS,
-        accept=accept,
-        name=query.format,
-        headers=retired_header(facilities, query.facility),
-    )
+        ]
+        return rows_answer(rows, _YEARS, accept=accept, name=query.format, headers=headers)
+
+    return await _answered(await _paths(context, who, query), query, answer)
 
 
-async def _groups(
-    context: InContext, who: Reader, query: PathwayQuery
-) -> tuple[list[FacilityRow], list[_Group], datetime]:
-    """Read the paths that are asked for, by row of the answer."""
+async def _answered(
+    read: _Paths,
+    query: PathwayQuery,
+    answer: Callable[[_Paths, Mapping[str, str]], Awaitable[Response]],
+) -> Response:
+    """Answer with rows of one database, or with sums over all facilities, wherever they live."""
+    headers = retired_header(read.facilities, query.facility)
+    if not query.total:
+        return await answer(read, headers)
+
+    async def total(databases: Sequence[_Paths], of_all: Mapping[str, str]) -> Response:
+        return await answer(_Paths.added_up(databases), of_all)
+
+    return await combined_answer(read, total, headers)
+
+
+async def _paths(context: InContext, who: Reader, query: PathwayQuery) -> _Paths:
+    """Read the paths that are asked for, by facility or of the organisation."""
     now, as_of = moment(context, query.as_of)
     if query.organisation is not None:
         facilities, standings = await organisation_standings(
             context, who, query.organisation, scope=query.scope, now=now, as_of=as_of
         )
-        return facilities, [_Group(parts=[s.total], members=s.members) for s in standings], now
+        groups = [_Group(parts=[s.total], members=s.members, context=context) for s in standings]
+        return _Paths(facilities=facilities, groups=groups, now=now)
     facilities = await visible_facilities(context, who, query.facility)
     ids = [facility.id for facility in facilities]
     paths = await context.database.read_in_thread(
@@ -167,13 +209,14 @@ async def _groups(
     )
     async with context.database.read() as connection:
         read = await readings(context, connection, facilities, paths, now, as_of=as_of)
-    groups: dict[tuple[Any, ...], list[ScopeStanding]] = {}
-    for reading in read:
-        spec = reading.stated.spec
-        place = reading.facility.slug if not query.total else ""
-        groups.setdefault((place, spec.scope, spec.figure), []).append(standing(reading))
-    ordered = [groups[key] for key in sorted(groups)]
-    return facilities, [_Group(parts=parts, members=parts) for parts in ordered], now
+    of_facilities = sorted((standing(reading) for reading in read), key=_place)
+    groups = [_Group(parts=[one], members=[one], context=context) for one in of_facilities]
+    return _Paths(facilities=facilities, groups=groups, now=now)
+
+
+def _place(path: ScopeStanding) -> tuple[str, int, str]:
+    spec = path.reading.stated.spec
+    return path.reading.facility.slug, spec.scope, spec.figure
 
 
 def _common(parts: Sequence[ScopeStanding]) -> Row:

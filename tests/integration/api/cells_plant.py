@@ -21,8 +21,42 @@ NOW = at("2026-11-23T18:00:30Z")
 NEWEST = at("2026-11-23T18:00:00Z")
 _FILE = (Path(__file__).parents[2] / "fixtures" / "contract-facility.yaml").read_text()
 
+#: A path to net zero of each scope, a credit, and products: one of both facilities, one of its own.
+_ADDED = """
+pathway:
+  - scope: 1
+    figure: co2
+    base: {year: 2024}
+    policy: sbti-1.5c-2019
+  - scope: 2
+    figure: co2
+    base: {year: 2024, tonnes: 6}
+    policy: stated
+    milestones: [{year: 2026, tonnes: 4}, {year: 2030, tonnes: 0}]
+    actual: [{year: 2025, tonnes: 5}]
+credits:
+  - {id: forest, registry: Verra, serial: A-ID, vintage: 2024, retired_on: 2026-08-15, tonnes: 5,
+     kind: avoidance, document: retirement}
+products:
+  - {id: steam, unit: kWh, production: pow1.energy, sources: [boiler], footprint: &f {company: Steam
+     Ltd, company_ids: ["urn:a:b"], product_ids: ["urn:a:ID"], description: Steam,
+     fossil_carbon_kg: 0, mass_kg: 0, standards: [ISO14067]}}
+  - {id: heat-ID, unit: kWh, production: pow1.energy, sources: [grid], footprint: *f}
+"""
+
 #: By facility, what it emits in a minute, and when its alerts fired: they alternate.
 _KG = {"linz": 2.0, "graz": 3.0}
+
+# Hours of the source of scope 2 over more than two years, less in each; all of them final.
+_HISTORY = """
+INSERT INTO emission_hour (source_id, hour, co2_ug, co2e_ug, market_ug, covered_ms, version, final,
+    quality, reason, known_at, opened_at)
+SELECT s.id, hour, m, m, m, 3600000, 1, true, 'measured', 'closed', hour, hour
+FROM source s JOIN facility f ON f.id = s.facility_id
+CROSS JOIN generate_series(timestamptz '2023-12-31T23:00Z', '2026-11-22T22:00Z', '1 hour') hour
+CROSS JOIN LATERAL (SELECT %(kg)s * 1e9 * (2029 - extract(year FROM hour)) AS m) x
+WHERE f.slug = %(facility)s AND s.slug = 'grid'
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +82,18 @@ class Databases:
             (self.b, ("graz",)),
         ):
             fill(url, facilities)
+
+    def lengthen(self) -> None:
+        """Add years of hours, by which paths stand somewhere and have a peak."""
+        for url, facilities in (
+            (self.single, ("linz", "graz")),
+            (self.home, ("linz",)),
+            (self.b, ("graz",)),
+        ):
+            with psycopg.connect(url, autocommit=True) as connection:
+                for facility in facilities:
+                    asked = {"facility": facility, "kg": _KG[facility]}
+                    connection.execute(_HISTORY, asked)
 
 
 def add(home: str, b: str) -> None:
@@ -85,7 +131,12 @@ def settings(home: str, b: str | None = None, *, auth: str = "off") -> Settings:
 def fill(url: str, facilities: Sequence[str]) -> None:
     """Apply facilities, with minutes, totals, readings, alerts and what was refused."""
     for facility in facilities:
-        apply_text(url, _FILE.replace("id: linz, name: Linz", f"id: {facility}, name: {facility}"))
+        # so that sums have a band
+        stated = _FILE.replace("max_rate: 5000}", "max_rate: 5000, uncertainty: 2}").replace(
+            'certificate 2025"}', 'certificate 2025", uncertainty: 5}'
+        )
+        text = stated.replace("id: linz, name: Linz", f"id: {facility}, name: {facility}")
+        apply_text(url, text + _ADDED.replace("ID", facility))
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for facility in facilities:
@@ -98,15 +149,14 @@ def _fill(connection: psycopg.Connection[tuple[object, ...]], facility: str) -> 
     assert row is not None
     facility_id = int(str(row[0]))
     of = {"facility": facility_id}
-    sources = {
-        str(slug): int(str(source))
-        for slug, source in connection.execute(
-            "SELECT slug, id FROM source WHERE facility_id = %(facility)s", of
-        )
-    }
-    for source in sources.values():
-        rows = [(NEWEST - i * MINUTE, _KG[facility], FULL) for i in range(180)]
-        minutes(connection, source, rows)
+    listed = connection.execute(
+        "SELECT slug, id, scope > 0 FROM source WHERE facility_id = %(facility)s", of
+    ).fetchall()
+    sources = {str(slug): int(str(source)) for slug, source, emits in listed if emits}
+    for _, source, emits in listed:
+        # what products count emits nothing
+        rows = [(NEWEST - i * MINUTE, _KG[facility] if emits else 0.0, FULL) for i in range(180)]
+        minutes(connection, int(str(source)), rows, activity=None if emits else 4.0)
     plant = Plant(facility_id=facility_id, slug=facility, timezone="Europe/Vienna", sources=sources)
     roll(connection, plant, NEWEST)
     announce(connection, plant)

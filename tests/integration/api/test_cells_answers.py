@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
+import openpyxl
 import psycopg
 import pytest
+from pypdf import PdfReader
 
 from services.api.app import create_app
 from services.core.runtime.clock import FixedClock
 from services.core.store.cells.move import Move, Side, move
 from services.core.store.database.connect import connect
 from services.core.store.operations import keys
+from tests.command import tonne
 from tests.integration.api.cells_plant import NOW, Databases, let_in, settings, silence
 from tests.integration.api.server import serving
 from tests.patience import PATIENCE_S
@@ -68,8 +72,39 @@ CALLS = (
     f"/v1/pollutants?{_SPAN}",
     "/v1/limits",
     f"/v1/intensity?{_SPAN}",
+    # before reports are written of either
+    "/v1/audit",
     "/v1/pathway",
+    "/v1/pathway?total=true",
+    "/v1/pathway?total=true&format=csv",
+    "/v1/pathway?total=true&facility=graz,nowhere",
     "/v1/pathway/years",
+    "/v1/pathway/years?total=true&facility=graz,linz",
+    "/v1/reports/emissions?period=2026",
+    "/v1/reports/emissions?period=2026-11&facility=graz,linz&language=de",
+    "/v1/reports/emissions?period=2026-11&facility=graz",
+    "/v1/reports/emissions?period=2026-Q4&as_of=2026-11-23T17:30:00Z",
+    *(
+        f"/v1/reports/emissions?period=2026-11&format=csv&table={table}"
+        for table in (
+            "totals",
+            "sources",
+            "months",
+            "removals",
+            "rules",
+            "methods",
+            "restatements",
+            "facilities",
+        )
+    ),
+    "/v1/reports/emissions?period=2026-11&facility=linz,nowhere",
+    "/v1/reports/emissions?period=2027",
+    "/v1/reports/emissions?period=2026&organisation=nobody",
+    f"/v1/footprints?{_SPAN}&min_coverage=0",
+    f"/v1/footprints?{_SPAN}",
+    f"/v1/footprints?{_SPAN}&min_coverage=0&facility=graz,linz&product=steam",
+    f"/v1/footprints?{_SPAN}&min_coverage=0&product=heat-graz",
+    f"/v1/footprints?{_SPAN}&product=steam,nothing",
     "/v1/removals",
     "/v1/forecast",
     "/v1/organisations",
@@ -87,7 +122,6 @@ CALLS = (
     "/v1/maintenance",
     f"/v1/annotations?{_SPAN}",
     f"/v1/annotations?{_SPAN}&limit=3",
-    "/v1/audit",
     "/v1/devices/candidates",
     "/v1/me",
     "/v1/schema/facility",
@@ -104,6 +138,7 @@ CALLS = (
 _OWN = frozenset({
     "id", "applied_at", "received_at", "known_at", "in_force_from", "address", "login",
     "request_id", "changed_at", "clock_offset_s", "configured_at", "last_applied_at",
+    "known_from", "base_known_at",
 })  # fmt: skip
 
 
@@ -170,6 +205,20 @@ def first_difference(one: Any, other: Any) -> str:
     one, other = json.dumps(one, indent=0), json.dumps(other, indent=0)
     at = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), 0)
     return f"{one[max(0, at - 150) : at + 150]!r}\n  {other[max(0, at - 150) : at + 150]!r}"
+
+
+def cells_of(workbook: bytes) -> dict[str, list[tuple[Any, ...]]]:
+    """The cells of each sheet, without when a database knew a factor."""
+    book = openpyxl.load_workbook(io.BytesIO(workbook))
+    sheets = {sheet.title: list(sheet.iter_rows(values_only=True)) for sheet in book}
+    for title, rows in sheets.items():
+        drop = {i for row in rows for i, cell in enumerate(row) if "Known from" in str(cell)}
+        sheets[title] = [tuple(c for i, c in enumerate(row) if i not in drop) for row in rows]
+    return sheets
+
+
+def pdf_text(document: bytes) -> str:
+    return "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(document)).pages)
 
 
 async def test_every_answer_is_that_of_one_database(
@@ -240,7 +289,7 @@ async def test_what_is_written_goes_to_the_cell_of_the_facility(
     text = (await over.get("/v1/facilities/graz")).text
     applied = await over.put("/v1/facilities/graz?wait=false", content=text)
     assert (applied.status_code, applied.headers["tonne-cell"]) == (200, "b")
-    new = text.replace("id: graz", "id: wels")
+    new = text.replace("id: graz", "id: wels").replace("A-graz", "A-wels")
     elsewhere = await over.put("/v1/facilities/wels", content=new, headers={"Tonne-Cell": "c"})
     assert (elsewhere.status_code, "no cell c" in elsewhere.text) == (422, True)
     headers = {"Tonne-Cell": "b"}
@@ -267,17 +316,68 @@ async def test_what_is_written_goes_to_the_cell_of_the_facility(
     assert {row["facility"] for row in audit} == {"linz", "graz"}
 
 
-async def test_a_call_that_one_database_answers_names_the_cells(
+async def test_sums_over_years_are_those_of_one_database(
+    clients: tuple[httpx.AsyncClient, httpx.AsyncClient], databases: Databases
+) -> None:
+    databases.lengthen()
+    one, over = clients
+    for call in (
+        "/v1/pathway?total=true",
+        "/v1/pathway?total=true&as_of=2026-11-20T00:00:00Z",
+        "/v1/pathway/years?total=true",
+        "/v1/reports/emissions?period=2025",
+        "/v1/footprints?from=2025-11-24T00:00:00Z&min_coverage=0",
+    ):
+        wanted, answered = await pages(one, call), await pages(over, call)
+        assert wanted == answered, f"{call}\n  {first_difference(wanted, answered)}"
+    rows = (await over.get("/v1/pathway?total=true&scope=2")).json()
+    assert [(row["facility"], row["peak"]) for row in rows] == [("graz linz", "peaked")]
+    assert rows[0]["actual_kg"] > 0
+
+
+async def test_a_report_is_one_document_of_all_cells_and_noted_in_each(
+    clients: tuple[httpx.AsyncClient, httpx.AsyncClient], databases: Databases
+) -> None:
+    one, over = clients
+    call = "/v1/reports/emissions?period=2026-11"
+    wanted, answered = [await api.get(f"{call}&format=xlsx") for api in (one, over)]
+    assert answered.headers["content-disposition"] == wanted.headers["content-disposition"]
+    sheets = [cells_of(answer.content) for answer in (wanted, answered)]
+    for title, rows in sheets[0].items():
+        assert rows == sheets[1][title], title
+    assert {"graz", "linz"} <= {cell for row in sheets[1]["Totals"] for cell in row}
+    texts = [pdf_text((await api.get(f"{call}&format=pdf")).content) for api in (one, over)]
+    assert texts[0] == texts[1]
+    noted = (await over.get("/v1/audit?action=report.export")).json()
+    assert sorted(row["facility"] for row in noted) == ["graz", "graz", "linz", "linz"]
+    for url, facility in ((databases.home, "linz"), (databases.b, "graz")):
+        with psycopg.connect(url) as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT facility FROM audit_entry WHERE action = 'report.export'"
+            ).fetchall()
+        assert rows == [(facility,)]
+    refused = tonne(databases.home, "report", "emissions", "2026-11")
+    assert (refused.code, "cell home" in refused.stderr, "--facility" in refused.stderr) == (
+        1, True, True,
+    )  # fmt: skip
+
+
+async def test_a_sum_is_asked_for_again_only_if_a_cell_changed(
+    clients: tuple[httpx.AsyncClient, httpx.AsyncClient], databases: Databases
+) -> None:
+    _, over = clients
+    call = f"/v1/footprints?{_SPAN}"
+    tag = (await over.get(call)).headers["etag"]
+    assert (await over.get(call, headers={"If-None-Match": tag})).status_code == 304
+    with psycopg.connect(databases.b, autocommit=True) as b:
+        b.execute("UPDATE facility_progress SET sequence = sequence + 1")
+    assert (await over.get(call, headers={"If-None-Match": tag})).status_code == 200
+
+
+async def test_what_one_cell_answers_wants_a_facility(
     clients: tuple[httpx.AsyncClient, httpx.AsyncClient],
 ) -> None:
     _, over = clients
-    for call in ("/v1/reports/emissions?period=2026", "/v1/footprints", "/v1/pathway?total=true"):
-        refused = await over.get(call)
-        assert refused.status_code == 422, call
-        assert refused.json()["type"] == "urn:tonne:problem:several-cells"
-        assert "b, home" in refused.json()["detail"]
-    one = await over.get("/v1/reports/emissions?period=2026&facility=graz")
-    assert one.status_code == 200
     assert (await over.post("/v1/quarantine/replay", json={})).status_code == 422
     assert (await over.post("/v1/factors/works-grid/values", json={})).status_code == 422
 
@@ -311,13 +411,23 @@ async def test_a_silent_cell_is_named_and_no_total_lacks_it(
         "/v1/emissions?interval=1h",
         "/v1/overview?facility=linz,graz",
         "/v1/reports?year=2026",
+        "/v1/reports/emissions?period=2026",
+        "/v1/reports/emissions?period=2026&facility=linz,graz&format=pdf",
+        "/v1/footprints",
+        "/v1/pathway?total=true",
+        "/v1/pathway/years?total=true",
         "/prometheus/api/v1/query?query=sum(tonne_co2_rate_kg_h)",
     ):
         refused = await over.get(call)
         assert refused.status_code == 503, call
         assert "graz" in refused.text, call
         assert refused.headers["retry-after"], call
-    for call in ("/v1/live?facility=linz", "/v1/emissions?interval=1h&facility=linz", "/v1/me"):
+    for call in (
+        "/v1/live?facility=linz",
+        "/v1/emissions?interval=1h&facility=linz",
+        "/v1/reports/emissions?period=2026&facility=linz",
+        "/v1/me",
+    ):
         assert (await over.get(call)).status_code == 200, call
     ready = (await over.get("/readyz")).json()
     assert any(n["code"] == "cell-away" and "graz" in n["detail"] for n in ready["notices"])
