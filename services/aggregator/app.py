@@ -41,10 +41,11 @@ def run(settings: Settings) -> int:
             settings.aggregator_metrics_port, settings.metrics_host, metrics.aggregator_registry
         )
     published = PublishedValues(settings.database)
+    clock = SteadyTime()
     loop = Loop(
-        clock=SteadyTime(),
+        clock=clock,
         shutdown=shutdown,
-        progress=ProgressReporter("aggregator"),
+        progress=ProgressReporter("aggregator", clock=clock),
         retention=Retention(settings.retention_days, archived_only=settings.archive is not None),
         packing=Packing(settings.pack_after_days),
         summing=Summing(),

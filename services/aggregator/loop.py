@@ -240,7 +240,6 @@ class Loop:
             connection,
             {
                 "backlog_batches": backlog,
-                "clock_jump_s": self._clock.jump_s,
                 "notices": [
                     *self._clock.notices(),
                     *self._retention.notices(),

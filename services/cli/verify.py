@@ -117,6 +117,7 @@ def _steps(
                         if is_archived:
                             yield check.step_without_readings(connection, source, begin, end)
                         else:
+                            database_time.await_reports(connection)
                             now = database_time.present(connection)
                             yield check.step(connection, plan, source, begin, end, now)
                             if with_versions:

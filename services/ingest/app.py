@@ -115,7 +115,7 @@ def _compose(
         batch_rows=settings.batch_rows,
         flush_interval_s=settings.flush_interval_ms / 1000,
         mapping_steps=settings.mapping_steps,
-        progress=ProgressReporter("ingest"),
+        progress=ProgressReporter("ingest", clock=clock),
     )
 
 

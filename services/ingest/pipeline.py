@@ -298,7 +298,6 @@ class Pipeline:
         return {
             "broker": self._broker(),
             HEARD_REVISION: self._heard_revision,
-            "clock_jump_s": self._clock.jump_s,
             "notices": self._notices(unheard),
             **self._measures.state(),
         }

@@ -67,7 +67,7 @@ async def _run(
         settings.database,
         channel_to=channel_to,
         clock=clock,
-        progress=ProgressReporter("notify"),
+        progress=ProgressReporter("notify", clock=clock),
         mails=settings.smtp_url is not None,
         public_url=settings.public_url,
         announcer=announcer,

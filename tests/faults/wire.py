@@ -135,6 +135,8 @@ class Wire(Proxy):
     ) -> None:
         try:
             while chunk := await reader.read(65_536):
+                # what waits for this answer sends nothing meanwhile
+                self.delayed += not self._flowing.is_set()
                 await self._flowing.wait()
                 if not line.answering.is_set() and line.stop is not None:
                     line.stop.answer = chunk

@@ -27,7 +27,7 @@ def loop_over(
     return Loop(
         clock=clock,
         shutdown=Shutdown() if shutdown is None else shutdown,
-        progress=ProgressReporter("aggregator"),
+        progress=ProgressReporter("aggregator", clock=clock),
         retention=Retention(0),
         packing=Packing(0),
         summing=Summing(),

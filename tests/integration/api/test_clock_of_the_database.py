@@ -8,6 +8,7 @@ or by one that knows no more of it than what processes report.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,8 +16,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import func, select
 
 from services.aggregator.loop import Loop
 from services.api.app import create_app
@@ -24,6 +27,9 @@ from services.core.runtime.clock import FixedClock
 from services.core.runtime.settings import Settings
 from services.core.runtime.steady_time import SteadyTime
 from services.core.store.database import database_time
+from services.core.store.database.connect import connect
+from services.core.store.database.progress import ProgressReporter
+from services.core.store.database.transactions import writing
 from services.core.store.readings import writer
 from services.core.store.readings.writer import Correction, ReadingRow, Supersession
 from services.core.store.schema.migrate import upgrade
@@ -296,3 +302,31 @@ async def test_jumps_of_the_databases_clock_change_no_answer(
             for line in differing(*pair)
         ]
         assert not lines, "\n".join(lines[:40])
+
+
+def test_who_writes_in_the_moment_of_a_jump_waits_for_what_processes_report(
+    server: ClockedPostgres,
+) -> None:
+    server.execute("CREATE DATABASE moment TEMPLATE tonne")
+    url, steady = server.url_of("moment"), SteadyTime()
+    progress = ProgressReporter("aggregator", clock=steady)
+    with connect(url, process="aggregator", autocommit=True) as connection:
+        database_time.look(connection, steady)
+        progress.report(connection, {})
+        for offset in ("+3h", "-3h", "+0s"):
+            server.clock.jump_to(offset)
+            # it is at work, and has not looked at the clock since
+            report = threading.Timer(0.5, lambda: progress.report(connection, {}))
+            report.start()
+            with writing(url, process="admin") as transaction:
+                dates = transaction.execute(select(func.known_now(), database_time.NOW)).one()
+            assert all(abs(date - datetime.now(UTC)) < timedelta(minutes=1) for date in dates), (
+                offset,
+                dates,
+            )
+            report.join()
+    server.clock.jump_to("+3h")
+    # nobody is there who could report
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT clock_is_reported()").fetchone() == (True,)
+    server.clock.jump_to("+0s")

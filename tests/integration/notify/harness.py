@@ -139,7 +139,7 @@ async def notifier(
         url,
         channel_to=through(ways(read, resolver, clock, announcer)),
         clock=clock,
-        progress=ProgressReporter("notify"),
+        progress=ProgressReporter("notify", clock=clock),
         public_url=read.public_url,
         announcer=announcer,
     )

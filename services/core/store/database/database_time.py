@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final, LiteralString
 
@@ -47,6 +50,13 @@ WHERE at <> now() AND coalesce(current_setting('tonne.configured', true), '') = 
 
 _JUMP: Final = "SELECT extract(epoch FROM believed_jump())::float8"
 
+_REPORTED: Final = "SELECT clock_is_reported()"
+
+#: How long to wait for processes that run to report by what clock; each does once a second, and one
+#: that adds up much some seconds later.
+_LOOKS: Final = 50
+_LOOK_AGAIN_S: Final = 0.1
+
 
 def look(connection: psycopg.Connection[Any], steady: SteadyTime) -> None:
     """Let ``steady`` see the database's clock; ``connection`` is in autocommit mode.
@@ -63,6 +73,7 @@ def look(connection: psycopg.Connection[Any], steady: SteadyTime) -> None:
 
 def adopt(connection: psycopg.Connection[Any], steady: SteadyTime) -> None:
     """Take over what running processes, or this one before it ended, say of a jump."""
+    await_reports(connection)
     row = connection.execute(_JUMP).fetchone()
     steady.adopt(row[0] if row else 0.0)
 
@@ -85,14 +96,37 @@ def present(connection: psycopg.Connection[Any]) -> datetime:
     return instant
 
 
+def await_reports(connection: psycopg.Connection[Any]) -> None:
+    """Wait some seconds for what running processes report of the clock, where it just jumped.
+
+    Call before a command that does not know the clock for long asks for the present.
+    """
+    _await(lambda: connection.execute(_REPORTED).fetchone())
+
+
+def _await(ask: Callable[[], Sequence[Any] | None]) -> None:
+    """Ask until the first value of the row is true, or there is no more to be expected."""
+    for _ in range(_LOOKS):
+        row = ask()
+        if row is None or row[0]:
+            return
+        time.sleep(_LOOK_AGAIN_S)
+
+
 def date_as_believed(connection: Connection) -> None:
     """Let :data:`NOW` be the time that processes go by, until the transaction ends."""
+    _await(lambda: connection.execute(text(_REPORTED)).fetchone())
     connection.execute(_DATE_AS_BELIEVED)
 
 
 async def look_async(connection: psycopg.AsyncConnection[Any], steady: SteadyTime) -> None:
     """Do the same in a loop of asyncio."""
     if steady.believed is None:
+        for _ in range(_LOOKS):
+            row = await (await connection.execute(_REPORTED)).fetchone()
+            if row is None or row[0]:
+                break
+            await asyncio.sleep(_LOOK_AGAIN_S)
         jump = await (await connection.execute(_JUMP)).fetchone()
         steady.adopt(jump[0] if jump else 0.0)
     began_s = steady.begin_look()

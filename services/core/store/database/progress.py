@@ -17,6 +17,7 @@ from psycopg.types.json import Jsonb
 
 from services.core.runtime import service_manager
 from services.core.runtime.credentials import all_without_credentials
+from services.core.runtime.steady_time import TOLERANCE_S, SteadyTime
 from services.core.runtime.storable import storable_state
 
 ReportingProcess = Literal["ingest", "aggregator", "notify"]
@@ -31,12 +32,17 @@ AGE_S: Final[LiteralString] = "abs(extract(epoch FROM now() - progressed_at))"
 #: SQL: whether a row of ``process_progress`` is of a process that runs.
 RUNS: Final[LiteralString] = f"{AGE_S} < {STALE_AFTER_S}"
 
-_REPORT = """
+# by how much the database's clock is ahead of this process's time is computed as it is written: so
+# no report says of a clock that has jumped meanwhile what it was before
+_REPORT = f"""
 INSERT INTO process_progress (process, instance, started_at, progressed_at, state)
-VALUES (%s, %s, %s, now(), %s)
+SELECT %(process)s, %(instance)s, %(started_at)s, now(), CASE WHEN ahead.s IS NULL THEN %(state)s
+       ELSE %(state)s || jsonb_build_object('clock_jump_s',
+           CASE WHEN abs(ahead.s) > {TOLERANCE_S} THEN ahead.s ELSE 0 END) END
+FROM (SELECT extract(epoch FROM statement_timestamp())::float8 - %(believed)s::float8 AS s) ahead
 ON CONFLICT (process, instance) DO UPDATE
 SET started_at = excluded.started_at, progressed_at = now(), state = excluded.state
-"""
+"""  # noqa: S608 - a number
 
 _FORGET = "DELETE FROM process_progress WHERE process = %s AND instance = %s"
 
@@ -70,8 +76,12 @@ def _tell(state: dict[str, Any]) -> None:
 class ProgressReporter:
     """Writes this process's progress, at most once a second; the service manager hears of it."""
 
-    def __init__(self, process: ReportingProcess, instance: str = "") -> None:
+    def __init__(
+        self, process: ReportingProcess, instance: str = "", *, clock: SteadyTime | None = None
+    ) -> None:
+        """``clock``: the time that the process goes by, which others go by where it jumped."""
         self._process = process
+        self._clock = clock
         self._instance = instance or f"{socket.gethostname()}:{os.getpid()}"
         self._started_at = datetime.now(UTC)
         self._next_at = 0.0
@@ -98,13 +108,15 @@ class ProgressReporter:
         _tell(state)
         self._next_at = time.monotonic() + 1.0
 
-    def _row(self, state: dict[str, Any]) -> tuple[object, ...]:
-        return (
-            self._process,
-            self._instance,
-            self._started_at,
-            Jsonb(storable_state(all_without_credentials(state))),
-        )
+    def _row(self, state: dict[str, Any]) -> dict[str, object]:
+        believed = None if self._clock is None else self._clock.believed
+        return {
+            "process": self._process,
+            "instance": self._instance,
+            "started_at": self._started_at,
+            "state": Jsonb(storable_state(all_without_credentials(state))),
+            "believed": None if believed is None else believed.timestamp(),
+        }
 
     def forget(self, connection: psycopg.Connection[Any]) -> None:
         """Take this process off the list: it leaves of its own accord."""

@@ -25,6 +25,24 @@ BEGIN
 END $$
 """  # noqa: S608 - the condition of who runs
 
+#: Whether what processes report of the clock is of this moment, or none runs that could say. Just
+#: after a jump all reports seem old, or to come: their processes are connected and report again
+#: within seconds.
+_CLOCK_IS_REPORTED: Final = f"""
+CREATE OR REPLACE FUNCTION clock_is_reported() RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    RETURN EXISTS (
+            SELECT FROM process_progress WHERE {RUNS} AND state ? 'clock_jump_s')
+        OR NOT EXISTS (
+            SELECT FROM process_progress p JOIN pg_stat_activity a
+                ON split_part(a.application_name, ' ', 1) = 'tonne.' || p.process
+            WHERE a.datname = current_database() AND p.state ? 'clock_jump_s'
+              AND split_part(a.application_name, ' ', 1)
+                  <> split_part(current_setting('application_name'), ' ', 1));
+END $$
+"""  # noqa: S608 - as above
+
 #: The present: the database's clock, unless that is more than 5 s from the time that the process
 #: which writes goes by (:mod:`services.core.runtime.steady_time`), which it states as
 #: ``tonne.now``: then the clock jumped. Who states none goes by what running processes say. One
@@ -42,7 +60,7 @@ $$
 """
 
 #: In the order in which they are to be made; columns have their default from the last one.
-FUNCTIONS: Final = (_BELIEVED_JUMP, _KNOWN_NOW)
+FUNCTIONS: Final = (_BELIEVED_JUMP, _CLOCK_IS_REPORTED, _KNOWN_NOW)
 
 
 def known_now() -> Any:
