@@ -93,7 +93,10 @@ async def test_alerts_of_all_facilities_stand_beside_their_limits_and_are_snooze
         (muted,) = (await client.get("/v1/maintenance?facility=linz")).json()
     assert (muted["thresholds"], muted["reason"]) == (["site-rate"], "valve is mended tomorrow")
 
-    await page.goto(f"{address}/alerts")
+    # the mark of it in the history writes its numbers as the reader does
+    await page.goto(f"{address}/history?facility=linz&range=24h&language=de")
+    await expect(page.locator("#marks")).to_contain_text("1.250 kg/h, Grenzwert 1.000 kg/h")
+    await page.goto(f"{address}/alerts?language=en")
     await expect(standing).to_contain_text("Maintenance requested · “valve stuck”")
     await page.select_option("#filters [name=action]", "load-reduced")
     await page.click("#filters button")

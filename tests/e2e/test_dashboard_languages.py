@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
@@ -49,7 +50,13 @@ async def test_language_and_unit_are_chosen_on_a_page(
     await page.goto(f"{address}/facilities")
     await expect(page.locator("h1")).to_have_text(german("All facilities"))
 
-    await page.goto(f"{address}/?facility=everything")
+    # a percentage and a time are written as the language writes them
+    await page.goto(f"{address}/?facility=everything&language=zh")
+    await expect(page.locator(".known").first).to_have_text(re.compile(r"已知 .*[0-9]%$"))
+    await page.goto(f"{address}/history?facility=everything&range=24h")
+    await expect(page.locator("#whole-title")).to_have_text(re.compile(r"日周. \d\d:\d\d "))
+
+    await page.goto(f"{address}/?facility=everything&language=de")
     await page.select_option("#choices [name=masses]", "us")
     await wait_for(page, "#rate-unit", "lb CO₂ / h")
     await wait_for(page, "#rate", f"{rate / 0.45359237:,.0f}".replace(",", "."))

@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from deploy.site.pictures import CHROMIUM
-from services.core.facility.discovery.observing import observe
+from services.core.facility.discovery.observing import observe, observe_native
 from services.core.store.candidates import notes
 from services.core.store.candidates.notes import CandidateMessage
 from services.ingest.discovery.notebook import Notebook
@@ -36,14 +36,23 @@ sources:
 """
 
 
-def hear(connection: psycopg.Connection[Any], topic: str, payload: bytes) -> None:
-    """Note a message as ingest does."""
+def hear(
+    connection: psycopg.Connection[Any],
+    topic: str,
+    payload: bytes,
+    names: tuple[str, str] | None = None,
+) -> None:
+    """Note a message as ingest does; ``names``: facility and device that a native topic is of."""
     now = datetime.now(UTC)
     notebook = Notebook(limit=10)
-    observed = observe(topic, payload, now.timestamp())
+    observed = (
+        observe(topic, payload, now.timestamp())
+        if names is None
+        else observe_native(*names, payload, now.timestamp())
+    )
     assert observed is not None
     message = CandidateMessage(topic=topic, payload=payload, received_at=now)
-    notebook.take(observed, topic, now, message=message)
+    notebook.take(observed, topic, now, message=message, names=names)
     (unsaved,) = notebook.unsaved()
     notes.note(connection, unsaved.note, list(unsaved.waiting))
 
@@ -54,14 +63,21 @@ async def test_an_unknown_device_is_adopted_and_another_dismissed(
     apply_text(database_url, FILE)
     hear(connection, "zigbee2mqtt/Fridge", b'{"energy": 12.5, "power": 60, "linkquality": 9}')
     hear(connection, "hall/meter", b'{"energy": 5}')
+    more = b'{"values": {"power": {"v": 3, "u": "kW"}}}'
+    hear(connection, "emissions/linz/meter/readings", more, ("linz", "meter"))
     await page.clock.install()
     await page.goto(f"{address}/devices")
     rows = page.locator("#unknown-rows tbody tr")
-    await expect(rows).to_have_count(2)
+    await expect(rows).to_have_count(3)
     fridge = rows.filter(has_text="Fridge")
     await expect(fridge).to_contain_text("energy = 12.5 kWh, power = 60 W")
-    await expect(page.locator("#unknown-summary")).to_contain_text("2 devices are heard")
-    await page.get_by_role("button", name="Dismiss hall/meter").click()
+    await expect(page.locator("#unknown-summary")).to_contain_text("3 devices send")
+    # a device that is there, and says more than its file names, is not called unknown
+    await expect(rows.filter(has_text="power = 3 kW")).to_contain_text("registered, with channels")
+    await expect(fridge).not_to_contain_text("registered")
+    for label in ("hall/meter", "meter"):
+        await page.get_by_role("button", name=f"Dismiss {label}", exact=True).click()
+    # the answer to the first may come after that to the second
     await expect(rows).to_have_count(1)
     # the list is read again each ten seconds, and whoever goes by keyboard stays where they were
     adopt = page.get_by_role("button", name="Adopt Fridge")

@@ -98,7 +98,7 @@ def test_texts_of_answers_are_those_that_the_code_says() -> None:
         ),
         pytest.param(
             "Grid is too high. Stack 1: total of month 12.3 kg, limit 10 kg",
-            "Grid is too high. Stack 1: Summe je Monat 12.3 kg, Grenze 10 kg",
+            "Grid is too high. Stack 1: Summe je Monat 12.3 kg, Grenzwert 10 kg",
             id="behind what people wrote",
         ),
         pytest.param(

@@ -8,7 +8,7 @@ import { NO_DATA, mass, percent } from "./format.js";
 import { SMALL } from "./masses.js";
 import { minuteBars } from "./minute-bars.js";
 import { readingsOf } from "./explain-readings.js";
-import { kindWords, partWords, quantityWords } from "./explain-words.js";
+import { basisWords, kindWords, partWords, quantityWords } from "./explain-words.js";
 import { table, tree } from "./tree.js";
 import { locale, plural, t } from "./words.js";
 import { clockWords } from "./zones.js";
@@ -69,7 +69,7 @@ function computation({ method, equation, factor, market_factor: market, closing,
   const parts = [];
   if (equation) {
     parts.push(node("p", {}, node("strong", { textContent: t("Equation {id}", equation) }), ` ${t("in {unit}, by {citation}", equation)}`));
-    parts.push(table([t("Role"), t("Meaning"), t("Unit"), t("Basis")], equation.inputs.map(({ role, meaning, unit: of, basis }) => [role, meaningWords(meaning), of, basis])));
+    parts.push(table([t("Role"), t("Meaning"), t("Unit"), t("Basis")], equation.inputs.map(({ role, meaning, unit: of, basis }) => [role, meaningWords(meaning), of, basisWords(basis)])));
   }
   if (factor?.applied && version?.activity !== null && version !== null) {
     parts.push(node("p", { className: "formula", textContent: t("{activity} × {factor} kg CO₂ per {unit}", {

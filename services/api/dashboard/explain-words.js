@@ -10,7 +10,7 @@ const NAMES = {
   change: t("change"), confidence_coefficient: t("confidence coefficient"), counted: t("counted"), coverage: t("coverage"),
   detail: t("detail"), error: t("error"), first_hand: t("first hand"), greatest: t("greatest"), kg_h: t("kg per hour"),
   known_at: t("known at"), known_from: t("known from"), known_to: t("known to"), least: t("least"),
-  least_known: t("least known"), licence: t("licence"), mean_difference: t("mean difference"), notes: t("notes"),
+  lateness: t("lateness in s"), least_known: t("least known"), licence: t("licence"), mean_difference: t("mean difference"), notes: t("notes"),
   operating_h: t("operating hours"), other_gases: t("other gases"), per: t("per"), publication: t("publication"),
   published: t("published"), publisher: t("publisher"), recorded_at: t("recorded at"),
   relative_accuracy_percent: t("relative accuracy in %"), role: t("role"), row: t("row"), seen: t("seen"), series: t("series"),
@@ -22,6 +22,11 @@ const NAMES = {
 
 /** The name of a key, or the key where it is one of a facility file or of what people named. */
 export const partWords = (key) => NAMES[key] ?? keyWords(key);
+
+const BASES = { wet: t("wet"), dry: t("dry") };
+
+/** Whether a gas is counted with its water vapour. */
+export const basisWords = (basis) => BASES[basis] ?? basis;
 
 const KINDS = { counter: t("register"), gauge: t("gauge"), interval: t("amount of an interval") };
 

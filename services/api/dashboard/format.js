@@ -5,6 +5,8 @@ import { LARGE, SMALL, unitFor } from "./masses.js";
 import { locale, t } from "./words.js";
 
 export const NO_DATA = t("no data");
+/** What follows a number of hundredths: Chinese puts no space before it. */
+export const PERCENT = locale.startsWith("zh") ? "%" : " %";
 /** The unit of rates. */
 export const RATE_UNIT = `${SMALL.unit}/h`;
 
@@ -41,7 +43,7 @@ export function energyText(kwh) {
 /** The 95 % interval of a total as "± 3.1 %"; empty where it is not known. */
 export function band({ co2_kg: kg, co2_high_kg: high }) {
   if (!kg || high === null || high === undefined) return "";
-  return `± ${byDigits[1].format(((high - kg) / Math.abs(kg)) * 100)} %`;
+  return `± ${byDigits[1].format(((high - kg) / Math.abs(kg)) * 100)}${PERCENT}`;
 }
 
 /** How much of a window a rule filled in, as "12.5 % substituted"; empty where it filled nothing. */
@@ -67,9 +69,9 @@ export function rateText(kgPerHour) {
 /** A coverage of 0 to 1 as a percentage that says 100 only where it is. */
 export function percent(part) {
   const value = part * 100;
-  if (value > 99.9 && value < 100) return `> ${byDigits[1].format(99.9)} %`;
-  if (value > 0 && value < 0.1) return `< ${byDigits[1].format(0.1)} %`;
-  return `${byDigits[Number.isInteger(value) ? 0 : 1].format(value)} %`;
+  if (value > 99.9 && value < 100) return `> ${byDigits[1].format(99.9)}${PERCENT}`;
+  if (value > 0 && value < 0.1) return `< ${byDigits[1].format(0.1)}${PERCENT}`;
+  return `${byDigits[Number.isInteger(value) ? 0 : 1].format(value)}${PERCENT}`;
 }
 
 /** How long ago an instant was, in words that stay short. */

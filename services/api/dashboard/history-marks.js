@@ -3,13 +3,14 @@
 import { page } from "./api.js";
 import { causeWords, reasonWords } from "./codes.js";
 import { massText } from "./format.js";
-import { plural } from "./words.js";
+import { locale, plural } from "./words.js";
 import { clockWords } from "./zones.js";
 
 /** More marks than these would hide each other. */
 const SHOWN = 200;
 /** So many restated hours are read: a corrected factor restates each hour of a year. */
 const RESTATED = 2000;
+const number = new Intl.NumberFormat(locale, { maximumFractionDigits: 3 });
 
 /** Marks, the oldest first: { from, to (instants), when, words }; and whether there are more. */
 export async function readMarks(facility, span) {
@@ -18,9 +19,9 @@ export async function readMarks(facility, span) {
     first("/v1/annotations", SHOWN), first("/v1/restatements", RESTATED),
   ]);
   const marks = [
-    ...annotations.rows.map(({ time, timeEnd, title, text }) => ({
+    ...annotations.rows.map(({ time, timeEnd, title, text, tags }) => ({
       // what lasts stands at the begin of the range if it is older
-      from: Date.parse(time), to: timeEnd === null ? Math.max(Date.parse(time), Date.parse(span.from)) : Date.parse(timeEnd), words: [title, text].filter(Boolean).join(": "),
+      from: Date.parse(time), to: timeEnd === null ? Math.max(Date.parse(time), Date.parse(span.from)) : Date.parse(timeEnd), words: [title, tags.includes("alert") ? localMasses(text) : text].filter(Boolean).join(": "),
     })),
     ...changes(restated.rows, restated.next === null),
   ];
@@ -30,6 +31,9 @@ export async function readMarks(facility, span) {
       .map((mark) => ({ ...mark, when: clockWords(mark.from, facility.timezone) })),
   };
 }
+
+/** What an alert says, with its masses as the reader's language writes numbers. */
+const localMasses = (text) => text?.replace(/\d+(?:\.\d+)?(?= kg)/g, (kg) => number.format(Number(kg)));
 
 /** One mark for all hours that one cause restated at one time; a sum only of `all` of them. */
 function changes(restatements, all) {

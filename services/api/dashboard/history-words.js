@@ -4,7 +4,7 @@ import { FIGURES } from "./figures.js";
 import { massText, percent } from "./format.js";
 import { BARS, nextBar } from "./range.js";
 import { plural, t } from "./words.js";
-import { clock, day, instantOf, wallOf, wallWords } from "./zones.js";
+import { clock, day, dayAndClock, instantOf, wallOf, wallWords } from "./zones.js";
 
 const shortDay = wallWords({ day: "numeric", month: "short" });
 const month = wallWords({ month: "short", year: "numeric" });
@@ -21,7 +21,7 @@ const ALIKE = 0.001;
 const tick = { "1d": shortDay, "1w": shortDay, "1mo": month, "1y": year };
 
 function spanned(from, to) {
-  return `${day(from)}, ${clock(from)} – ${clock(to)}`;
+  return `${dayAndClock(from)} – ${clock(to)}`;
 }
 
 /** Each row's bar: wall times `from` and `to`, instants `begin` and `end`, `label` and `tick`. */
@@ -46,7 +46,7 @@ export const said = {
   /** A range in words; a whole day or more by its days, the last one included. */
   range({ from, to }) {
     const whole = from.endsWith("T00:00") && to.endsWith("T00:00");
-    if (!whole) return `${day(from)}, ${clock(from)} – ${day(to)}, ${clock(to)}`;
+    if (!whole) return `${dayAndClock(from)} – ${dayAndClock(to)}`;
     const last = new Date(Date.parse(`${to}Z`) - 60_000).toISOString().slice(0, 16);
     return day(from) === day(last) ? day(from) : `${day(from)} – ${day(last)}`;
   },

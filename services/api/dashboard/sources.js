@@ -3,7 +3,7 @@
 import { staleWords } from "./codes.js";
 import { node, redraw, sized } from "./dom.js";
 import { FIGURES, apart, leftOut } from "./figures.js";
-import { NO_DATA, RATE_UNIT, ago, band, clock, mass, massText, oneDecimal, percent, rate, rateText, substituted } from "./format.js";
+import { NO_DATA, PERCENT, RATE_UNIT, ago, band, clock, mass, massText, oneDecimal, percent, rate, rateText, substituted } from "./format.js";
 import { withOthers } from "./history-series.js";
 import { t } from "./words.js";
 
@@ -153,7 +153,7 @@ export function drawChecks(list, checks, sources) {
 }
 
 function differenceText({ difference_kg: kg, difference_percent: share }) {
-  return kg === null || share === null ? massText(kg) : `${massText(kg)} (${oneDecimal.format(share)} %)`;
+  return kg === null || share === null ? massText(kg) : `${massText(kg)} (${oneDecimal.format(share)}${PERCENT})`;
 }
 
 /** The shares of the present rate: the largest sources by themselves, and the others as one. */

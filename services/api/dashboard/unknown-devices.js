@@ -17,6 +17,8 @@ let facilities = [];
 let preferred = "";
 /** Told when a device was adopted. */
 let changed = () => {};
+/** How often was asked: an answer that another one overtook is not drawn. */
+let asked = 0;
 /** The device whose form is open. */
 let adopting = null;
 
@@ -35,11 +37,13 @@ export async function readUnknown(facility) {
   preferred = facility;
   // the button that opened the form has to be there when it closes
   if ($("adopt-dialog").open) return;
+  const turn = ++asked;
   try {
     const rows = await get("/v1/devices/candidates", { limit: SHOWN });
+    if (turn !== asked) return;
     $("unknown").hidden = false;
     $("unknown-summary").textContent = rows.length
-      ? plural("{n} device is heard and in no facility file", "{n} devices are heard and in no facility file", rows.length)
+      ? plural("{n} device sends what no facility file names", "{n} devices send what no facility file names", rows.length)
       : t("every device that is heard is registered");
     redraw($("unknown-rows"), ...(rows.length ? [unknownTable(rows)] : []));
   } catch (error) {
@@ -49,7 +53,8 @@ export async function readUnknown(facility) {
 
 function unknownTable(rows) {
   return table([t("Device"), t("Last heard"), t("Messages"), t("Proposed"), t("Adopt or dismiss")], rows.map((row) => [
-    node("span", {}, row.label, node("small", { className: "quiet", textContent: ` ${row.family}${row.reason === null ? "" : ` (${row.reason})`}` })),
+    node("span", {}, row.label, node("small", { className: "quiet", textContent: ` ${row.family}${row.reason === null ? "" : ` (${row.reason})`}` }),
+      ...(isRegistered(row) ? [node("small", { className: "doubt", textContent: ` ${t("registered, with channels that are not")}` })] : [])),
     ago(Date.parse(row.last_seen)),
     String(row.messages),
     proposed(row),
@@ -58,6 +63,10 @@ function unknownTable(rows) {
       button(t("Dismiss"), t("Dismiss {device}", { device: row.label }), () => dismiss(row))),
   ]));
 }
+
+/** Whether the facility has the device already, so that only channels are new. */
+const isRegistered = ({ facility, device }) =>
+  facilities.some(({ id, devices }) => id === facility && devices.some((known) => known.id === device));
 
 function button(text, label, onclick) {
   const made = node("button", { type: "button", className: "plain", textContent: text, onclick });

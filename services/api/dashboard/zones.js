@@ -64,14 +64,19 @@ export function wallWords(options) {
 export const clock = wallWords({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 export const day = wallWords({ weekday: "short", day: "numeric", month: "short", year: "numeric" });
 
-/** An instant in words of a zone, such as "Sun, 29 Nov 2026, 08:00". */
+/** What parts a day from its clock time: Chinese writes no comma there. */
+const BEFORE_CLOCK = locale.startsWith("zh") ? " " : ", ";
+
+/** A wall time in words, such as "Sun, 29 Nov 2026, 08:00". */
+export const dayAndClock = (wall) => `${day(wall)}${BEFORE_CLOCK}${clock(wall)}`;
+
+/** An instant in words of a zone. */
 export function clockWords(instant, zone) {
-  const wall = wallOf(instant, zone);
-  return `${day(wall)}, ${clock(wall)}`;
+  return dayAndClock(wallOf(instant, zone));
 }
 
 /** An instant in words of a zone, to the second. */
 export function secondWords(instant, zone) {
   const wall = wallTime(instant, zone);
-  return `${day(wall.slice(0, 16).replace(" ", "T"))}, ${wall.slice(11)}`;
+  return `${day(wall.slice(0, 16).replace(" ", "T"))}${BEFORE_CLOCK}${wall.slice(11)}`;
 }

@@ -84,7 +84,7 @@ def test_what_a_person_needs_is_said_first() -> None:
             "[tonne] linz: stack-1-hourly beendet (kritisch)",
             (
                 "Linzer Werk: Ofen 1\n"
-                "Summe (1h): 12.345,5 kg bei der Auslösung, Grenze über 12.000 kg\n"
+                "Summe (1h): 12.345,5 kg bei der Auslösung, Grenzwert über 12.000 kg\n"
                 "jetzt: 12.500,25 kg\n"
                 "seit 24.11.2026 12:02 (Europe/Vienna)\n"
                 "bis 25.11.2026 00:30 (Europe/Vienna)\n"

@@ -232,7 +232,7 @@ def _text(cell: Cell, kind: CellKind, zone: ZoneInfo, words: Words) -> str:
     if isinstance(cell, date):
         return cell.isoformat()
     if kind == "share":
-        return f"{words.number(100 * cell, 2)} %"
+        return words.percent(cell)
     return words.number(cell, 3 if kind == "kg" else None)
 
 

@@ -35,6 +35,10 @@ class Words:
         """Return a marked text in the language, with its values."""
         return self.translated(text).format(**values)
 
+    def percent(self, share: float) -> str:
+        """Write a share of 0 to 1 as a percentage; Chinese puts no space before its sign."""
+        return f"{self.number(100 * share, 2)}{'%' if self.language == 'zh' else ' %'}"
+
     def number(self, number: float, places: int | None) -> str:
         """Write a number; ``places``: its decimals, None: as many as say what it is.
 

@@ -55,7 +55,7 @@ _ALERTS = f"""
 SELECT a.fired_at AS time, coalesce(a.resolved_at, a.undone_at) AS "timeEnd",
        t.slug || CASE WHEN a.undone_at IS NOT NULL THEN ' (undone)'
                       WHEN a.projected THEN ' (projected)' ELSE '' END AS title,
-       concat_ws('. ', w.spec ->> 'message', concat(
+       concat_ws('. ', rtrim(w.spec ->> 'message', '.'), concat(
            coalesce(names.source_name, names.device_name, f.name), ': ',
            concat_ws(' ', w.spec ->> 'measure', 'of ' || (w.spec ->> 'window'),
                      coalesce(trim_scale(round(a.value::numeric, 3))::text, 'unknown'), names.unit),
