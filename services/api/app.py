@@ -24,6 +24,7 @@ from services.api.admission.gate import Gate
 from services.api.admission.requests import Admission, InTurn, Patience
 from services.api.cells.all_cells import AllCells
 from services.api.cells.over_cells import OverCells
+from services.api.cells.pulse import Pulse
 from services.api.context import Context
 from services.api.database import Database
 from services.api.health import HOLDS_S, Health
@@ -292,6 +293,8 @@ def create_app(
                 asyncio.create_task(listen(of_cell.settings.database, of_cell.feed, of_home)),
                 asyncio.create_task(StandingKeys(home.feeding, of_cell.feed).watch()),
             ]
+        if cells is not None:
+            tasks += [asyncio.create_task(Pulse(cells, name).watch()) for name in contexts]
         for task in tasks:
             task.add_done_callback(_end_loudly)
         try:

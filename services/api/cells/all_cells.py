@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 
@@ -32,8 +32,9 @@ log = structlog.get_logger()
 
 Result = TypeVar("Result")
 
-#: A cell that did not answer is not asked for so long: nobody else waits for it meanwhile.
-_AWAY_S: Final = 2.0
+#: A cell that did not answer is not asked for so long: nobody else waits for it meanwhile. What
+#: looks after it finds out sooner that it answers, or says again that it does not.
+_AWAY_S: Final = 6.0
 #: A facility is in no cell for a tenth of a second; who asks meanwhile waits so long.
 _MOVES_WITHIN_S: Final = 3.0
 _LOOK_AGAIN_S: Final = 0.05
@@ -71,6 +72,8 @@ class AllCells:
         self._numbers: dict[int, str] = {}
         #: until when a cell counts as away, by the monotonic clock
         self._away_until_s: dict[str, float] = {}
+        #: what is awaited of each cell, and is told when it hangs
+        self._awaited: dict[str, set[asyncio.Future[None]]] = {name: set() for name in contexts}
         self._reading = asyncio.Lock()
         self._begun = 0
         for name in contexts:
@@ -96,8 +99,13 @@ class AllCells:
     def answered(self, name: str, seconds: float) -> None:
         """Take note that a cell answered."""
         api_cell_seconds.labels(name).observe(seconds)
+        self.alive(name)
+
+    def alive(self, name: str) -> None:
+        """Take note that a cell answers."""
+        if self._away_until_s.pop(name, None) is not None:
+            log.info("cell_answers", cell=name)
         api_cell_up.labels(name).set(1)
-        self._away_until_s.pop(name, None)
 
     def silent(self, name: str) -> None:
         """Take note that a cell does not answer."""
@@ -121,11 +129,7 @@ class AllCells:
             raise self.away(name)
         context, began_s = self.contexts[name], time.perf_counter()
         try:
-            async with asyncio.timeout(within_s):
-                answer = await call(context)
-        except TimeoutError:
-            self.silent(name)
-            raise self.away(name) from None
+            answer = await self.unless_it_hangs(name, call(context), within_s=within_s)
         except DATABASE_ERRORS as error:
             if not isinstance(from_database(error), DatabaseAway):
                 raise
@@ -133,6 +137,49 @@ class AllCells:
             raise self.away(name) from error
         self.answered(name, time.perf_counter() - began_s)
         return answer
+
+    def hangs(self, name: str) -> None:
+        """Take note that a cell takes statements and answers nothing: nobody waits for it."""
+        self.silent(name)
+        for hanging in self._awaited[name]:
+            if not hanging.done():
+                hanging.set_result(None)
+
+    async def unless_it_hangs(
+        self,
+        name: str,
+        work: Awaitable[Result],
+        *,
+        within_s: float | None = None,
+        may_leave: Callable[[], bool] = lambda: True,
+    ) -> Result:
+        """Await what a cell does, for as long as it answers.
+
+        What is left ends by itself, when its connection is cut. ``may_leave``: whether it may be
+        left by now.
+
+        :raises CellAway: the cell hangs, or takes longer.
+        """
+        task = asyncio.ensure_future(work)
+        hanging = asyncio.get_running_loop().create_future()
+        self._awaited[name].add(hanging)
+        either = {task, hanging}
+        try:
+            await asyncio.wait(either, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+            if task.done() or not may_leave():
+                return await task
+        except asyncio.CancelledError:
+            # whoever asks next has the place, and the connection
+            task.cancel()
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            raise
+        finally:
+            self._awaited[name].discard(hanging)
+            if not task.done():
+                task.cancel()
+                task.add_done_callback(_forget)
+        self.silent(name)
+        raise self.away(name)
 
     async def _glances(
         self, names: Iterable[str], call: Callable[[Context], Awaitable[Result]]
@@ -327,6 +374,12 @@ class AllCells:
             return [one for one in answers if not isinstance(one, BaseException)]
 
         return await self.undisturbed(answer, lambda slug: visible is None or slug in visible)
+
+
+def _forget(task: asyncio.Future[Any]) -> None:
+    """Let nobody complain that nobody waited for it."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def _residents(context: Context) -> Residents:

@@ -83,6 +83,10 @@ class OneAnswer:
         """Ask before the answer begins whether it stands."""
         self._stands = stands
 
+    def drop(self) -> None:
+        """Pass nothing of it on, whatever comes."""
+        self.is_dropped = True
+
     @property
     def is_held_back(self) -> bool:
         """Whether nothing of it was passed on."""

@@ -219,9 +219,17 @@ class OverCells:
             answer.check(lambda: self._cells.lives(cell, facilities))
         began_s = time.perf_counter()
         try:
-            await self._app(self._scope(call, cell, suffix), call.body.receive, answer.take)
+            await self._cells.unless_it_hangs(
+                cell,
+                self._app(self._scope(call, cell, suffix), call.body.receive, answer.take),
+                # what has begun is made of what was read
+                may_leave=lambda: answer.status == 0,
+            )
         except NotPassedOnError:
             return answer
+        except CellAway:
+            answer.drop()
+            raise
         if answer.is_held_back or answer.is_dropped:
             return answer
         if call.route != "get_stream":
@@ -358,7 +366,9 @@ class OverCells:
         part, unsent, began_s = Gathered(elsewhere=elsewhere), _Unsent(), time.perf_counter()
         before = gathered.current.set(part)
         try:
-            await self._app(scope, call.body.receive, unsent.send)
+            await self._cells.unless_it_hangs(
+                cell, self._app(scope, call.body.receive, unsent.send)
+            )
         finally:
             gathered.current.reset(before)
         if part.table is not None or part.combine is not None:

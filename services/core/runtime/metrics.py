@@ -410,6 +410,12 @@ api_cell_up = Gauge(
     ["cell"],
     registry=api_registry,
 )
+api_cell_cut = Counter(
+    "tonne_api_cell_cut_total",
+    "Connections that the API over all cells ended because the cell hung.",
+    ["cell"],
+    registry=api_registry,
+)
 api_cell_seconds = Histogram(
     "tonne_api_cell_seconds",
     "Times of answers that the API over all cells waited for, by cell.",

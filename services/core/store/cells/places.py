@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, LiteralString
+from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 if TYPE_CHECKING:
+    import psycopg
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 _RESIDENTS: Final[LiteralString] = """
@@ -43,6 +44,11 @@ class Moves:
     leaving: frozenset[str]
     #: facilities that wait to arrive
     coming: frozenset[str]
+
+
+async def ping(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Wait until a cell answers anything."""
+    await connection.execute("SELECT")
 
 
 async def residents(connection: AsyncConnection) -> Residents:

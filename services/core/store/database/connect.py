@@ -21,7 +21,7 @@ from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from services.core.runtime.credentials import ADVICE, unclear
-from services.core.store.database import schema_version
+from services.core.store.database import open_connections, schema_version
 from services.core.store.database.process_names import session_name
 from services.core.store.database.schema_version import SchemaError
 
@@ -146,6 +146,7 @@ def connect(
         connection = psycopg.connect(
             check_url(url), autocommit=True, **_parameters(url, process, role)
         )
+    open_connections.note(url, connection)
     try:
         if process not in _ANY_SCHEMA:
             schema_version.check(connection)
@@ -173,6 +174,7 @@ async def connect_async(
         connection = await psycopg.AsyncConnection.connect(
             check_url(url), autocommit=True, **_parameters(url, process, role, one_plan=one_plan)
         )
+    open_connections.note(url, connection)
     try:
         if not any_schema and process not in _ANY_SCHEMA:
             await schema_version.check_async(connection)
@@ -199,9 +201,13 @@ _DIALECT: Final = "postgresql+psycopg://"
 def engine(url: str, *, process: ProcessName, role: RoleName | None = None) -> Engine:
     """Build a SQLAlchemy engine that connects when first used; see :func:`connect`."""
     parameters = _parameters(check_url(url), process, role)
-    created = create_engine(
-        _DIALECT, creator=lambda: psycopg.connect(url, **parameters), pool_pre_ping=True
-    )
+
+    def opened() -> psycopg.Connection[Any]:
+        connection = psycopg.connect(url, **parameters)
+        open_connections.note(url, connection)
+        return connection
+
+    created = create_engine(_DIALECT, creator=opened, pool_pre_ping=True)
     if process not in _ANY_SCHEMA:
 
         @event.listens_for(created, "connect")
@@ -226,9 +232,15 @@ def async_engine(
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
 
     parameters = _parameters(check_url(url), process, role)
+
+    async def opened() -> psycopg.AsyncConnection[Any]:
+        connection = await psycopg.AsyncConnection.connect(url, **parameters)
+        open_connections.note(url, connection)
+        return connection
+
     created = create_async_engine(
         _DIALECT,
-        async_creator=lambda: psycopg.AsyncConnection.connect(url, **parameters),
+        async_creator=opened,
         pool_size=pool_size,
         max_overflow=max_overflow,
         # of each connection once: as an option of the engine it would be set and reset each time

@@ -1,0 +1,152 @@
+"""A cell that takes connections and answers nothing: others are served, and it is named."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from services.api.app import create_app
+from services.core.runtime.clock import FixedClock
+from services.core.store.schema import migrate
+from services.core.store.schema.ddl import LOGINS
+from tests.faults.proxy import Proxy
+from tests.integration.api.cells_plant import NOW, Databases, settings
+from tests.integration.api.server import serving
+from tests.patience import PATIENCE_S
+from tests.services import Postgres, server_directory
+
+pytestmark = pytest.mark.database
+
+#: Read by the loop, by threads, over both cells, and written.
+_NIGHT = {"measure": "rate", "above": 10.0, "severity": "info"}
+_OF_GRAZ = (
+    ("GET", "/v1/live?facility=graz"),
+    ("GET", "/v1/explain?facility=graz&source=grid&hour=2026-11-23T17:00:00Z"),
+    ("GET", "/v1/reports/emissions?period=2026-11&facility=graz"),
+    ("GET", "/v1/emissions?from=2026-11-23T16:00:00Z&to=2026-11-23T18:00:00Z&interval=1h"),
+    ("PUT", "/v1/thresholds/night?facility=graz"),
+)
+#: What looks after it, its listener, its state, and those of streams.
+_MOST_CONNECTIONS = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A cell that can be made to hang."""
+
+    databases: Databases
+    server: Postgres
+    #: what lies between it and the API; None: it hangs itself
+    network: Proxy | None
+
+    @property
+    def port(self) -> int:
+        return self.server.port if self.network is None else self.network.port
+
+    def hang(self) -> None:
+        if self.network is None:
+            self._signal(signal.SIGSTOP)
+        else:
+            self.network.stall()
+
+    def go_on(self) -> None:
+        if self.network is None:
+            self._signal(signal.SIGCONT)
+        else:
+            self.network.flow()
+
+    def _signal(self, number: signal.Signals) -> None:
+        main = self.server.pid
+        os.kill(main, number)
+        for child in Path(f"/proc/{main}/task/{main}/children").read_text().split():
+            os.kill(int(child), number)
+
+    def connections(self) -> int:
+        """How many are open to it, of whoever has them."""
+        lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+        columns = [line.split() for line in lines]
+        port, established = f"{self.port:04X}", "01"
+        return sum(c[2].endswith(f":{port}") and c[3] == established for c in columns)
+
+
+@pytest.fixture(params=["a server that is stopped", "a network that stalls"])
+def cell(
+    request: pytest.FixtureRequest, postgres_cluster: Postgres, migrated_template: str
+) -> Iterator[Cell]:
+    with ExitStack() as ending:
+        single, home = (
+            ending.enter_context(postgres_cluster.fresh_database(template=migrated_template))
+            for _ in range(2)
+        )
+        if "network" in request.param:
+            server = postgres_cluster
+            b = ending.enter_context(server.fresh_database(template=migrated_template))
+            network = Proxy(server.port)
+            ending.callback(network.close)
+        else:
+            server = Postgres(ending.enter_context(server_directory(for_postgres=True)))
+            ending.callback(server.stop)
+            server.start()
+            b, network = server.url, None
+            migrate.upgrade(b)
+            for login in LOGINS:
+                server.execute(f"ALTER ROLE {login} LOGIN")
+        databases = Databases(single=single, home=home, b=b)
+        databases.fill()
+        cell = Cell(databases=databases, server=server, network=network)
+        ending.callback(cell.go_on)
+        yield cell
+
+
+async def test_others_are_served_while_a_cell_hangs_and_it_comes_back_by_itself(
+    cell: Cell,
+) -> None:
+    url = cell.databases.b.replace(str(cell.server.port), str(cell.port))
+    app = create_app(settings(cell.databases.home, url), clock=FixedClock(NOW), health_holds_s=0)
+    async with (
+        asyncio.timeout(4 * PATIENCE_S),
+        serving(app) as address,
+        httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as client,
+    ):
+        for method, call in _OF_GRAZ[:4]:
+            assert (await client.request(method, call)).status_code == 200, call
+        cell.hang()
+        try:
+            for _ in range(3):
+                # more at once than the API serves at once
+                refused = await asyncio.gather(
+                    *(client.request(*call, json=_NIGHT) for call in _OF_GRAZ for _ in range(5))
+                )
+                for answer in refused:
+                    assert answer.status_code == 503, answer.text
+                    assert answer.json()["type"] == "urn:tonne:problem:cell-away"
+                    assert "cell b" in answer.text
+                    assert "graz" in answer.text
+                for call in ("/v1/live?facility=linz", _OF_GRAZ[1][1].replace("graz", "linz")):
+                    served = await asyncio.gather(*(client.get(call) for _ in range(40)))
+                    assert {answer.status_code for answer in served} == {200}
+                listed = await client.get("/v1/facilities")
+                assert listed.headers["tonne-missing"] == "graz"
+            assert cell.connections() <= _MOST_CONNECTIONS
+            text = (await client.get("/metrics")).text
+            assert 'tonne_api_cell_up{cell="b"} 0.0' in text
+            cut = next(
+                line for line in text.splitlines() if line.startswith("tonne_api_cell_cut_total")
+            )
+            assert float(cut.split()[1]) > 0
+            assert "cell-away" in (await client.get("/readyz")).text
+        finally:
+            cell.go_on()
+        while (await client.get("/v1/live?facility=graz")).status_code != 200:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        for method, call in _OF_GRAZ:
+            answer = await client.request(method, call, json=_NIGHT)
+            assert answer.status_code == 200, (call, answer.text)
