@@ -107,7 +107,8 @@ def emissions(
             as_of=instant("--as-of", as_of),
             since=instant("--since", since),
         )
-    url = settings("admin").database
+    stated = settings("admin")
+    url = stated.database
     if not facility and organisation is None:
         _refuse_one_of_several_cells(url)
     with clear_errors(NotBegunError, Problem):
@@ -116,7 +117,7 @@ def emissions(
     if form == Form.JSON:
         data = msgspec.json.encode(json_body(report, words))
     else:
-        data = file_of(report, form, name, words)
+        data = file_of(report, form, name, words, stated.report_font)
     target = output or Path(file_name(report, form))
     try:
         target.write_bytes(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from pydantic import Field, create_model
@@ -141,8 +142,13 @@ def file_name(report: EmissionReport, ending: str) -> str:
     return f"{report.subject or 'emissions'}-{report.period}.{ending}"
 
 
-def file_of(report: EmissionReport, form: str, name: TableName, words: Words) -> bytes:
-    """Return a report as a file: ``xlsx``, ``pdf``, or the table of that name as ``csv``."""
+def file_of(
+    report: EmissionReport, form: str, name: TableName, words: Words, font: Path | None
+) -> bytes:
+    """Return a report as a file: ``xlsx``, ``pdf``, or the table of that name as ``csv``.
+
+    ``font``: the file of the font that a PDF embeds; None: one that is on this machine.
+    """
     # both libraries take a tenth of a second to load, which no other answer needs
     if form == "xlsx":
         from services.core.accounting.emission_report.workbook import (  # noqa: PLC0415 - as above
@@ -154,8 +160,9 @@ def file_of(report: EmissionReport, form: str, name: TableName, words: Words) ->
         from services.core.accounting.emission_report.document import (  # noqa: PLC0415 - as above
             document,
         )
+        from services.core.runtime.report_font import report_font  # noqa: PLC0415 - as above
 
-        return document(report, words)
+        return document(report, words, report_font(font))
     return _csv(table(report, next(layout for layout in LAYOUTS if layout.key == name)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter
@@ -103,12 +104,15 @@ async def get_emission_report(
     asked = await _asked(context, who, query)
     read = context, await read_part(context, asked)
     headers = retired_header(asked.facilities, query.facility)
-    return await combined_answer(read, partial(_answer, who, query), headers)
+    return await combined_answer(
+        read, partial(_answer, who, query, context.settings.report_font), headers
+    )
 
 
 async def _answer(
     who: Principal,
     query: EmissionReportQuery,
+    font: Path | None,
     databases: Sequence[tuple[Context, ReportPart]],
     headers: Mapping[str, str],
 ) -> Response:
@@ -122,7 +126,7 @@ async def _answer(
     name = file_name(report, query.format)
     return Response(
         # a workbook of many sources takes a second, in which streams go on
-        await run_in_threadpool(file_of, report, query.format, query.table, words),
+        await run_in_threadpool(file_of, report, query.format, query.table, words, font),
         media_type=_MEDIA_TYPES[query.format],
         headers={**headers, "Content-Disposition": f'attachment; filename="{name}"'},
     )

@@ -341,6 +341,12 @@ class Settings(BaseSettings):
     api_readings_per_minute: int = Field(
         6_000_000, ge=1000, description="that one key or address sends; above: 429"
     )
+    report_font: Path | None = Field(
+        None,
+        description="font file (.ttf, .otf, .ttc) whose glyphs PDF reports embed for letters that"
+        " are not Latin; Noto Sans CJK, WenQuanYi Micro Hei or Droid Sans Fallback where one is"
+        " installed if not set",
+    )
     local_dir: Path = Field(Path(".tonne"), description="where the local stack keeps its data")
     mqtt_port: int = Field(1883, ge=1, le=65535, description="the local stack's broker")
     db_port: int = Field(5433, ge=1, le=65535, description="the local stack's database")
@@ -472,6 +478,13 @@ class Settings(BaseSettings):
         if issuer is not None and not is_secure_url(issuer):
             raise ValueError("Input should begin with https://; http:// is for this machine only")
         return issuer
+
+    @field_validator("report_font")
+    @classmethod
+    def _is_there(cls, font: Path | None) -> Path | None:
+        if font is not None and not font.is_file():
+            raise ValueError("Input should name a file that is there")
+        return font
 
     @field_validator("retention_days")
     @classmethod

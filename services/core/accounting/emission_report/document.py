@@ -1,27 +1,24 @@
 """A report as a PDF on A4: typeset, with its heading and page numbers on every page.
 
-Text is Helvetica where Latin is all that it has, and else a Chinese font that every reader knows by
-its name, so that nothing has to be embedded. The same record gives the same bytes.
+Text is Helvetica where Latin is all that it has; other letters are embedded, where there is a font
+that has them, and the document says which ones are not. The same record and font give the same
+bytes.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
-from itertools import groupby
 from typing import Any, Final
-from xml.sax.saxutils import escape
 from zoneinfo import ZoneInfo
 
 from reportlab.lib.colors import HexColor
 from reportlab.lib.pagesizes import A4, landscape
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.cidfonts import UnicodeCIDFont
-from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import (
     BaseDocTemplate,
@@ -34,6 +31,14 @@ from reportlab.platypus import (
 )
 
 from services.core.accounting.emission_report.heading import Heading, heading
+from services.core.accounting.emission_report.lettering import (
+    EmbeddedFont,
+    FontError,
+    FontMaker,
+    Lettering,
+    lettering,
+    other_characters,
+)
 from services.core.accounting.emission_report.record import EmissionReport
 from services.core.accounting.emission_report.tables import (
     Cell,
@@ -45,8 +50,6 @@ from services.core.accounting.emission_report.tables import (
 from services.core.accounting.emission_report.words import Words
 from services.core.accounting.emission_report.words import marked as _
 
-#: Simplified Chinese; readers have it, or put their own in its place.
-_CHINESE: Final = "STSong-Light"
 _PAGE: Final = landscape(A4)
 _MARGIN: Final = 12 * mm
 _HEAD: Final = 12 * mm
@@ -73,18 +76,25 @@ _WORDS: Final = frozenset({"word", "code", "text"})
 #: Points that ids and texts need at most; longer ones take several lines.
 _WORD: Final = 70.0
 _PADDING: Final = 2.0
+#: So many letters of a script without spaces stand on one line of a heading, if there are more.
+_IDEOGRAPHS: Final = 4
+#: So many letters that are not embedded are named.
+_NAMED: Final = 20
+#: Languages that Helvetica has all letters of.
+_LATIN: Final = frozenset({"de", "en"})
 _SIDES: Final = ("LEFTPADDING", "RIGHTPADDING", "TOPPADDING", "BOTTOMPADDING")
 
 
 class _Pages(BaseDocTemplate):  # type: ignore[misc]  # it has no types
     """Pages with a heading; sections become bookmarks."""
 
-    def __init__(self, target: io.BytesIO, title: str, language: str) -> None:
+    def __init__(self, target: io.BytesIO, title: str, language: str, letters: Lettering) -> None:
         super().__init__(target, pagesize=_PAGE, title=title, lang=language, invariant=1)
         frame = Frame(
             _MARGIN, _MARGIN, _WIDTH, _PAGE[1] - 2 * _MARGIN - _HEAD, 0, 0, 0, 0, id="page"
         )
-        self.addPageTemplates([PageTemplate(frames=[frame], onPage=partial(_running_head, title))])
+        head = partial(_running_head, letters.markup(title))
+        self.addPageTemplates([PageTemplate(frames=[frame], onPage=head)])
 
     def afterFlowable(self, flowable: Flowable) -> None:  # noqa: N802 - reportlab's name
         """Bookmark a section where it begins."""
@@ -114,21 +124,28 @@ class _NumberedCanvas(Canvas):  # type: ignore[misc]  # as above
         super().save()
 
 
-def document(report: EmissionReport, words: Words) -> bytes:
-    """Return the bytes of the PDF; instants are in the facilities' time zone, or in UTC."""
-    pdfmetrics.registerFont(UnicodeCIDFont(_CHINESE))
+def document(report: EmissionReport, words: Words, font: FontMaker | None = None) -> bytes:
+    """Return the bytes of the PDF; instants are in the facilities' time zone, or in UTC.
+
+    ``font``: makes the font of letters that are not Latin; without it none is embedded.
+    """
     lines = heading(report, words)
+    sections = [_section(table, lines.zone, words) for table in tables(report)]
+    needed = other_characters([*_head_texts(lines, words), *_section_texts(sections)])
+    embedded, reason = _embedded(font, needed)
+    lacking = needed - embedded.characters if embedded else needed
     target = io.BytesIO()
-    pages = _Pages(target, lines.title, words.language)
-    story = [*_opening(lines, words)]
-    for table in tables(report):
-        story += _section(table, lines.zone, words)
-    pages.build(story, canvasmaker=_NumberedCanvas)
+    with lettering(embedded) as letters:
+        pages = _Pages(target, lines.title, words.language, letters)
+        story = [*_opening(lines, words, _not_embedded(lacking, reason, words), letters)]
+        for section in sections:
+            story += _drawn(section, words, letters)
+        pages.build(story, canvasmaker=_NumberedCanvas)
     return target.getvalue()
 
 
 def _running_head(title: str, canvas: Canvas, _: BaseDocTemplate) -> None:
-    paragraph = _paragraph(title, _CELL)
+    paragraph = Paragraph(title, _CELL)
     paragraph.wrap(_WIDTH, _HEAD)
     paragraph.drawOn(canvas, _MARGIN, _PAGE[1] - _MARGIN - paragraph.height + 2 * mm)
     canvas.setStrokeColor(_RULE)
@@ -137,47 +154,112 @@ def _running_head(title: str, canvas: Canvas, _: BaseDocTemplate) -> None:
     )
 
 
-def _opening(lines: Heading, words: Words) -> Iterator[Flowable]:
-    yield _paragraph(lines.title, _TITLE)
+def _opening(
+    lines: Heading, words: Words, warning: str | None, letters: Lettering
+) -> Iterator[Flowable]:
+    yield Paragraph(letters.markup(lines.title), _TITLE)
     yield Spacer(0, 3 * mm)
-    facts = [[_paragraph(name, _TEXT), _paragraph(value, _TEXT)] for name, value in lines.facts]
+    facts = [[Paragraph(letters.markup(text), _TEXT) for text in fact] for fact in lines.facts]
     yield LongTable(facts, [40 * mm, _WIDTH - 40 * mm], hAlign="LEFT")
     yield Spacer(0, 3 * mm)
+    if warning is not None:
+        yield Paragraph(letters.markup(warning), _WARNING)
     for is_warning, text in lines.remarks:
-        level = words(_("Warning")) if is_warning else words(_("Note"))
-        yield _paragraph(f"{level}: {text}", _WARNING if is_warning else _TEXT)
+        remark = letters.markup(f"{_level(words, is_warning=is_warning)}: {text}")
+        yield Paragraph(remark, _WARNING if is_warning else _TEXT)
 
 
-def _section(table: Table, zone: ZoneInfo, words: Words) -> Iterator[Flowable]:
-    """Yield a table with its title, without columns in which no row has anything."""
-    yield _paragraph(words(table.layout.title), _SECTION)
-    if not table.rows:
-        yield _paragraph(words(_("None.")), _TEXT)
-        return
+def _level(words: Words, *, is_warning: bool) -> str:
+    return words(_("Warning")) if is_warning else words(_("Note"))
+
+
+def _embedded(font: FontMaker | None, needed: Set[str]) -> tuple[EmbeddedFont | None, str | None]:
+    """Return the font of the letters, and why there is none if it cannot be used."""
+    if font is None or not needed:
+        return None, None
+    try:
+        return font(needed), None
+    except FontError as error:
+        return None, str(error)
+
+
+def _not_embedded(lacking: Set[str], reason: str | None, words: Words) -> str | None:
+    """Say which letters a reader may see as boxes; in Latin ones, or nobody could read it."""
+    if not lacking:
+        return None
+    codes = [f"U+{ord(letter):04X}" for letter in sorted(lacking)]
+    named = ", ".join([*codes[:_NAMED], *(["\u2026"] if len(codes) > _NAMED else [])])
+    text = _(
+        "letters are not embedded in this file: {named}. Readers that have no font for them show"
+        " boxes or nothing. Install one where reports are written, such as fonts-noto-cjk, or name"
+        " it by TONNE_REPORT_FONT."
+    )
+    latin = words if words.language in _LATIN else Words()
+    warning = _level(latin, is_warning=True)
+    sentence = f"{warning}: {latin(text, named=named)}"
+    return sentence if reason is None else f"{sentence} {reason}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Section:
+    """A table in words, without columns in which no row has anything."""
+
+    title: str
+    columns: list[Column]
+    names: list[str]
+    rows: list[list[str]]
+
+
+def _section(table: Table, zone: ZoneInfo, words: Words) -> _Section:
     chosen = [
         (index, column)
         for index, column in enumerate(table.layout.columns)
         if any(row[index] is not None for row in table.rows)
     ]
-    columns = [column for _, column in chosen]
-    texts = [
-        [_text(row[index], column.kind, zone, words) for index, column in chosen]
-        for row in table.rows
-    ]
-    widths = _widths(columns, texts, words)
+    return _Section(
+        title=words(table.layout.title),
+        columns=[column for _, column in chosen],
+        names=[words(column.heading) for _, column in chosen],
+        rows=[
+            [_text(row[index], column.kind, zone, words) for index, column in chosen]
+            for row in table.rows
+        ],
+    )
+
+
+def _head_texts(lines: Heading, words: Words) -> Iterator[str]:
+    yield from (lines.title, *(text for fact in lines.facts for text in fact))
+    for is_warning, text in lines.remarks:
+        yield from (_level(words, is_warning=is_warning), text)
+    yield words(_("None."))
+
+
+def _section_texts(sections: Sequence[_Section]) -> Iterator[str]:
+    for section in sections:
+        yield from (section.title, *section.names, *(text for row in section.rows for text in row))
+
+
+def _drawn(section: _Section, words: Words, letters: Lettering) -> Iterator[Flowable]:
+    """Yield a table with its title."""
+    yield Paragraph(letters.markup(section.title), _SECTION)
+    if not section.rows:
+        yield Paragraph(letters.markup(words(_("None."))), _TEXT)
+        return
+    columns = section.columns
+    widths = _widths(section, letters)
     # rather small than cut off
     scale = min(1.0, _WIDTH / sum(widths))
     cell, name, right = (_scaled(style, scale) for style in (_CELL, _NAME, _RIGHT))
     names = [
-        _paragraph(words(column.heading), right if column.kind in _NUMBERS else name)
-        for column in columns
+        Paragraph(letters.markup(text), right if column.kind in _NUMBERS else name)
+        for text, column in zip(section.names, columns, strict=True)
     ]
     rows = [
         [
-            _paragraph(text, cell) if column.kind in _WORDS else text
+            Paragraph(letters.markup(text), cell) if column.kind in _WORDS else text
             for text, column in zip(row, columns, strict=True)
         ]
-        for row in texts
+        for row in section.rows
     ]
     is_number = [column.kind in _NUMBERS for column in columns]
     yield LongTable(
@@ -203,14 +285,15 @@ def _scaled(style: ParagraphStyle, scale: float) -> ParagraphStyle:
     )
 
 
-def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], words: Words) -> list[float]:
+def _widths(section: _Section, letters: Lettering) -> list[float]:
     """Return widths in points that leave numbers whole; texts share what is left of the page."""
     widths = []
+    columns = section.columns
     for index, column in enumerate(columns):
-        name = max(words(column.heading).split(), key=len)
-        width = stringWidth(name, _NAME.fontName, _NAME.fontSize)
+        width = max(_heading_width(word, letters) for word in section.names[index].split())
         longest = max(
-            stringWidth(text, _CELL.fontName, _CELL.fontSize) for text in {r[index] for r in rows}
+            letters.width(text, _CELL.fontName, _CELL.fontSize)
+            for text in {row[index] for row in section.rows}
         )
         if column.kind in _WORDS:
             longest = min(longest, _WORD)
@@ -220,6 +303,12 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], words: Wor
     for index in wide:
         widths[index] += rest / len(wide)
     return widths
+
+
+def _heading_width(word: str, letters: Lettering) -> float:
+    """Return what a word of a heading needs; ideographs break anywhere, two would look torn."""
+    width = letters.width(word, _NAME.fontName, _NAME.fontSize)
+    return min(width, _IDEOGRAPHS * _NAME.fontSize) if other_characters([word]) else width
 
 
 def _text(cell: Cell, kind: CellKind, zone: ZoneInfo, words: Words) -> str:
@@ -234,20 +323,3 @@ def _text(cell: Cell, kind: CellKind, zone: ZoneInfo, words: Words) -> str:
     if kind == "share":
         return words.percent(cell)
     return words.number(cell, 3 if kind == "kg" else None)
-
-
-def _paragraph(text: str, style: ParagraphStyle) -> Paragraph:
-    """Set a text in the fonts that have its characters, and let long words break."""
-    parts = []
-    for is_latin, letters in groupby(text, _is_latin):
-        part = escape("".join(letters))
-        parts.append(part if is_latin else f'<font name="{_CHINESE}">{part}</font>')
-    return Paragraph("".join(parts), style)
-
-
-def _is_latin(letter: str) -> bool:
-    try:
-        letter.encode("cp1252")
-    except UnicodeEncodeError:
-        return False
-    return True
