@@ -13,6 +13,7 @@ from prometheus_client import start_http_server
 from services.core.runtime import broker_tls, broker_url, metrics
 from services.core.runtime.broker_tls import BrokerTlsError
 from services.core.runtime.broker_url import BrokerUrl, BrokerUrlError
+from services.core.runtime.clock import Clock
 from services.core.runtime.settings import Settings
 from services.core.runtime.shutdown import Shutdown
 from services.core.runtime.steady_time import SteadyTime
@@ -100,11 +101,11 @@ def _compose(
     session = None
     if url.protocol == "mqtt":
         session = database.run(lambda c, _tried: open_session(c, settings.mqtt_client_id))
-    source = _source(settings, url, tls, session)
+    source = _source(settings, url, tls, session, clock)
     return Pipeline(
         source=source,
-        doors=_doors(settings, source, bounds, uploads),
-        sparkplug=sparkplug.composed(settings, source.inbox),
+        doors=_doors(settings, source, bounds, uploads, clock),
+        sparkplug=sparkplug.composed(settings, source.inbox, clock),
         connections=connections.composed(settings, source.inbox, clock),
         clock=clock,
         session=session,
@@ -124,6 +125,7 @@ def _source(
     url: BrokerUrl,
     tls: ssl.SSLContext | None,
     session: BrokerSession | None,
+    clock: Clock,
 ) -> MessageSource:
     max_waiting = 2 * settings.batch_messages
     if session is not None:
@@ -135,12 +137,13 @@ def _source(
             overlap_s=settings.mqtt_overlap_s,
             version=settings.mqtt_version,
             side=_nats_side(settings, session),
+            clock=clock,
         )
     # only where it is used: its client takes long to load
     from services.ingest.sources.jetstream.source import JetstreamSource  # noqa: PLC0415
 
     name = settings.mqtt_client_id or DEFAULT
-    return JetstreamSource(url, durable=name, max_waiting=max_waiting, tls=tls)
+    return JetstreamSource(url, durable=name, max_waiting=max_waiting, tls=tls, clock=clock)
 
 
 def _nats_side(settings: Settings, session: BrokerSession) -> Side | None:
@@ -164,11 +167,15 @@ def _nats_side(settings: Settings, session: BrokerSession) -> Side | None:
 
 
 def _doors(
-    settings: Settings, source: MessageSource, bounds: TimeBounds, uploads: Desk | None
+    settings: Settings,
+    source: MessageSource,
+    bounds: TimeBounds,
+    uploads: Desk | None,
+    clock: Clock,
 ) -> list[Door]:
     doors: list[Door] = []
     if uploads is not None:
-        doors.append(_http_door(settings, source, bounds, uploads))
+        doors.append(_http_door(settings, source, bounds, uploads, clock))
     by_station = _of_stations(settings)
     if settings.hj212_port is not None:
         doors.append(
@@ -179,6 +186,7 @@ def _doors(
                 max_connections=settings.hj212_connections,
                 idle_s=settings.hj212_idle_s,
                 nudge=source.nudge,
+                clock=clock,
             )
         )
     return doors
@@ -210,7 +218,7 @@ def _has_door(settings: Settings) -> bool:
 
 
 def _http_door(
-    settings: Settings, source: MessageSource, bounds: TimeBounds, uploads: Desk
+    settings: Settings, source: MessageSource, bounds: TimeBounds, uploads: Desk, clock: Clock
 ) -> HttpDoor:
     errands = Errands(settings.database, bounds, uploads=uploads, max_steps=settings.mapping_steps)
     return HttpDoor(
@@ -218,6 +226,7 @@ def _http_door(
         max_bytes=settings.readings_body_bytes,
         nudge=source.nudge,
         errands=errands,
+        clock=clock,
     )
 
 

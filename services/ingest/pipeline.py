@@ -24,7 +24,6 @@ from services.core.store.operations.broker_sessions import BrokerSession
 from services.core.store.operations.heard_topics import HEARD_REVISION
 from services.core.store.operations.notices import FILTER_REFUSED
 from services.core.store.readings import quarantine
-from services.ingest import arrival_time
 from services.ingest.alone import Alone
 from services.ingest.arrivals import Arrivals
 from services.ingest.database import Database, StoppedError
@@ -125,9 +124,9 @@ class Pipeline:
         return self._registry.directory.takes(topic)
 
     @property
-    def correction_s(self) -> float:
-        """What is to be added to a time that this machine told."""
-        return self._clock.correction_s
+    def clock(self) -> SteadyTime:
+        """The time at which messages arrive."""
+        return self._clock
 
     def run(self, begun: Callable[[], None] | None = None) -> None:
         """Turn until a stop is asked for; what is in hand is finished and acknowledged.
@@ -203,7 +202,7 @@ class Pipeline:
         """Prepare messages, and let them wait to be written."""
         if not messages:
             return Prepared()
-        prepared = self._prepare(arrival_time.corrected(messages, self._clock))
+        prepared = self._prepare(messages)
         if prepared.quarantine and self._allowance.due:
             self._database.run(self._look_at_quarantine)
         self._queue.add(messages, prepared, in_order=in_order)

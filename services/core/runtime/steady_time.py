@@ -48,9 +48,8 @@ class SteadyTime:
         self._machine = SystemClock() if machine is None else machine
         self._elapsed_s = elapsed_s
         self._believed_after_s = believed_after_s
-        #: the time that is believed, and when it was so
-        self._anchor: datetime | None = None
-        self._anchored_s = 0.0
+        #: the time that is believed, and when it was so: one value, for other threads ask as well
+        self._anchor: tuple[datetime, float] | None = None
         #: by how much the database's clock jumped, and since when it says so
         self._jump_s: float | None = None
         self._jumped_at_s = 0.0
@@ -132,12 +131,6 @@ class SteadyTime:
         """Seconds by which this machine's clock is ahead of the database's, as that was or is."""
         return self._machine_ahead_s
 
-    @property
-    def correction_s(self) -> float:
-        """What is to be added to a time that this machine told; 0 while that is about right."""
-        by_s = (self.now() - self._machine.now()).total_seconds()
-        return by_s if abs(by_s) > TOLERANCE_S else 0.0
-
     def notices(self) -> list[dict[str, str]]:
         """Return what readiness should say of the clocks."""
         notices = []
@@ -179,10 +172,11 @@ class SteadyTime:
 
     def _instant(self, elapsed_s: float) -> datetime:
         assert self._anchor is not None  # noqa: S101 - both callers know
-        return self._anchor + timedelta(seconds=elapsed_s - self._anchored_s)
+        instant, since_s = self._anchor
+        return instant + timedelta(seconds=elapsed_s - since_s)
 
     def _believe(self, instant: datetime, now_s: float) -> None:
-        self._anchor, self._anchored_s, self._jump_s = instant, now_s, None
+        self._anchor, self._jump_s = (instant, now_s), None
 
 
 def _text(seconds: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -36,7 +36,7 @@ class Outlet:
         while not self._inbox.has_room:  # noqa: ASYNC110 - another thread makes it
             await asyncio.sleep(_LOOK_S)
         topic = fetched_topic(device.facility, device.device)
-        self._inbox.put([_message(topic, payload)])
+        self._inbox.put([self._message(topic, payload)])
         self._say(device, is_online=True)
 
     def silent(self, devices: Iterable[ConnectedDevice], *, address: str, why: str) -> None:
@@ -64,7 +64,7 @@ class Outlet:
             _log.info("device answers", device=device.name)
         self._online[device.name] = is_online
         status = f"emissions/{device.facility}/{device.device}/status"
-        self._inbox.put([_message(status, b"online" if is_online else b"offline")])
+        self._inbox.put([self._message(status, b"online" if is_online else b"offline")])
         self._measure()
 
     def _measure(self) -> None:
@@ -72,6 +72,5 @@ class Outlet:
         metrics.ingest_fetched_devices.labels("online").set(answering)
         metrics.ingest_fetched_devices.labels("offline").set(len(self._online) - answering)
 
-
-def _message(topic: str, payload: bytes) -> Message:
-    return Message(topic=topic, payload=payload, received_at=datetime.now(UTC), token=None)
+    def _message(self, topic: str, payload: bytes) -> Message:
+        return Message(topic=topic, payload=payload, received_at=self.utc(), token=None)

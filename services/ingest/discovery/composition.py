@@ -8,6 +8,7 @@ import structlog
 
 from services.core.runtime import broker_tls, broker_url
 from services.core.runtime.broker_url import BrokerUrl
+from services.core.runtime.clock import Clock
 from services.core.runtime.settings import Settings
 from services.ingest.discovery.discovery import Discovery, Limits, filters
 from services.ingest.discovery.ear import MqttEar
@@ -22,8 +23,8 @@ class Taking(Protocol):
         """Whether messages at a topic are of registered devices."""
 
     @property
-    def correction_s(self) -> float:
-        """What is to be added to a time that this machine told."""
+    def clock(self) -> Clock:
+        """The time at which messages arrive."""
 
 
 def composed(settings: Settings, pipeline: Taking) -> Discovery:
@@ -35,15 +36,14 @@ def composed(settings: Settings, pipeline: Taking) -> Discovery:
         messages_per_s=settings.discovery_messages_per_s, candidates=settings.discovery_candidates
     )
     return Discovery(
-        _ear(settings),
+        _ear(settings, pipeline.clock),
         settings.database,
         limits=limits,
         is_taken=pipeline.is_taken,
-        correction_s=lambda: pipeline.correction_s,
     )
 
 
-def _ear(settings: Settings) -> MqttEar | None:
+def _ear(settings: Settings, clock: Clock) -> MqttEar | None:
     stated = filters(settings.discovery_topics)
     url = _url(settings)
     if not stated or url is None:
@@ -51,7 +51,7 @@ def _ear(settings: Settings) -> MqttEar | None:
     tls = broker_tls.context(
         url, ca=settings.mqtt_tls_ca, cert=settings.mqtt_tls_cert, key=settings.mqtt_tls_key
     )
-    return MqttEar(url, filters=stated, tls=tls)
+    return MqttEar(url, filters=stated, tls=tls, clock=clock)
 
 
 def _url(settings: Settings) -> BrokerUrl | None:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import psycopg
@@ -81,18 +81,15 @@ class Discovery:
         *,
         limits: Limits,
         is_taken: Callable[[str], bool],
-        correction_s: Callable[[], float],
     ) -> None:
         """Prepare the thread.
 
         ``ear``: None where nothing is listened to; what people decide is done all the same.
-        ``is_taken``: whether a topic is one of a registered device. ``correction_s``: what is to be
-        added to this machine's time.
+        ``is_taken``: whether a topic is one of a registered device.
         """
         self._ear = ear
         self._database_url = database_url
         self._is_taken = is_taken
-        self._correction_s = correction_s
         self._budget = Budget(limits.messages_per_s, seconds=_SAVED_S)
         self._notebook = Notebook(limit=limits.candidates)
         self._recogniser = Recogniser()
@@ -190,11 +187,10 @@ class Discovery:
         heard = self._ear.listen(_TURN_S)
         self._trouble = ""
         self._budget.spend(len(heard))
-        correction = timedelta(seconds=self._correction_s())
         for message in heard:
-            metrics.discovery_messages.labels(self._take(message, correction)).inc()
+            metrics.discovery_messages.labels(self._take(message)).inc()
 
-    def _take(self, heard: Heard, correction: timedelta) -> str:
+    def _take(self, heard: Heard) -> str:
         """Learn from a message; return what became of it, as the metric tells it."""
         topic = heard.topic
         if topic.startswith(("emissions/", "$")):
@@ -202,7 +198,7 @@ class Discovery:
             return "taken"
         if self._is_taken(topic) and not self._still_needs(topic):
             return "taken"
-        received_at = heard.received_at + correction
+        received_at = heard.received_at
         address = parse(topic)
         if address is not None and self._is_taken(handed_topic(address)):
             return "taken"

@@ -10,7 +10,7 @@ import secrets
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -19,6 +19,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from services.core.runtime.broker_url import BrokerUrl
+from services.core.runtime.clock import Clock, SystemClock
 from services.core.runtime.mqtt_client import MqttClient
 
 _KEEPALIVE_S: Final = 30
@@ -64,9 +65,16 @@ class MqttEar:
     """An :class:`Ear` at any broker of MQTT 3.1.1."""
 
     def __init__(
-        self, url: BrokerUrl, *, filters: Sequence[str], tls: ssl.SSLContext | None
+        self,
+        url: BrokerUrl,
+        *,
+        filters: Sequence[str],
+        tls: ssl.SSLContext | None,
+        clock: Clock | None = None,
     ) -> None:
+        """``clock``: the time at which messages arrive; None: the machine's."""
         self._url = url
+        self._clock = SystemClock() if clock is None else clock
         self._filters = filters
         self._tls = tls
         self._client: MqttClient | None = None
@@ -164,7 +172,7 @@ class MqttEar:
             Heard(
                 topic=topic,
                 payload=bytes(message.payload),
-                received_at=datetime.now(UTC),
+                received_at=self._clock.now(),
                 is_retained=message.retain,
             )
         )

@@ -6,7 +6,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 from services.core.runtime.broker_url import BrokerRefusalError
@@ -29,6 +28,8 @@ class Inbox:
         self._changed = threading.Condition()
         self._waiting: deque[Message] = deque()
         self._waiting_bytes = 0
+        #: on a clock that nobody can set
+        self._waiting_since_s = 0.0
         self._max_wanted = 1
         self._asking = False
         self._asked_at = time.monotonic()
@@ -48,8 +49,8 @@ class Inbox:
                 )
                 self._nudged = False
                 if self._waiting:
-                    waited = datetime.now(UTC) - self._waiting[0].received_at
-                    self._changed.wait_for(self._enough, max(0, gather_s - waited.total_seconds()))
+                    left_s = self._waiting_since_s + gather_s - time.monotonic()
+                    self._changed.wait_for(self._enough, max(0, left_s))
                 if self._failure is not None:
                     raise SourceError(_sentence(self._failure)) from self._failure
                 return self._take(limit)
@@ -113,6 +114,8 @@ class Inbox:
         """Add what has arrived."""
         with self._changed:
             was_empty = not self._waiting
+            if was_empty:
+                self._waiting_since_s = time.monotonic()
             self._waiting.extend(messages)
             self._waiting_bytes += sum([len(m.payload) for m in messages])
             if was_empty or self._enough():

@@ -9,6 +9,7 @@ import structlog
 
 from services.core.runtime import broker_tls, broker_url
 from services.core.runtime.broker_url import BrokerUrl
+from services.core.runtime.clock import Clock
 from services.core.runtime.settings import Settings
 from services.ingest.sources.inbox import Inbox
 from services.ingest.sparkplug.door import Door
@@ -18,8 +19,10 @@ from services.ingest.stated_bounds import UnusableSettingError
 _log: Final = structlog.get_logger()
 
 
-def composed(settings: Settings, inbox: Inbox) -> Door | None:
+def composed(settings: Settings, inbox: Inbox, clock: Clock) -> Door | None:
     """Build the door for Sparkplug; None: no broker of it is known.
+
+    ``clock``: the time at which messages arrive.
 
     :raises BrokerUrlError, BrokerTlsError: ``TONNE_SPARKPLUG_URL`` cannot be used.
     :raises UnusableSettingError: ``TONNE_SPARKPLUG_HOST_ID`` cannot.
@@ -42,6 +45,7 @@ def composed(settings: Settings, inbox: Inbox) -> Door | None:
         inbox=inbox,
         reorder_timeout_s=settings.sparkplug_reorder_s,
         tls=tls,
+        clock=clock,
     )
 
 

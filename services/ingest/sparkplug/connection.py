@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -113,8 +114,8 @@ class Connection:
         if client is not None and session is not None and self.open and session.is_born:
             self._session = replace(session, is_born=False)
             message = client.publish(*_arguments(certificate.death(session, _now_ms())))
-            until = to_us(datetime.now(UTC)) + _FAREWELL_S * 1e6
-            while not message.is_published() and self.open and to_us(datetime.now(UTC)) < until:
+            until_s = time.monotonic() + _FAREWELL_S
+            while not message.is_published() and self.open and time.monotonic() < until_s:
                 client.loop(0.05)
             self._away = True
             client.disconnect()

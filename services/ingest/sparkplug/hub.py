@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from services.core.runtime import metrics
@@ -51,7 +51,7 @@ class Hub:
     def __init__(
         self,
         reorder_timeout_s: float,
-        utc: Callable[[], datetime] = lambda: datetime.now(UTC),
+        utc: Callable[[], datetime],
     ) -> None:
         self._reorder_timeout_s = reorder_timeout_s
         self._utc = utc

@@ -13,6 +13,7 @@ import pytest
 from nats.js.errors import NotFoundError
 
 from services.core.runtime import broker_url
+from services.core.runtime.clock import SystemClock
 from services.ingest.sources.jetstream.durable import STREAM
 from services.ingest.sources.jetstream.retained import Retained
 from services.ingest.sources.jetstream.source import JetstreamSource
@@ -136,7 +137,7 @@ def test_of_what_is_retained_only_that_is_read_which_was_there_when_it_was_asked
     async def read() -> list[Message]:
         client = await nats.connect(broker.nats_url)
         try:
-            present = await Retained.ask(client, frozenset({f"{line.name}.>"}))
+            present = await Retained.ask(client, frozenset({f"{line.name}.>"}), SystemClock())
             assert present is not None
             await asyncio.to_thread(line.publish, b"2", below="replaced", retain=True)
             await asyncio.to_thread(line.publish, b"2", below="after", retain=True)

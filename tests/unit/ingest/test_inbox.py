@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from services.ingest.sources.inbox import Inbox
 from services.ingest.sources.source import Message, SourceError
+from tests.patience import until
 
 
 def message(payload: bytes = b"x", *, token: object | None = 1) -> Message:
@@ -53,6 +54,21 @@ def test_a_message_larger_than_a_batch_still_comes_out() -> None:
     inbox.put([message(bytes(8 << 20)), message()])
     assert len(take(inbox)) == 1
     assert len(take(inbox)) == 1
+
+
+@pytest.mark.incident
+def test_a_clock_that_is_set_back_after_a_message_arrived_lets_nobody_wait() -> None:
+    inbox = Inbox(max_waiting=10)
+    ahead = datetime.now(UTC) + timedelta(hours=3)
+    inbox.put([Message(topic="t", payload=b"x", received_at=ahead, token=1)])
+    received: list[Message] = []
+    waiting = threading.Thread(
+        target=lambda: received.extend(inbox.receive(limit=10, gather_s=0.01, timeout_s=1)),
+        daemon=True,
+    )
+    waiting.start()
+    until(lambda: received, "it is taken")
+    waiting.join()
 
 
 def test_who_waits_is_woken() -> None:

@@ -13,12 +13,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 import structlog
 
 from services.core.runtime import metrics
+from services.core.runtime.clock import Clock, SystemClock
 from services.ingest.sources.door_thread import DoorThread
 from services.ingest.sources.hj212.conversation import Conversation, Reception
 from services.ingest.sources.hj212.passwords import Passwords
@@ -66,8 +66,12 @@ class Hj212Door(DoorThread):
         max_connections: int,
         idle_s: float,
         nudge: Callable[[], None],
+        clock: Clock | None = None,
     ) -> None:
-        """``port``: 0 is any that is free; ``nudge``: wakes the pipeline."""
+        """``port``: 0 is any that is free; ``nudge``: wakes the pipeline.
+
+        ``clock``: the time at which readings arrive; None: the machine's.
+        """
         super().__init__("hj212")
         self._host = host
         #: the one that is listened at, once it is
@@ -76,6 +80,7 @@ class Hj212Door(DoorThread):
         self._max_connections = max_connections
         self._idle_s = idle_s
         self._nudge = nudge
+        self._clock = SystemClock() if clock is None else clock
         self._lock = threading.Lock()
         self._waiting: deque[Message] = deque()
         self._waiting_bytes = 0
@@ -200,7 +205,7 @@ class Hj212Door(DoorThread):
         message = Message(
             topic=topic,
             payload=payload,
-            received_at=datetime.now(UTC),
+            received_at=self._clock.now(),
             token=StationToken(connection=connection, answer=reception.answer, receipt=receipt),
             # a station sends again what it heard no answer to
             redelivered=True,

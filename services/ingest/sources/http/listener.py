@@ -14,13 +14,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import structlog
 
 from services.core.runtime import metrics
+from services.core.runtime.clock import Clock, SystemClock
 from services.core.runtime.reading_door import (
     LONGEST_PATH,
     Answer,
@@ -84,11 +84,18 @@ class HttpDoor(DoorThread):
     is_bulk = True
 
     def __init__(
-        self, path: Path, *, max_bytes: int, nudge: Callable[[], None], errands: Errands
+        self,
+        path: Path,
+        *,
+        max_bytes: int,
+        nudge: Callable[[], None],
+        errands: Errands,
+        clock: Clock | None = None,
     ) -> None:
         """``max_bytes``: of a body, unpacked; ``nudge``: wakes the pipeline.
 
-        ``errands``: does what is asked beside readings, on a thread of its own.
+        ``errands``: does what is asked beside readings, on a thread of its own. ``clock``: the time
+        at which readings arrive; None: the machine's.
 
         :raises DoorUnusableError: the path is too long for a socket, or its folder is none.
         """
@@ -107,6 +114,7 @@ class HttpDoor(DoorThread):
         self._max_bytes = max_bytes
         self._nudge = nudge
         self._errands = errands
+        self._clock = SystemClock() if clock is None else clock
         self._lock = threading.Lock()
         self._waiting: deque[Request] = deque()
         self._waiting_bytes = 0
@@ -244,7 +252,7 @@ class HttpDoor(DoorThread):
 
     async def _taken(self, question: Question, data: bytes, reader: asyncio.StreamReader) -> Answer:
         """Hand a body to the pipeline and wait until all of it is durable."""
-        received_at = datetime.now(UTC)
+        received_at = self._clock.now()
         loop = asyncio.get_running_loop()
         verdicts: asyncio.Future[Verdicts] = loop.create_future()
 

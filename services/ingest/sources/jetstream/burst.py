@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
+from services.core.runtime.clock import Clock
 from services.ingest.sources.source import Message
 
 
 class Burst:
     """Gathers what nats-py brings without a pause; on the event loop alone."""
 
-    def __init__(self, deliver: Callable[[list[Message]], None]) -> None:
+    def __init__(self, deliver: Callable[[list[Message]], None], clock: Clock) -> None:
+        self._clock = clock
         self._deliver = deliver
         self._gathered: list[Message] = []
-        self._arrival = datetime.now(UTC)
+        self._arrival = self._clock.now()
 
     def arrival(self) -> datetime:
         """When the burst that is under way began to arrive."""
         if not self._gathered:
-            self._arrival = datetime.now(UTC)
+            self._arrival = self._clock.now()
             # when all that has come was gathered
             asyncio.get_running_loop().call_soon(self._hand_over)
         return self._arrival

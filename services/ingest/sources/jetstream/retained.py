@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, Self
 
 import nats.errors
@@ -13,6 +13,7 @@ from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy
 from nats.js.errors import NotFoundError
 
+from services.core.runtime.clock import Clock
 from services.ingest.sources.jetstream.subjects import RETAINED, topic
 from services.ingest.sources.source import Message
 
@@ -33,14 +34,15 @@ class Retained:
     consumer; one that is behind the others by some milliseconds leaves these out.
     """
 
-    def __init__(self, client: Client, subjects: frozenset[str], last: int) -> None:
+    def __init__(self, client: Client, subjects: frozenset[str], last: int, clock: Clock) -> None:
         self._client = client
+        self._clock = clock
         self._subjects = subjects
         #: sequence of the newest at that moment
         self._last = last
 
     @classmethod
-    async def ask(cls, client: Client, subjects: frozenset[str]) -> Self | None:
+    async def ask(cls, client: Client, subjects: frozenset[str], clock: Clock) -> Self | None:
         """Note what is retained of ``subjects``, which are without prefix; None: nothing is.
 
         :raises nats.errors.Error: NATS does not answer, or refuses.
@@ -51,7 +53,7 @@ class Retained:
             # no MQTT client was ever there
             return None
         begin = newest.delivered
-        return cls(client, subjects, 0 if begin is None else begin.stream_seq)
+        return cls(client, subjects, 0 if begin is None else begin.stream_seq, clock)
 
     async def messages(self) -> AsyncIterator[list[Message]]:
         """Read them, the newest of each topic.
@@ -72,7 +74,7 @@ class Retained:
                     # replaced or taken back meanwhile
                     return
                 left -= len(fetched)
-                now = datetime.now(UTC)
+                now = self._clock.now()
                 sequences = [message.metadata.sequence.stream for message in fetched]
                 # without a payload: a retained message that was taken back
                 yield [

@@ -16,6 +16,7 @@ from nats.js.errors import BadRequestError, ServiceUnavailableError
 
 from services.core.runtime import metrics, nats_client
 from services.core.runtime.broker_url import BrokerUrl
+from services.core.runtime.clock import Clock
 from services.core.runtime.nats_client import RECOVERABLE
 from services.ingest.sources.jetstream.burst import Burst
 from services.ingest.sources.jetstream.delivery import DeliveryToken
@@ -51,7 +52,10 @@ class JetstreamSession:
         deliver: Callable[[list[Message]], None],
         room: Callable[[], int],
         wake: Callable[[], None],
+        clock: Clock,
     ) -> None:
+        """``clock``: the time at which messages arrive."""
+        self._clock = clock
         self._url = url
         self._name = durable
         self._ack_wait_s = ack_wait_s
@@ -59,7 +63,7 @@ class JetstreamSession:
         self._deliver = deliver
         self._room = room
         self._wake = wake
-        self._burst = Burst(self._hand_over)
+        self._burst = Burst(self._hand_over, clock)
         self._client: Client | None = None
         self.memory = Memory()
         self._watch_at = 0.0
@@ -239,7 +243,7 @@ class JetstreamSession:
     async def _read_retained(
         self, client: Client, durable: Durable, wanted: frozenset[str]
     ) -> None:
-        present = await Retained.ask(client, wanted)
+        present = await Retained.ask(client, wanted, self._clock)
         if present is None:
             return
         newest = await durable.newest()

@@ -11,7 +11,6 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import structlog
@@ -23,6 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from services.core.facility import beside
 from services.core.runtime import metrics
 from services.core.runtime.broker_url import BrokerUrl
+from services.core.runtime.clock import Clock
 from services.core.runtime.settings import MqttVersion
 from services.core.runtime.storable import storable
 from services.ingest.sources.mqtt.backlog import Backlog
@@ -79,8 +79,11 @@ class MqttSession:
         lost: Callable[[], object],
         overlap_s: float,
         version: MqttVersion,
+        clock: Clock,
     ) -> None:
+        """``clock``: the time at which messages arrive."""
         self._url = url
+        self._clock = clock
         self._deliver = deliver
         self._lost = lost
         self._client = self._made_client(client_id, tls)
@@ -95,7 +98,7 @@ class MqttSession:
         self.watch = SessionWatch()
         self.probe = Probe(self._client, enabled=url.username == ACCOUNT)
         self._burst: list[Message] = []
-        self._now = datetime.now(UTC)
+        self._now = self._clock.now()
         #: when this connection was begun: nothing of it arrived before
         self._begun_at = self._now
         self._backlog = Backlog(connected_at=self._now, session_present=False)
@@ -129,7 +132,7 @@ class MqttSession:
 
     def connect(self) -> bool:
         """Try once to connect; False if the broker is away."""
-        self._begun_at = datetime.now(UTC)
+        self._begun_at = self._clock.now()
         self._aliases = TopicAliases()
         self._client.speak(self._version.asked)
         try:
@@ -194,7 +197,7 @@ class MqttSession:
 
     def _read_burst(self, connection: object) -> None:
         buffered = connection if isinstance(connection, BufferedSocket) else None
-        self._now = datetime.now(UTC)
+        self._now = self._clock.now()
         try:
             for _ in range(_BURST_PACKETS):
                 if buffered is not None and self._client.between_packets:
