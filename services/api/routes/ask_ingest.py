@@ -54,7 +54,7 @@ IdempotencyKey = Annotated[
     Header(
         description="a name of this body, of up to 255 letters, digits and signs: for"
         f" {sent_readings.KEPT_HOURS} hours the same body with it is answered as before, and"
-        " another one is refused",
+        " another one is refused; a body of which nothing was stored leaves the key free",
     ),
 ]
 
@@ -140,6 +140,8 @@ async def answered_once(
 ) -> Response:
     """Hand a body to ingest and answer; one that came with the same ``key`` before is not asked.
 
+    A body that is refused whole does not use its key up: corrected, it may come with the same one.
+
     ``outcome``: what is stored and sent of ingest's answer; None: it has no outcome for each row.
 
     :raises Problem: as :func:`_named`, :func:`_earlier`, :func:`ask` and :func:`problem` say.
@@ -151,11 +153,22 @@ async def answered_once(
             return _answer_of(known, {_REPLAYED: "true"})
     # the database is not needed any more, and ingest has limits of its own
     await leave_place()
-    with context.gate.sending(who.asker):
-        answer = await ask(context, question, body)
-    stored = outcome(answer)
-    if stored is None:
-        raise problem(answer)
+    try:
+        with context.gate.sending(who.asker):
+            answer = await ask(context, question, body)
+        stored = outcome(answer)
+        if stored is None:
+            raise problem(answer)
+    except NotConfirmed:
+        # it may be stored: with the key nothing else can come in its place
+        raise
+    except Problem:
+        if body_name is not None:
+            await context.database.write(
+                lambda connection: sent_readings.release(connection, body_name),
+                address=who.address,
+            )
+        raise
     if body_name is not None:
         await context.database.write(
             lambda connection: sent_readings.answered(connection, body_name, stored),

@@ -19,6 +19,8 @@ from pydantic import SecretStr
 
 from services.api.app import create_app
 from services.api.models.sent_readings import SentReadings
+from services.core.runtime import reading_door
+from services.core.runtime.reading_door import Answer, DoorClosedError, DoorLostError
 from services.core.runtime.settings import Settings
 from services.core.store.operations import heard_topics, keys
 from tests.examples import ROOT, examples_of
@@ -405,6 +407,43 @@ async def test_a_body_with_a_key_is_answered_as_before(
         connection.execute("UPDATE sent_readings SET made_at = now() - interval '25 hours'")
     assert counts(await sent(client, rows(5), headers=dict(key_1))) == (1, 4, 0, 0)
     assert plant.count("sent_readings") == 1
+
+
+async def test_a_body_of_which_nothing_was_stored_leaves_its_key_free(
+    client: httpx.AsyncClient, plant: Plant
+) -> None:
+    named = {"Idempotency-Key": "shift-1"}
+    for broken in ("[{", gzip.compress(json.dumps(rows(3)).encode())):
+        answer = await sent(client, broken, 422, headers=dict(named))
+        assert "Nothing of this was stored" in answer["detail"]
+        assert plant.count("sent_readings") == 0
+    assert counts(await sent(client, rows(3), headers=dict(named))) == (3, 0, 0, 0)
+    # from then on it is that body's, also for one that is refused whole
+    for other in (rows(4), "[{"):
+        answer = await sent(client, other, 422, headers=dict(named))
+        assert "another body" in answer["detail"]
+    # a body in part refused is answered, and so is the same again
+    part = [*rows(1), {"facility": "linz", "device": "nobody", "ts": AT, "values": {"x": 1}}]
+    for _ in range(2):
+        await sent(client, part, 207, headers={"Idempotency-Key": "shift-2"})
+    await sent(client, rows(1), 422, headers={"Idempotency-Key": "shift-2"})
+
+
+async def test_a_key_is_free_while_ingest_is_away_and_used_where_nothing_is_known(
+    client: httpx.AsyncClient, plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = {"Idempotency-Key": "shift-3"}
+    for error, held in ((DoorClosedError(), 0), (DoorLostError(), 1)):
+
+        async def fail(*_: object, error: Exception = error) -> Answer:
+            raise error
+
+        with monkeypatch.context() as patch:
+            patch.setattr(reading_door, "ask", fail)
+            await sent(client, rows(2), 503, headers=dict(named))
+        assert plant.count("sent_readings") == held
+    await sent(client, rows(3), 422, headers=dict(named))
+    assert counts(await sent(client, rows(2), headers=dict(named))) == (2, 0, 0, 0)
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

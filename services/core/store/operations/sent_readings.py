@@ -20,9 +20,16 @@ _CLAIM: Final = text(
 _READ: Final = text(
     "SELECT digest, status, answer FROM sent_readings WHERE sender = :sender AND key = :key"
 )
+#: Another request with the same body may have given the key up since.
 _ANSWER: Final = text(
-    "UPDATE sent_readings SET status = :status, answer = :answer"
-    " WHERE sender = :sender AND key = :key AND digest = :digest"
+    "INSERT INTO sent_readings AS s (sender, key, digest, status, answer)"
+    " VALUES (:sender, :key, :digest, :status, :answer)"
+    " ON CONFLICT (sender, key) DO UPDATE SET status = :status, answer = :answer"
+    " WHERE s.digest = :digest"
+)
+_RELEASE: Final = text(
+    "DELETE FROM sent_readings"
+    " WHERE sender = :sender AND key = :key AND digest = :digest AND status IS NULL"
 )
 
 
@@ -78,3 +85,8 @@ def answered(connection: Connection, body: SentBody, answer: StoredAnswer) -> No
             "answer": answer.answer,
         },
     )
+
+
+def release(connection: Connection, body: SentBody) -> None:
+    """Give the key of a body up of which nothing was stored, in the caller's transaction."""
+    connection.execute(_RELEASE, {"sender": body.sender, "key": body.key, "digest": body.digest})
