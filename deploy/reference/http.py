@@ -24,7 +24,8 @@ def page_of_calls() -> str:
         specification["info"]["description"].strip(),
         "Each call needs `Authorization: Bearer KEY` with a key of `tonne keys create`, unless"
         " `TONNE_API_AUTH=off`. The OpenAPI specification is at `/v1/openapi.json`. What goes wrong"
-        " is answered as a [problem](errors.md).",
+        " is answered as a [problem](errors.md). Whatever answers `GET` answers `HEAD`, with the"
+        " same status and headers and no body.",
         *parts,
     )
 

@@ -33,6 +33,7 @@ from services.api.http.answer_cache import AnswerCache
 from services.api.http.calls import well_asked
 from services.api.http.every_answer import EveryAnswer
 from services.api.http.formats import NameFormat
+from services.api.http.head_requests import HeadAsGet
 from services.api.http.middleware import CountRequests, LimitBody
 from services.api.http.parameters import TellTime
 from services.api.http.prometheus_errors import PrometheusErrors
@@ -346,6 +347,7 @@ def create_app(
     app.add_middleware(TellReader)
     app.add_middleware(NameFormat)
     app.add_middleware(PrometheusErrors)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(CountRequests)
     app.add_middleware(EveryAnswer, access=settings.api_access_log)
     return app

@@ -38,7 +38,10 @@ class LiveStream(Response):
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Serve the stream until it ends."""
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        await self._feed.serve(self._viewer(scope["extensions"][WIRE], self._deflated))
+        wire = scope["extensions"].get(WIRE)
+        # who asks for the head alone is given none
+        if wire is not None:
+            await self._feed.serve(self._viewer(wire, self._deflated))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
