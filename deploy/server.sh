@@ -6,7 +6,9 @@
 #   server.sh up --host NAME --acme EMAIL          HTTPS by a certificate of Let's Encrypt
 #   server.sh up --host NAME --certificate FILE --key FILE [--authority FILE]
 #                                                  HTTPS and MQTT by a certificate of yours
-#   server.sh credentials FACILITY/DEVICE...       accounts of devices at the broker
+#   server.sh credentials FACILITY/DEVICE...       accounts of devices at the broker, with passwords
+#   server.sh certificates DIRECTORY [FACILITY/DEVICE...]
+#                                                  certificates of devices, by an authority in DIRECTORY
 #   server.sh backup [--keep N]                    a backup into BACKUP_DIR, see operate/backup.md
 #
 # `up` again changes no secret: it starts what is not running, and renews the own certificate in its
@@ -196,6 +198,8 @@ up() {
   echo "tonne runs at https://$host"
   [ "$(setting TONNE_TLS)" != "$files" ] || [ "$broker" != nats ] ||
     echo "Browsers and devices trust it by $secrets/ca, a certificate to hand out"
+  echo "Devices get accounts by: server.sh credentials FACILITY/DEVICE"
+  echo "No certificates of devices were made; to have some: server.sh certificates DIRECTORY"
 }
 
 # The account admin, with a password that is shown this once, unless somebody has an account.
@@ -236,11 +240,48 @@ credentials() {
   rm -f "$made" "$secrets/nats_users.new"
 }
 
+# Certificates of devices and of tonne's own accounts, by an authority in a directory, which is made at
+# first; again: those that are missing or due. Nothing of it is in the broker's settings yet.
+certificates() {
+  case "${1:-}" in
+    /*) directory=$1 ;;
+    *) die "name the directory of the authority by its whole path, such as /srv/tonne-authority" ;;
+  esac
+  shift
+  mkdir -p "$directory"
+  chmod 700 "$directory"
+  # whom the containers run as
+  [ "$(stat -c %u "$directory")" = 10001 ] || chown 10001:10001 "$directory" 2>/dev/null ||
+    die "$directory has to be user 10001's: chown 10001:10001 $directory"
+  host=$(setting TONNE_HOST)
+  # a certificate of the broker is made once
+  names="--server ${host:-localhost} --server nats"
+  [ ! -e "$directory/certificates/broker" ] || names=''
+  said=$secrets/certificates.new
+  # shellcheck disable=SC2086 # several options
+  compose run --rm -T -v "$directory:/authority" admin devices credentials --tls --broker nats \
+    --into /authority $names "$@" >"$said" || {
+    cat "$said" >&2
+    rm -f "$said"
+    exit 1
+  }
+  # NATS' own protocol goes on with a password, which is made at first
+  sed -n 's/^tonne-ingest \([^/ ]*\)$/nats:\/\/tonne-ingest:\1@nats:4222/p' "$said" >"$said.url"
+  if [ -s "$said.url" ]; then
+    chmod 600 "$said.url"
+    mv "$said.url" "$directory/backup-broker-url"
+  fi
+  sed -n -e '/^# ---- password/d' -e "s#/authority/#$directory/#p" "$said"
+  rm -f "$said" "$said.url"
+  echo "What the broker and tonne need with them: deploy/docs/howto/certificates.md, At the broker"
+}
+
 verb=${1:-}
 [ "$#" -eq 0 ] || shift
 case "$verb" in
   up) up "$@" ;;
   credentials) credentials "$@" ;;
+  certificates) certificates "$@" ;;
   backup) compose run --rm -T backup backup "$@" ;;
   # any command of tonne, as who administers
   tonne) compose run --rm admin "$@" ;;

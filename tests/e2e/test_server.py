@@ -119,6 +119,7 @@ def server() -> Iterator[_Server]:
 
 def test_one_command_makes_a_server_that_devices_and_people_reach_by_tls(server: _Server) -> None:
     told = server.run("up", "--host", _HOST)
+    assert "No certificates of devices were made" in told
     assert set(server.engine.running) == {
         name for name, it in services().items() if "profiles" not in it
     } - set(MISSING)
@@ -134,6 +135,8 @@ def test_one_command_makes_a_server_that_devices_and_people_reach_by_tls(server:
     assert server.inside(*_named(mqtt), "-u", user, "-P", device_password, *sending) == ""
     assert "not authorised" in server.inside(*_named(mqtt), "-u", user, "-P", "guess", *sending)
     assert "rror" in server.inside(*_named(mqtt[:-2]), "-u", user, "-P", device_password, *sending)
+
+    _certificates_are_made(server)
 
     session = _signed_in(server, password)
     until(
@@ -199,6 +202,28 @@ def _secrets_are_closed(server: _Server, password: str) -> None:
         environment = Path(f"/proc/{running.pid}/environ")
         if environment.exists():
             assert secret not in environment.read_text()
+
+
+def _certificates_are_made(server: _Server) -> None:
+    """By an authority of devices, whose keys nobody else reads; again: nothing is due."""
+    authority = server.deploy.parent / "authority"
+    made = server.run("certificates", str(authority), "--facility", "works")
+    assert f"works.meter {authority}/certificates/works.meter" in made
+    for name in ("works.meter", "broker"):
+        pair = authority / "certificates" / name
+        chain = ["openssl", "verify", "-CAfile", str(authority / "authority.pem")]
+        assert server.inside(*chain, str(pair / "certificate.pem")).endswith(": OK\n")
+        assert stat.S_IMODE((pair / "key.pem").stat().st_mode) == 0o600
+    assert stat.S_IMODE(authority.stat().st_mode) == 0o700
+    url = (authority / "backup-broker-url").read_text()
+    password = url.removeprefix("nats://tonne-ingest:").partition("@")[0]
+    assert len(password) > 20
+    secrets = [password, *(path.read_text() for path in authority.rglob("*.key"))]
+    again = server.run("certificates", str(authority), "--facility", "works")
+    assert "works.meter" not in again
+    assert (authority / "backup-broker-url").read_text() == url
+    logs = [log.read_text() for log in server.deploy.parent.glob("*.log")]
+    assert not [secret for secret in secrets for text in (made, again, *logs) if secret in text]
 
 
 def _signed_in(server: _Server, password: str) -> list[str]:

@@ -27,6 +27,9 @@ from tests.repository.files import read_yaml
 #: A machine that does other things too starts eight programs at once.
 _HEALTHY_S = 240.0
 
+#: Directory or file of the machine, its path in the container, and whether that can write it.
+Mount = tuple[Path, str, bool]
+
 _VARIABLE = re.compile(r"\$\$|\$\{(\w+)(?::-([^}]*))?\}")
 
 
@@ -80,6 +83,8 @@ class Engine:
                 self._images = {"tonne": images.tonne(self._directory), **images.others()}
             case ["up", "-d", "--wait"]:
                 self.up()
+            case ["run", "--rm", "-T", "-v", volume, service, *command]:
+                return self._run(service, command, text, mounts=[_mount(volume)])
             case ["run", "--rm", "-T", service, *command]:
                 return self._run(service, command, text)
             case ["kill", "-s", "HUP", service]:
@@ -101,11 +106,13 @@ class Engine:
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(self._await_health, names))
 
-    def _run(self, service: str, command: Sequence[str], text: str) -> dict[str, Any]:
+    def _run(
+        self, service: str, command: Sequence[str], text: str, mounts: Sequence[Mount] = ()
+    ) -> dict[str, Any]:
         for other, how in self._services[service]["depends_on"].items():
             self._start(other)
             self._await(other, how["condition"])
-        container = self._container(service, command)
+        container = self._container(service, command, mounts)
         reading, writing = os.pipe()
         done = subprocess.run(
             [
@@ -166,7 +173,9 @@ class Engine:
         """The end of what a service said."""
         return f"{name}: {(self._directory / f'{name}.log').read_text()[-3000:]}"
 
-    def _container(self, name: str, command: Sequence[str] | None = None) -> Container:
+    def _container(
+        self, name: str, command: Sequence[str] | None = None, mounts: Sequence[Mount] = ()
+    ) -> Container:
         service = self._services[name]
         image = self._images[service["image"].split("@")[0].rpartition(":")[0] or service["image"]]
         words = command if command is not None else service.get("command", ())
@@ -179,7 +188,7 @@ class Engine:
             user=service["user"],
             command=tuple(self._filled(word) for word in (*entrypoint, *words)),
             environment=self._environment(service),
-            mounts=[*self._volumes(service, image), *self._secret_files(service)],
+            mounts=[*self._volumes(service, image), *self._secret_files(service), *mounts],
             tmpfs=service["tmpfs"],
         )
 
@@ -201,9 +210,7 @@ class Engine:
 
         return _VARIABLE.sub(value, text)
 
-    def _volumes(
-        self, service: dict[str, Any], image: images.Image
-    ) -> list[tuple[Path, str, bool]]:
+    def _volumes(self, service: dict[str, Any], image: images.Image) -> list[Mount]:
         mounts = []
         for volume in service.get("volumes", []):
             source, target, *mode = self._filled(volume).split(":")
@@ -218,13 +225,18 @@ class Engine:
             mounts.append((path, target, mode != ["ro"]))
         return mounts
 
-    def _secret_files(self, service: dict[str, Any]) -> list[tuple[Path, str, bool]]:
+    def _secret_files(self, service: dict[str, Any]) -> list[Mount]:
         files = []
         for entry in service.get("secrets", []):
             name = entry if isinstance(entry, str) else entry["source"]
             target = f"/run/secrets/{name}" if isinstance(entry, str) else entry["target"]
             files.append((self._deploy / self._secrets[name]["file"], target, False))
         return files
+
+
+def _mount(volume: str) -> Mount:
+    source, target = volume.split(":")
+    return Path(source), target, True
 
 
 def _variables(path: Path) -> dict[str, str]:
