@@ -261,6 +261,39 @@ class AllCells:
             if name in named or (None in named and self.is_away(name))
         ]
 
+    async def homes(self, slugs: Collection[str]) -> dict[str, str]:
+        """Return the cells that facilities live in now; one that is in none is left out.
+
+        :raises CellAway: a cell does not answer, and may have one of them.
+        :raises FacilityMoving: one is in no cell for too long.
+        """
+        until_s = time.monotonic() + _MOVES_WITHIN_S
+        while True:
+            present = {s: cell for s in slugs if (cell := self._cell_of.get(s)) is not None}
+            if len(present) == len(slugs) and await self._still(present):
+                return present
+            await self.look()
+            present = {s: cell for s in slugs if (cell := self._cell_of.get(s)) is not None}
+            nowhere = set(slugs) - present.keys()
+            moving = nowhere & (await self.journeys()).in_none if nowhere else set()
+            if not moving:
+                for name in filter(self.is_away, self.contexts) if nowhere else ():
+                    raise self.away(name, [])
+                return present
+            if time.monotonic() > until_s:
+                raise FacilityMoving(sorted(moving))
+            await asyncio.sleep(_LOOK_AGAIN_S)
+
+    async def _still(self, present: Mapping[str, str]) -> bool:
+        """Return whether facilities live where they were last seen, as far as cells answer."""
+        cells = {*present.values()}
+        of_cell = {name: frozenset(s for s in present if present[s] == name) for name in cells}
+        lives = await asyncio.gather(
+            *(self.lives(name, of_cell[name]) for name in cells if not self.is_away(name)),
+            return_exceptions=True,
+        )
+        return all(one is True or isinstance(one, CellAway) for one in lives)
+
     async def facilities(self, visible: Collection[str] | None) -> list[str]:
         """Return all facilities of ``visible``; None: all that there are."""
         await self.look()

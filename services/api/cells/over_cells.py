@@ -117,7 +117,7 @@ class OverCells:
             await self._seek(call, await self._cells.by_number(_number(call.path[rule.number])))
         elif isinstance(rule, AtFacility):
             named = await self._named(call, rule)
-            if rule.is_required and not named:
+            if (rule.is_required or rule.is_handed_on) and not named:
                 await self._pass_on(call, HOME)
             else:
                 await self._at_facility(call, named)

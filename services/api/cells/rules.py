@@ -24,6 +24,8 @@ class AtFacility:
     needs_name: bool = False
     #: whether the call itself refuses to be without a name
     is_required: bool = False
+    #: whether without a name the home cell answers, and hands on what is of other cells
+    is_handed_on: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,7 +98,7 @@ RULES: Final[dict[str, Rule]] = {
     "get_replay": Sought(number="replay"),
     "post_replay": AtFacility(in_body="facility", needs_name=True),
     "put_readings": AtFacility(in_body="facility"),
-    "post_readings": AtFacility(needs_name=True),
+    "post_readings": AtFacility(is_handed_on=True),
     **dict.fromkeys(
         ("get_live", "get_stream", "get_explain", "get_hj212", "get_china_month"),
         AtFacility(is_required=True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Final
 
 import msgspec
@@ -42,7 +42,7 @@ _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}\Z")
 #: Of the time that an answer may take to begin: the rest is for saying so.
 _PATIENCE: Final = 0.9
 
-_AWAY: Final = "Ingest does not run; nothing of this was stored. Send it again in a few seconds."
+NOTHING: Final = "Ingest does not run; nothing of this was stored. Send it again in a few seconds."
 _UNKNOWN: Final = (
     "Whether all of this was stored is not known. Send the same once more: what is stored already"
     " counts once."
@@ -98,6 +98,10 @@ async def _earlier(context: Context, who: Principal, body: SentBody) -> StoredAn
         ) from None
 
 
+#: Hands a body to ingest; see :func:`ask`.
+Asking = Callable[[Context, Head, Sequence[bytes]], Awaitable[Answer]]
+
+
 async def ask(context: Context, question: Head, body: Sequence[bytes]) -> Answer:
     """Hand a body to ingest, and wait for what it says.
 
@@ -111,7 +115,7 @@ async def ask(context: Context, question: Head, body: Sequence[bytes]) -> Answer
         async with asyncio.timeout(settings.api_request_timeout_s * _PATIENCE):
             return await reading_door.ask(settings.readings_door, question, body)
     except DoorClosedError:
-        raise IngestAway(_AWAY) from None
+        raise IngestAway(NOTHING) from None
     except (DoorLostError, TimeoutError):
         raise NotConfirmed(_UNKNOWN) from None
 
@@ -137,6 +141,8 @@ async def answered_once(
     question: Head,
     body: Sequence[bytes],
     outcome: Callable[[Answer], StoredAnswer | None],
+    *,
+    asking: Asking = ask,
 ) -> Response:
     """Hand a body to ingest and answer; one that came with the same ``key`` before is not asked.
 
@@ -155,7 +161,7 @@ async def answered_once(
     await leave_place()
     try:
         with context.gate.sending(who.asker):
-            answer = await ask(context, question, body)
+            answer = await asking(context, question, body)
         stored = outcome(answer)
         if stored is None:
             raise problem(answer)

@@ -16,7 +16,7 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from services.api.auth import Principal, Sender, no_facility
-from services.api.context import Context, InContext
+from services.api.context import Context, InContext, home_context
 from services.api.http.parameters import Query
 from services.api.http.problems import (
     BodyTooLarge,
@@ -28,6 +28,7 @@ from services.api.http.problems import (
 )
 from services.api.models.sent_readings import SentReadings
 from services.api.routes.ask_ingest import IdempotencyKey, answered_once
+from services.api.routes.ask_ingests import asking_of
 from services.core.runtime.reading_door import (
     MEDIA_TYPES,
     Form,
@@ -169,6 +170,7 @@ async def post_readings(
         question,
         body,
         lambda answer: _outcome(context, who, answer.verdicts),
+        asking=asking_of(home_context(request).cells),
     )
 
 

@@ -67,6 +67,13 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, tag_field="ask", tag="
     channel: str | None = None
     #: of the times of line protocol
     precision: Precision = "ns"
+    #: nothing is stored: the answer is which facilities the records name
+    names_only: bool = False
+    #: records of these alone are taken, and what is wrong with others is another ingest's to say;
+    #: None: all records are
+    only: list[str] | None = None
+    #: records of these are another ingest's
+    elsewhere: list[str] = []
     #: of the request that brought it, for log lines
     request_id: str | None = None
 
@@ -137,6 +144,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
     detail: str = ""
     verdicts: Verdicts | None = None
+    #: facilities that records name; empty: there are records that name none
+    named: list[str] | None = None
     corrected: Corrected | None = None
     #: of a mapping's trial, as ``tonne map try --json`` prints them
     rows: list[dict[str, Any]] | None = None

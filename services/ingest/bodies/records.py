@@ -78,6 +78,10 @@ class Records:
         self._facility = question.facility
         self._device = question.device
         self._allowed = None if question.facilities is None else frozenset(question.facilities)
+        self._only = None if question.only is None else frozenset(question.only)
+        self._elsewhere = frozenset(question.elsewhere)
+        #: facilities that were named; empty: a record named none
+        self.named: set[str] = set()
         self._groups: dict[tuple[str, str], _Group] = {}
         #: places that were looked at, and what is wrong with them
         self._places: dict[tuple[str | None, str | None], tuple[Reason, str, str] | None] = {}
@@ -100,6 +104,9 @@ class Records:
         """
         self._count()
         place = facility or self._facility, device or self._device
+        self.named.add(place[0] or "")
+        if self._is_left_to_others(place[0]):
+            return
         problem = self._places.get(place, _UNSEEN)
         if problem is _UNSEEN:
             problem = self._places[place] = self._problem_of(*place)
@@ -129,7 +136,9 @@ class Records:
         :raises TooLargeBodyError: there are too many.
         """
         self._count()
-        self._refused(reason, detail, advice or ADVICE[reason], index, line, None, None)
+        self.named.add("")
+        if not self._is_left_to_others(None):
+            self._refused(reason, detail, advice or ADVICE[reason], index, line, None, None)
 
     def parts(self) -> Iterator[Part]:
         """Return what was taken, as messages."""
@@ -142,6 +151,12 @@ class Records:
                     indices=group.indices[begin:end],
                     lines=group.lines[begin:end] or None,
                 )
+
+    def _is_left_to_others(self, facility: str | None) -> bool:
+        """Whether another ingest takes a record, or says what is wrong with it."""
+        return facility in self._elsewhere or (
+            self._only is not None and facility not in self._only
+        )
 
     def _count(self) -> None:
         self._number += 1

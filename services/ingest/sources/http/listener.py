@@ -35,7 +35,7 @@ from services.core.runtime.stated_activities import StatedActivities, WithdrawnA
 from services.core.runtime.stated_readings import StatedReadings
 from services.core.runtime.uploads import UploadAsk
 from services.ingest.bodies import body
-from services.ingest.bodies.records import TooLargeBodyError, UnusableBodyError
+from services.ingest.bodies.records import Records, TooLargeBodyError, UnusableBodyError
 from services.ingest.sources.door_thread import DoorThread
 from services.ingest.sources.http.request import DoorToken, Request, request
 from services.ingest.sources.source import Message
@@ -260,19 +260,10 @@ class HttpDoor(DoorThread):
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(_settle, verdicts, answer)
 
-        try:
-            records = body.read(question, data, max_bytes=self._max_bytes)
-            taken = request(records, received_at, durable)
-        except UnusableBodyError as error:
-            return Answer(outcome="unusable", detail=str(error))
-        except TooLargeBodyError as error:
-            return Answer(outcome="too-large", detail=str(error))
-        except Exception as error:  # noqa: BLE001 - whatever it is
-            # without an answer the same body would come again and again
-            _log.exception("a body of readings cannot be read", form=question.form)
-            return Answer(
-                outcome="failed", detail=f"reading the body failed ({type(error).__name__})"
-            )
+        records = self._read(question, data)
+        if isinstance(records, Answer):
+            return records
+        taken = request(records, received_at, durable)
         if not taken.waiting:
             taken.not_durable = 1
             taken.durable()
@@ -307,6 +298,24 @@ class HttpDoor(DoorThread):
             return Answer(outcome="unable", detail="ingest is being stopped")
         raise EOFError
 
+    def _read(self, question: Question, data: bytes) -> Records | Answer:
+        """Read a body; an answer: what it names, or why it cannot be read."""
+        try:
+            records = body.read(question, data, max_bytes=self._max_bytes)
+        except UnusableBodyError as error:
+            return Answer(outcome="unusable", detail=str(error))
+        except TooLargeBodyError as error:
+            return Answer(outcome="too-large", detail=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            # without an answer the same body would come again and again
+            _log.exception("a body of readings cannot be read", form=question.form)
+            return Answer(
+                outcome="failed", detail=f"reading the body failed ({type(error).__name__})"
+            )
+        if question.names_only:
+            return Answer(outcome="taken", named=sorted(records.named))
+        return records
+
 
 async def _discard(reader: asyncio.StreamReader, size: int) -> None:
     """Read what a client still sends of a body that is not taken, for some seconds."""
@@ -327,7 +336,7 @@ def _settle(future: asyncio.Future[Verdicts], verdicts: Verdicts) -> None:
 
 def _form(question: Head) -> str:
     if isinstance(question, Question):
-        return question.form
+        return "names" if question.names_only else question.form
     return _ERRANDS[type(question)]
 
 
