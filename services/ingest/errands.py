@@ -21,7 +21,7 @@ from services.core.runtime.stated_activities import StatedActivities, WithdrawnA
 from services.core.runtime.stated_readings import StatedReading, StatedReadings
 from services.core.runtime.uploads import UploadAsk
 from services.core.store.audit.record import come_from, come_from_now_on
-from services.core.store.database import connect
+from services.core.store.database import connect, database_time
 from services.core.store.readings.activity_withdrawals import (
     NotWithdrawnError,
     UnknownActivityError,
@@ -104,7 +104,7 @@ class Errands:
                 rows,
                 Author(by=question.by, reason=question.reason),
                 self._bounds,
-                datetime.now(UTC),
+                database_time.present(connection),
             )
         return Answer(outcome="taken", corrected=corrected)
 
@@ -117,9 +117,8 @@ class Errands:
         ) as connection:
             # of each of its transactions
             come_from_now_on(connection, question.address)
-            taken = activities.take(
-                connection, question.facility, rows, by=question.by, now=datetime.now(UTC)
-            )
+            now = database_time.present(connection)
+            taken = activities.take(connection, question.facility, rows, by=question.by, now=now)
         return Answer(outcome="taken", activities=taken)
 
     def _withdraw(self, question: WithdrawnActivity) -> Answer:
