@@ -151,7 +151,7 @@ devices:
         json={"text": text, "payload": message},
         headers={**engineer, "Accept-Language": "de"},
     )
-    assert "prüfe den Sensor" in german.json()[1]["detail"]
+    assert "prüfen Sie den Sensor" in german.json()[1]["detail"]
     packed = base64.b64encode(message.encode()).decode()
     assert await tried(payload=packed, encoding="base64", topic="tele/pow1/SENSOR") == await tried()
     assert "its topics are tele/pow1/SENSOR" in (await tried(422, topic="hall/x"))["detail"]
