@@ -22,8 +22,9 @@ ANSWERS: Final[dict[str, str]] = {
     "GET /v1/facilities/{facility}/imports": "the files that are being uploaded",
     "GET /v1/facilities/{facility}/imports/{upload}": _ONE,
     "GET /v1/live": _FILES,
-    "GET /v1/stream": "a stream: ten minutes, 500 KiB unread, 100 of a key, 10 000 of all; see"
-    " `TONNE_API_STREAMS`, `TONNE_API_STREAMS_PER_KEY`",
+    "GET /v1/stream": "a stream: ten minutes; unread, one event in the process and 256 KiB in the"
+    " system for 5 s, then it is reset; 100 of a key, 10 000 of all; see `TONNE_API_STREAMS`,"
+    " `TONNE_API_STREAMS_PER_KEY`",
     "GET /v1/organisations": _FILES,
     "GET /v1/overview": _FILES,
     "GET /v1/devices": _FILES,

@@ -43,7 +43,8 @@ def database() -> Iterator[str]:
         server = ShippedPostgres(ending.enter_context(server_directory(for_postgres=True)))
         ending.callback(server.stop)
         server.start()
-        yield ending.enter_context(server.fresh_database())
+        # TimescaleDB's launcher looks into template1 when the server starts
+        yield ending.enter_context(server.fresh_database(template="template0"))
 
 
 @contextmanager

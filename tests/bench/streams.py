@@ -31,7 +31,7 @@ TARGET_RSS_MB = 1024
 #: more than between two events of a facility
 PAUSE_S = 1.0
 
-_CHANGE = """
+CHANGE = """
 WITH changed AS (
     UPDATE facility_progress p SET sequence = sequence + 1, changed_at = clock_timestamp()
     FROM facility f WHERE f.id = p.facility_id AND f.slug = ANY(%s) RETURNING f.slug)
@@ -81,7 +81,7 @@ def measure(
             time.sleep(PAUSE_S)
             print("next", file=watchers.stdin, flush=True)
             said()
-            connection.execute(_CHANGE, (slugs, notify.LIVE))
+            connection.execute(CHANGE, (slugs, notify.LIVE))
             committed_s = time.monotonic()
             seen = json.loads(said())
             median.append(1e3 * (seen[0] - committed_s))

@@ -252,7 +252,8 @@ def _pack_hours(connection: psycopg.Connection[Any], last: datetime) -> int:
         " WHERE f.slug = ANY(%s) AND h.hour < %s",
         (list(PACKED_FACILITIES), (last - PACKED_AFTER).replace(day=1, hour=0)),
     ).fetchall()
-    sources, hours = np.array(pairs, dtype=np.int64).T
+    # of a short history nothing is old enough
+    sources, hours = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
     packed = 0
     for source_id, month in np.unique(np.column_stack((sources, months.months_of(hours))), axis=0):
         with connection.transaction():

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from services.api.admission.connections import STREAM_BUFFER_BYTES
 from services.api.app import create_app
 from services.api.http.problems import TooManyStreams
 from services.api.live.events import LiveEvent
@@ -23,6 +24,7 @@ from services.core.runtime.settings import Settings
 from services.core.store.operations import keys
 from tests.integration.api.plant import FULL, announce, at, found, minutes, roll
 from tests.integration.api.server import serving
+from tests.kernel_queues import queues_of
 from tests.patience import PATIENCE_S
 from tests.services import as_login
 
@@ -294,13 +296,19 @@ async def test_a_client_that_does_not_read_is_cut_and_others_are_not_held_up(
         async with client.stream("GET", "/v1/stream", params={"facility": "linz"}) as response:
             stream = events(response)
             await anext(stream)
-            _, writer = await asyncio.open_connection(place.hostname, place.port, limit=1)
+            reader, writer = await asyncio.open_connection(place.hostname, place.port, limit=1)
             writer.write(b"GET /v1/stream?facility=linz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             # the other one reads on all the while
             for ends in (is_full, lambda: not is_full()):
                 while not ends():
                     announce(connection, plant)
                     await anext(stream)
+                    # Linux counts twice what it is told to hold
+                    held = [queues.sending for queues in queues_of(place.port or 0)]
+                    assert max(held, default=0) <= 2 * STREAM_BUFFER_BYTES
+            # nothing is held for it any more
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
             announce(connection, plant)
             await anext(stream)
             writer.close()
