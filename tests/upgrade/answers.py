@@ -33,6 +33,7 @@ def calls(now: datetime) -> list[str]:
         ("works", "by-counter"), ("works", "by-gauge"), ("works", "by-interval"),
         ("works", "boiler"), ("works", "stack"), ("kiln", "stack"), ("kiln", "plug"),
         ("mill", "grid"), ("mill", "flights"),
+        ("edge", "stack"), ("edge", "plant"), ("yard", "grid"),
     ):  # fmt: skip
         for back in (3, 30):
             at = _written(hour - back * HOUR)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,8 @@ import psycopg
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.patience import PATIENCE_S, until
+from tests.patience import PATIENCE_S, pauses, until
+from tests.upgrade import rarities
 from tests.upgrade.version import Version
 
 FACILITIES = Path(__file__).parent / "facilities"
@@ -129,13 +131,16 @@ class Story:
         self.version = version
         self.now = now
         self.refused: list[str] = []
+        #: of a gateway of the works
+        self.key = ""
         self.hour = now.replace(minute=0, second=0, microsecond=0)
+        self.facilities = FACILITIES
         self.devices = Devices(version.mqtt_url)
         self._connection = psycopg.connect(version.database_url, autocommit=True)
 
-    def command(self, *words: str, given: str = "") -> str:
+    def command(self, *words: str, given: str = "", **settings: str) -> str:
         """Run a command."""
-        ended = self.version.run(*words, given=given)
+        ended = self.version.run(*words, given=given, **settings)
         if ended.returncode != 0:
             lines = (ended.stderr or ended.stdout).strip().splitlines() or ["nothing was said"]
             self.refused.append(f"tonne {' '.join(words[:3])}: {lines[-1]}")
@@ -145,6 +150,33 @@ class Story:
         """Send a body to the API."""
         if self.version.send(method, path, body) is None:
             self.refused.append(f"{method} {path}")
+
+    def apply(self, name: str, text: str) -> None:
+        """Apply a facility file, or one of an organisation."""
+        file = self.version.directory / f"{name}.yaml"
+        file.write_text(text, encoding="utf-8")
+        if not self.command("apply", str(file)):
+            # as its first versions took it
+            file.write_text(_LATER_KEYS.sub("", text), encoding="utf-8")
+            self.command("apply", str(file))
+
+    def count(self, table: str) -> int:
+        """Count the rows of a table; of one that this version does not have, none."""
+        row = self._connection.execute(
+            "SELECT to_regclass(%s) IS NOT NULL", (f"public.{table}",)
+        ).fetchone()
+        if row != (True,):
+            return 0
+        counted = self._connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchone()  # noqa: S608
+        return counted[0] if counted else 0
+
+    def expect(self, table: str) -> None:
+        """Wait until a table has rows; a version that makes none goes without."""
+        for pause_s in pauses(4 * PATIENCE_S, longest_s=0.5):
+            if self.count(table) > 0:
+                return
+            time.sleep(pause_s)
+        self.refused.append(f"no rows in {table}")
 
     def settle(self) -> None:
         """Wait until everything is taken in and computed, and old hours are closed."""
@@ -164,17 +196,14 @@ class Story:
         self.command("migrate")
         since = f"since: {self.hour - 30 * 24 * HOUR:%Y-%m-%d}"
         for name in ("works", "mill", "kiln", "group"):
-            file = self.version.directory / f"{name}.yaml"
             text = (FACILITIES / f"{name}.yaml").read_text(encoding="utf-8")
             # each of its hours would be one of the year
-            text = text.replace("since: 2026-01-02", since)
-            file.write_text(text, encoding="utf-8")
-            if not self.command("apply", str(file)):
-                # as its first versions took it
-                file.write_text(_LATER_KEYS.sub("", text), encoding="utf-8")
-                self.command("apply", str(file))
+            self.apply(name, text.replace("since: 2026-01-02", since))
+        rarities.apply(self)
         self.command("keys", "create", "grafana")
-        self.command("keys", "create", "gateway", "--scope", "write", "--facility", "works")
+        self.key = rarities.key_of(
+            self.command("keys", "create", "gateway", "--scope", "write", "--facility", "works")
+        )
         self.command("users", "create", "anna", "--role", "admin", "--password-stdin",
                      given="correct horse battery staple\n")  # fmt: skip
         self.command("topics", "grant", "kiln", "tele/#")
@@ -190,7 +219,10 @@ class Story:
         self.settle()
         self.devices.publish(late)
         self.devices.publish(_troubles(hour))
+        self.devices.publish(rarities.messages(self))
         self._people(hour)
+        rarities.sparkplug(self)
+        rarities.old_readings(self)
         self.settle()
 
     def _people(self, hour: datetime) -> None:
@@ -264,12 +296,14 @@ def tell(version: Version) -> Story:
     now = datetime.now(UTC)
     story = Story(version, now)
     story.set_up()
-    settings = (version.code / "services/core/runtime/settings.py").read_text()
-    packing = {"TONNE_PACK_AFTER_DAYS": "3"} if "pack_after_days" in settings else {}
     # the broker keeps what is published only for a session that it knows
-    with version.serving("ingest", "aggregate", "notify", "api", **packing):
+    with version.serving("ingest", "aggregate", "notify", "api", **rarities.packing(story)):
         until(lambda: version.get("/readyz") is not None, "every process works")
         story.live()
         story.settle()
+    rarities.people(story, story.key)
+    rarities.move(story)
+    rarities.grow_old(story)
+    rarities.leave_work(story)
     story.close()
     return story

@@ -50,11 +50,13 @@ class Version:
             **{f"TONNE_{name}_PORT": str(port) for name, port in self.ports.items()},
         }
 
-    def run(self, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, given: str = "", **settings: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         return subprocess.run(
             [sys.executable, "-c", _MAIN, *words],
-            env=self.environment,
+            env=self.environment | settings,
             cwd=self.directory,
             input=given,
             capture_output=True,
@@ -92,19 +94,30 @@ class Version:
         """What a call of the API answers; None where it has no such call, or does not answer."""
         return self._ask(urllib.request.Request(self._url(path)))  # noqa: S310 - our own server
 
-    def send(self, method: str, path: str, body: object) -> Any:
+    def send(
+        self, method: str, path: str, body: object, headers: Mapping[str, str] | None = None
+    ) -> Any:
         """What a call with a body answers; None as :meth:`get`."""
         return self._ask(
             urllib.request.Request(  # noqa: S310 - our own server
                 self._url(path),
                 method=method,
                 data=json.dumps(body).encode(),
-                headers={"Content-Type": "application/json", "X-Tonne-Request": "1"},
+                headers={
+                    "Content-Type": "application/json",
+                    "X-Tonne-Request": "1",
+                    **(headers or {}),
+                },
             )
         )
 
+    @property
+    def address(self) -> str:
+        """Where its API is."""
+        return f"http://127.0.0.1:{self.ports['API']}"
+
     def _url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.ports['API']}{path}"
+        return f"{self.address}{path}"
 
     def _ask(self, request: urllib.request.Request) -> Any:
         try:
