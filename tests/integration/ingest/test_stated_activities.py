@@ -104,8 +104,10 @@ async def test_what_is_withdrawn_counts_no_more(
     client: httpx.AsyncClient, plant: Plant, channel: str
 ) -> None:
     plant.apply(WITH_BILLS.replace("input: bills.gas", f"input: {channel}"))
-    wrong = {**GAS, "channel": channel, "amount": 31_000}
-    right = {**GAS, "channel": channel, "id": "B-1b", "amount": 3_100}
+    # from a Wednesday to a Sunday: days of each weight
+    week = {**GAS, "channel": channel, "from": "2024-01-03", "to": "2024-01-08"}
+    wrong = {**week, "amount": 31_000}
+    right = {**week, "id": "B-1b", "amount": 3_100}
     assert (await client.post(ACTIVITIES, json={"activities": [wrong, right]})).status_code == 200
     stored = number(plant)
     totals = Totals(plant.database, WITH_BILLS.replace("input: bills.gas", f"input: {channel}"))
