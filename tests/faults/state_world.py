@@ -48,6 +48,8 @@ class StateWorld(World):
 
     quick = "tests.faults.quick_states"
     service_class = StateService
+    # all packed days are opened after each of some hundred rounds, and closed again
+    database_disk_mb = 3000
     postgres: ClockedPostgres
 
     def __init__(self, directory: Path, stack: ExitStack) -> None:

@@ -92,6 +92,7 @@ class World:
     #: imported by each process of a world that packs
     quick = "tests.faults.quick_packing"
     service_class: type[Service] = ForkedService
+    database_disk_mb = 600
 
     def __init__(
         self, directory: Path, stack: ExitStack, source: Source, *, packing: bool = False
@@ -101,7 +102,7 @@ class World:
         self._by_mqtt = source == "mqtt"
         self._directory = directory
         self._change = 0
-        self.database_disk = Disk(directory / "pg", 600)
+        self.database_disk = Disk(directory / "pg", self.database_disk_mb)
         self.broker_disk = Disk(directory / "nats", 300)
         stack.callback(self.database_disk.unmount)
         stack.callback(self.broker_disk.unmount)
