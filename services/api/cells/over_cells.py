@@ -271,10 +271,15 @@ class OverCells:
 
     async def _merge(self, call: _Call, rule: Merged) -> None:
         who, named = await self._who(call), call.facilities
-        for slug in named:
+        # what stays may be of a facility that is nowhere by now
+        for slug in named if not rule.stays else ():
             if not who.sees(slug) or await self._cells.cell_of(slug) is None:
                 raise no_facility(slug, await self._cells.facilities(who.facilities))
-        if named and len({await self._cells.cell_of(slug) for slug in named}) == 1:
+        if (
+            named
+            and not rule.stays
+            and len({await self._cells.cell_of(slug) for slug in named}) == 1
+        ):
             await self._at_facility(call, named)
             return
         visible = named or who.facilities
@@ -299,18 +304,21 @@ class OverCells:
             cursor.refuse_moved(journeys.arrivals)
         names = [
             name
-            for name in await self._cells.cells_of(visible) or [HOME]
+            for name in await self._cells.cells_of(None if rule.stays else visible) or [HOME]
             if cursor is None or cursor.after.get(name, "") is not None
         ]
         answers = await asyncio.gather(
-            *(self._part(call, name, visible, cursor) for name in names), return_exceptions=True
+            *(self._part(call, rule, name, visible, cursor) for name in names),
+            return_exceptions=True,
         )
         parts: dict[str, Gathered] = {}
         missing: list[str] = []
         for name, part in zip(names, answers, strict=True):
             if isinstance(part, Gathered):
                 parts[name] = part
-            elif isinstance(part, CellAway) and rule.may_lack and not call.facilities:
+            elif (
+                isinstance(part, CellAway) and rule.may_lack and (rule.stays or not call.facilities)
+            ):
                 lost = self._cells.slugs_of(name)
                 missing += sorted(lost if visible is None else lost & set(visible)) or [
                     f"cell {name}"
@@ -325,7 +333,7 @@ class OverCells:
         if absent := set.intersection(*missed):
             # in the words of the call
             elsewhere = frozenset[str]().union(*missed) - absent
-            refusal = await self._part(call, next(iter(parts)), visible, cursor, elsewhere)
+            refusal = await self._part(call, rule, next(iter(parts)), visible, cursor, elsewhere)
             if isinstance(refusal, Response):
                 return refusal
         wanted = Wanted(
@@ -343,6 +351,7 @@ class OverCells:
     async def _part(
         self,
         call: _Call,
+        rule: Merged,
         cell: str,
         visible: Sequence[str] | frozenset[str] | None,
         cursor: cursors.CellsCursor | None,
@@ -355,7 +364,7 @@ class OverCells:
         if self._cells.is_away(cell):
             raise self._cells.away(cell, visible)
         query = {name: values for name, values in call.query.items() if name != "cursor"}
-        if call.facilities:
+        if call.facilities and not rule.stays:
             lives = self._cells.slugs_of(cell)
             query["facility"] = [slug for slug in call.facilities if slug in lives]
         if cursor is not None and (after := cursor.after.get(cell)) is not None:

@@ -41,6 +41,8 @@ class Merged:
     descending: bool = False
     #: rows of the cells that answer are of use by themselves, and a header names what is missing
     may_lack: bool = False
+    #: rows stay where they were written, wherever their facility lives by now
+    stays: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,7 +69,7 @@ RULES: Final[dict[str, Rule]] = {
     "get_maintenance": Merged(by=("from",), may_lack=True),
     "get_alerts": Merged(by=("fired_at",), descending=True, may_lack=True),
     "get_courses": Merged(by=("alert",)),
-    "get_audit": Merged(by=("time",), descending=True, may_lack=True),
+    "get_audit": Merged(by=("time",), descending=True, may_lack=True, stays=True),
     "get_quarantine": Merged(by=("time",), descending=True, may_lack=True),
     "get_candidates": Merged(by=("last_seen",), descending=True, may_lack=True),
     "get_annotations": Merged(by=("time", "title", "text"), may_lack=True),

@@ -74,6 +74,9 @@ CALLS = (
     f"/v1/intensity?{_SPAN}",
     # before reports are written of either
     "/v1/audit",
+    "/v1/audit?facility=graz",
+    "/v1/audit?facility=graz,linz&limit=1",
+    "/v1/audit?facility=nowhere",
     "/v1/pathway",
     "/v1/pathway?total=true",
     "/v1/pathway?total=true&format=csv",
@@ -191,7 +194,7 @@ async def pages(client: httpx.AsyncClient, call: str) -> list[tuple[int, str, An
         kind = answer.headers["content-type"]
         body = answer.json() if "json" in kind else answer.text
         body = plain(body)
-        if call == "/v1/audit":
+        if call.startswith("/v1/audit"):
             # each database was filled at its time
             body = [{**row, "time": None} for row in body]
         answers.append((answer.status_code, kind, body))
@@ -380,6 +383,73 @@ async def test_what_one_cell_answers_wants_a_facility(
     _, over = clients
     assert (await over.post("/v1/quarantine/replay", json={})).status_code == 422
     assert (await over.post("/v1/factors/works-grid/values", json={})).status_code == 422
+
+
+async def test_the_audit_log_of_a_facility_that_moved_is_whole(
+    databases: Databases, postgres_cluster: Postgres
+) -> None:
+    with psycopg.connect(databases.home, autocommit=True) as connection:
+        whole = keys.create(connection, name="all", scopes=["admin"])
+        limited = keys.create(connection, name="linz", scopes=["admin"], facilities=["linz"])
+    with (
+        connect(databases.home, process="test", autocommit=True) as home,
+        connect(databases.b, process="test", autocommit=True) as b,
+    ):
+        task = Move(
+            facility="linz", old=Side(name="home", connection=home),
+            new=Side(name="b", connection=b), by="user anna", step=lambda _step: None,
+            copied=lambda _rows: None,
+        )  # fmt: skip
+        move(task, lambda _connection, _facility: 0)
+    over = create_app(settings(databases.home, databases.b, auth="required"))
+    sides = [create_app(settings(url)) for url in (databases.home, databases.b)]
+    async with (
+        serving(over) as address,
+        serving(sides[0]) as of_home,
+        serving(sides[1]) as of_b,
+        httpx.AsyncClient(timeout=PATIENCE_S) as client,
+    ):
+
+        async def ask(key: str, call: str) -> httpx.Response:
+            headers = {"Authorization": f"Bearer {key}"}
+            answer = await client.get(address + call, headers=headers)
+            assert answer.status_code == 200, answer.text
+            return answer
+
+        text = (await ask(whole, "/v1/facilities/linz")).text
+        again = await client.put(
+            f"{address}/v1/facilities/linz?wait=false",
+            content=text.replace("linz works", "Linz works"),
+            headers={"Authorization": f"Bearer {whole}"},
+        )
+        assert (again.status_code, again.headers["tonne-cell"]) == (200, "b")
+        entries = (await ask(whole, "/v1/audit?facility=linz")).json()
+        moves = [
+            (row["subject"], json.loads(row["after"])["left"])
+            for row in entries
+            if row["action"] == "facility.move"
+        ]
+        assert moves == [("home", False), ("b", True)]
+        assert (await ask(limited, "/v1/audit")).json() == entries
+        by_pages, call = [], "/v1/audit?facility=linz&limit=1"
+        while call:
+            page = await ask(limited, call)
+            by_pages += page.json()
+            call = page.links["next"]["url"] if "next" in page.links else ""
+        assert by_pages == entries
+        # each side by itself has its part, which leads to the other
+        parts = [
+            (await client.get(f"{side}/v1/audit?facility=linz")).json() for side in (of_b, of_home)
+        ]
+        assert parts[0] + parts[1] == entries
+        assert "facility.apply" in {row["action"] for row in parts[0]}
+        assert len(parts[1]) > 1
+        assert (parts[0][-1]["action"], parts[1][0]["action"]) == ("facility.move",) * 2
+        silence(postgres_cluster, databases.b)
+        lacking = await ask(whole, "/v1/audit?facility=linz")
+        assert lacking.headers["tonne-missing"] == "linz"
+        assert lacking.json() == parts[1]
+        let_in(postgres_cluster, databases.b)
 
 
 async def test_a_stream_is_of_the_cell_of_its_facility(
