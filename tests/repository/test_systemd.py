@@ -101,3 +101,11 @@ def test_processes_are_watched_by_their_own_word() -> None:
         (kind,) = _values(unit, "Type")
         assert (kind == "oneshot") == (unit == "tonne-migrate.service")
         assert kind == "oneshot" or (kind == "notify" and _values(unit, "WatchdogSec"))
+
+
+def test_each_field_of_the_package_is_stated_once() -> None:
+    """Building it is no part of the tests, and dpkg-deb takes no field twice."""
+    text = (DEPLOY / "debian" / "control").read_text(encoding="utf-8")
+    fields = re.findall(r"^([A-Za-z-]+):", text, re.MULTILINE)
+    assert {"Package", "Depends", "Suggests"} <= set(fields)
+    assert len(fields) == len(set(fields))
