@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -26,6 +27,8 @@ from tests.services import as_login
 Connection = psycopg.Connection[Any]
 
 _DEADLINE_MS = PATIENCE_S * 1000
+#: How often a wait for what a page shows looks.
+_LOOKS_MS = 50
 
 pytestmark = [
     pytest.mark.browser,
@@ -59,6 +62,9 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     context = await browser.new_context(locale="en-GB", viewport={"width": 1440, "height": 900})
     opened = await context.new_page()
     opened.set_default_timeout(_DEADLINE_MS)
+    # else it looks with each frame, and has one drawn for it
+    look_seldom = partial(opened.wait_for_function, polling=_LOOKS_MS)
+    setattr(opened, "wait_for_function", look_seldom)  # noqa: B010 - a method is no variable
     expect.set_options(timeout=_DEADLINE_MS)
     complaints: list[str] = []
     opened.on("pageerror", lambda error: complaints.append(str(error)))

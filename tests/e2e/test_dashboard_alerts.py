@@ -110,6 +110,10 @@ async def test_alerts_are_listed_acknowledged_and_drawn_as_limits(
     fire(connection, plant, share, now - 2 * MINUTE, limit_value=0.9, value=0.5)
     named = page.locator("#alerts li", has_text="known: below 90 %")
     await expect(named).to_contain_text("coverage (1h), Kiln 1")
+    # each leads to its own page, also when its text has changed
+    links = page.locator("#alerts li .title a")
+    await expect(links).to_have_count(4)
+    await expect(named.locator("a")).to_have_attribute("href", re.compile(r"^/alerts\?alert=\d+$"))
     firing = page.locator("li[data-state='firing']", has_text="site-rate")
     await expect(firing).to_contain_text("above 1,000 kg/h")
     await expect(firing).to_contain_text("Throttle.")

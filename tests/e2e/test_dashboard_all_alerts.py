@@ -81,7 +81,7 @@ async def test_alerts_of_all_facilities_stand_beside_their_limits_and_are_snooze
     await page.fill("#comment", "valve stuck")
     await page.select_option("#one [name=reason]", label="Fault of the instrument")
     await page.select_option("#one [name=action]", "maintenance-requested")
-    await page.click("text=Acknowledge")
+    await page.click("button:has-text('Acknowledge')")
     await expect(page.locator("#one")).to_contain_text(
         "Fault of the instrument · Maintenance requested · valve stuck"
     )

@@ -149,7 +149,8 @@ async def test_one_goes_from_a_week_to_a_day_to_an_hour_and_its_versions(
         (_FIRST + timedelta(hours=10),),
     )
     connection.execute(
-        "UPDATE emission_hour SET version = 2, reason = 'late readings' FROM source s"
+        "UPDATE emission_hour SET version = 2, reason = 'late readings', code = 'quadrants'"
+        " FROM source s"
         " WHERE s.id = source_id AND s.slug = 's9' AND hour = %s",
         (_FIRST + timedelta(hours=10),),
     )
@@ -177,6 +178,9 @@ async def test_one_goes_from_a_week_to_a_day_to_an_hour_and_its_versions(
     await wait_for(page, ".formula", "40 kWh \u00d7 0.25 kg CO₂ per kWh")
     await expect(page.locator("#hour")).to_contain_text("certificate 2026")
     await expect(page.locator("#hour")).to_contain_text("late readings")
+    # why an hour is valid is said in words
+    valid = "a data point in each quarter of its operation"
+    await expect(page.locator("#hour .facts").first).to_contain_text(valid)
     await page.click("button[aria-label='Show version 1']")
     await wait_for(page, "#hour .figure", "5.00")
     await expect(page.locator("#hour .doubt").first).to_contain_text("As it was known on")

@@ -120,7 +120,8 @@ async def test_paths_are_added_up_and_what_has_none_is_told(
     plain = text.partition("pathway:")[0]
     apply_text(database_url, plain.replace("id: works, name: NAME", "id: plain, name: Plain"))
     await page.goto(f"{address}/pathway?facility=plain")
-    await expect(page.locator("#notice")).to_contain_text("states no path")
+    await expect(page.locator("#notice")).to_contain_text("states no path: add pathway to it")
+    await expect(page.locator("#notice code")).to_have_text("pathway")
     await page.select_option("#facility", "")
     await expect(page.locator(".path .head")).to_contain_text("sum of other, works")
     await expect(page.locator(".path .facts")).to_contain_text("191.6 t allowed; nothing is known")

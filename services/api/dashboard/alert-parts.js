@@ -24,7 +24,7 @@ export function alertParts(alert, { facility, codes, maintenance, course, acknow
     [t("Limit"), headline(alert)], [t("Value when it fired"), inUnit(alert.unit, alert.value, alert.figure)],
     [t("Now"), isOver ? null : olderValue(alert, facility.timezone) ?? inUnit(alert.unit, alert.present_value, alert.figure)],
     [t("First minute beyond"), at(alert.started_at)], [t("Fired"), at(alert.fired_at)], [t("Ended"), ended(alert, at)],
-    [t("Known by"), alert.acked_by ? `${whoWords(alert.acked_by)}, ${at(alert.acked_at)}` : t("nobody yet")],
+    [t("Acknowledged by"), alert.acked_by ? `${whoWords(alert.acked_by)}, ${at(alert.acked_at)}` : t("nobody yet")],
     ...Object.entries(KINDS).map(([kind, name]) => [name, codes.text(alert.facility, kind, alert)]),
     [t("Notifications"), alert.maintenance ? t("muted by {maintenance}", alert) : null],
   ];

@@ -10,7 +10,7 @@ import { table } from "./tree.js";
 import { t } from "./words.js";
 
 const NAMES = [
-  t("Alert"), t("Facility"), t("Severity"), t("Watched"), t("Fired"), t("Ended"), t("Value then"), t("Limit"), t("Known by"),
+  t("Alert"), t("Facility"), t("Severity"), t("Watched"), t("Fired"), t("Ended"), t("Value then"), t("Limit"), t("Acknowledged by"),
   ...Object.values(KINDS), t("Comment")];
 
 export function pastTable(alerts, facilities, codes) {

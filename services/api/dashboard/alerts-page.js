@@ -2,7 +2,7 @@
 
 import { AlertCodes, KINDS } from "./alert-codes.js";
 import { COURSES_MS, courseCard, readSparks, spark } from "./alert-course.js";
-import { Alerts } from "./alerts.js";
+import { Alerts, alertAddress } from "./alerts.js";
 import { get, page, post } from "./api.js";
 import { alertParts } from "./alert-parts.js";
 import { addressed, listedFacilities, named, offer } from "./facility-list.js";
@@ -79,7 +79,7 @@ async function showOpen() {
       zone: facilities.get(alert.facility)?.timezone ?? "UTC",
       place: facilities.get(alert.facility)?.name ?? alert.facility,
       said: codes.texts(alert.facility, alert),
-      href: `/alerts?${new URLSearchParams({ alert: alert.id })}`,
+      href: alertAddress(alert.id),
       course: sparks.pictures.get(alert.id),
     }));
     draw();

@@ -83,6 +83,9 @@ const SHOWN = 50;
 const FEW = 5;
 const SEVERITIES = ["critical", "warning", "info"];
 
+/** The address of an alert's own page. */
+export const alertAddress = (id) => `/alerts?${new URLSearchParams({ alert: id })}`;
+
 export class Alerts {
   /**
    * `acknowledge(id, comment)` acknowledges an alert through the API; `more`, a button, shows all where a few are
@@ -105,7 +108,7 @@ export class Alerts {
 
   /** Draw a facility's alerts, the most severe first, of those the newest; there is no card where there is none. */
   draw(alerts, zone) {
-    this.drawAll(alerts, () => ({ zone }));
+    this.drawAll(alerts, ({ id }) => ({ zone, href: alertAddress(id) }));
     this.card.hidden = alerts.length === 0;
   }
 

@@ -20,6 +20,13 @@ export const qualityWords = said({
   calibration: t("calibration"), maintenance: t("maintenance"), "above-range": t("above range"),
 });
 
+/** Why an hour is valid by its rule; a rule's own method codes are numbers. */
+export const validityWords = said({
+  quadrants: t("a data point in each quarter of its operation"),
+  "two-points": t("two data points 15 minutes apart, beside a calibration"),
+  minutes: t("enough minutes of valid data"), any: t("some valid data"),
+});
+
 /** Of an hour: whether readings may still come. */
 export const stateWords = said({ provisional: t("provisional"), final: t("final") });
 

@@ -2,7 +2,7 @@
 
 import { card, facts } from "./cards.js";
 import { node } from "./dom.js";
-import { causeWords, meaningWords, qualityWords, reasonWords, staleWords, stateWords } from "./codes.js";
+import { causeWords, meaningWords, qualityWords, reasonWords, staleWords, stateWords, validityWords } from "./codes.js";
 import { FIGURES } from "./figures.js";
 import { NO_DATA, mass, percent } from "./format.js";
 import { SMALL } from "./masses.js";
@@ -59,9 +59,17 @@ function total({ source, scope, hour, total: version, activity_unit: unit }, { f
       [t("Covered by readings"), percent(version.coverage)],
       [t("Quality"), version.code === null
         ? qualityWords(version.quality)
-        : t("{quality}, method code {code}", { quality: qualityWords(version.quality), code: version.code })],
+        : codedQuality(version)],
       [t("State"), version.state === "final" ? t("final") : t("provisional: readings may still come")],
     ]));
+}
+
+/** A quality, and why an hour is so: in words where its code is none of a rule's numbers. */
+function codedQuality({ quality, code }) {
+  const why = validityWords(code);
+  return why === code
+    ? t("{quality}, method code {code}", { quality: qualityWords(quality), code })
+    : t("{quality}: {why}", { quality: qualityWords(quality), why });
 }
 
 /** By which equation or factor, each with where it is from. */
@@ -158,7 +166,7 @@ function versions({ versions: list }, { zone, restatements, asOf, onVersion }) {
     known.setAttribute("aria-label", t("Show version {n}", { n: version.version }));
     return [
       String(version.version), at(version.known_at), at(version.superseded_at), exactMass(version.co2_kg),
-      [qualityWords(version.quality), version.code].filter((part) => part !== null).join(", "), stateWords(version.state),
+      version.code === null ? qualityWords(version.quality) : codedQuality(version), stateWords(version.state),
       whyWords(version.reason, causes.get(version.version)), known,
     ];
   });

@@ -1,5 +1,6 @@
 // The line at the head of a page that says what went wrong, or what was done.
 
+import { node } from "./dom.js";
 import { signIn } from "./sign-in.js";
 import { whyWords } from "./why-words.js";
 import { t } from "./words.js";
@@ -12,7 +13,8 @@ let lack = "";
 
 export function say(text) {
   isOfReading = false;
-  notice.textContent = text || lack;
+  // what stands between backticks is to be typed as it is
+  notice.replaceChildren(...(text || lack).split("`").map((part, i) => (i % 2 ? node("code", { textContent: part }) : part)));
   notice.hidden = notice.textContent === "";
 }
 

@@ -15,7 +15,9 @@ _LIBRARY: Final = Path(__file__).parents[3] / ".venv/axe/node_modules/axe-core/a
 
 _RUN: Final = """
 async () => {
-  const { violations } = await axe.run(document, { resultTypes: ["violations"] });
+  // what it would load once more, stylesheets and sounds, is for a rule on sounds alone
+  const preload = document.querySelector("audio, video") !== null;
+  const { violations } = await axe.run(document, { resultTypes: ["violations"], preload });
   return violations.map(({ id, nodes }) => [id, nodes.map(({ target, any }) =>
     `${target.flat().join(" ")}: ${any.map(({ message }) => message).join("; ")}`)]);
 }

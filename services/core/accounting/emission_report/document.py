@@ -165,12 +165,13 @@ def _opening(
     if warning is not None:
         yield Paragraph(letters.markup(warning), _WARNING)
     for is_warning, text in lines.remarks:
-        remark = letters.markup(f"{_level(words, is_warning=is_warning)}: {text}")
+        remark = letters.markup(_remark(text, words, is_warning=is_warning))
         yield Paragraph(remark, _WARNING if is_warning else _TEXT)
 
 
-def _level(words: Words, *, is_warning: bool) -> str:
-    return words(_("Warning")) if is_warning else words(_("Note"))
+def _remark(text: str, words: Words, *, is_warning: bool) -> str:
+    level = words(_("Warning")) if is_warning else words(_("Note"))
+    return words(_("{title}: {detail}"), title=level, detail=text)
 
 
 def _embedded(font: FontMaker | None, needed: Set[str]) -> tuple[EmbeddedFont | None, str | None]:
@@ -195,8 +196,7 @@ def _not_embedded(lacking: Set[str], reason: str | None, words: Words) -> str | 
         " it by TONNE_REPORT_FONT."
     )
     latin = words if words.language in _LATIN else Words()
-    warning = _level(latin, is_warning=True)
-    sentence = f"{warning}: {latin(text, named=named)}"
+    sentence = _remark(latin(text, named=named), latin, is_warning=True)
     return sentence if reason is None else f"{sentence} {reason}"
 
 
@@ -230,7 +230,7 @@ def _section(table: Table, zone: ZoneInfo, words: Words) -> _Section:
 def _head_texts(lines: Heading, words: Words) -> Iterator[str]:
     yield from (lines.title, *(text for fact in lines.facts for text in fact))
     for is_warning, text in lines.remarks:
-        yield from (_level(words, is_warning=is_warning), text)
+        yield _remark(text, words, is_warning=is_warning)
     yield words(_("None."))
 
 
