@@ -48,9 +48,10 @@ def database() -> Iterator[str]:
 
 
 @contextmanager
-def api(url: str, directory: Path) -> Iterator[Service]:
+def api(url: str, directory: Path, **more: str) -> Iterator[Service]:
     """The API, answering; its limits on one address leave room for the bench."""
     settings = {
+        **more,
         "TONNE_DATABASE_URL": url,
         "TONNE_API_AUTH": "off",
         "TONNE_API_REQUESTS_PER_MINUTE": "100000",
