@@ -15,9 +15,9 @@ from playwright.async_api import Page
 from deploy.site.pictures import CHROMIUM
 from services.api.languages.catalogues import Texts
 from services.api.routes.dashboard import _PAGES
+from tests.e2e.answered import open_answered
 from tests.e2e.axe import violations
 from tests.e2e.test_dashboard import address, browser, connection, page
-from tests.e2e.test_dashboard_languages import ANSWERED
 from tests.e2e.test_dashboard_widths import plant_everything
 
 __all__ = ["address", "browser", "connection", "page"]
@@ -30,13 +30,9 @@ pytestmark = [
 #: What a page shows on demand is read too.
 _OPEN_ALL = "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
 
-#: Words of pages that are not answered yet.
-_WAITED = {word: word for word in ("loading", "connecting")}
-
 
 async def _show(page: Page, address: str, texts: Callable[[str], str] = str) -> None:
-    await page.goto(address)
-    await page.wait_for_function(ANSWERED, arg={word: texts(word) for word in _WAITED})
+    await open_answered(page, address, texts)
     await page.evaluate(_OPEN_ALL)
 
 
@@ -91,8 +87,7 @@ async def test_every_page_is_gone_through_by_keyboard(
     (alert,) = connection.execute("SELECT id FROM alert").fetchone() or (0,)
     wrong = {}
     for path in [*(f"{path}?facility=everything" for path in _PAGES), f"/alerts?alert={alert}"]:
-        await page.goto(f"{address}{path}")
-        await page.wait_for_function(ANSWERED, arg=_WAITED)
+        await open_answered(page, f"{address}{path}")
         parts = 0
         for parts in range(_MOST_PARTS):
             await page.keyboard.press("Tab")

@@ -14,6 +14,7 @@ from deploy.site.pictures import CHROMIUM
 from services.api.languages.catalogues import TRANSLATED, Texts
 from services.api.languages.extraction import keys
 from services.api.routes.dashboard import _PAGES
+from tests.e2e.answered import open_answered
 from tests.e2e.axe import violations
 from tests.e2e.fitting import BROKEN, TOO_WIDE
 from tests.e2e.screenshots import photograph
@@ -103,15 +104,6 @@ SEEN = """
 }
 """
 
-#: Answered, as far as a page says so.
-ANSWERED = """
-({ loading, connecting }) => document.readyState === "complete"
-  && !document.querySelector("main [aria-busy=true]")
-  && ![...document.querySelectorAll("main, header")].some((part) =>
-    part.innerText.includes(loading) || part.innerText.includes(connecting))
-"""
-
-
 FITS = "width => document.documentElement.scrollWidth === width"
 
 
@@ -125,9 +117,7 @@ async def test_every_page_is_in_each_language_and_fits_every_screen(
         await page.goto(f"{address}/audit?language={language}")
         for path in _PAGES:
             await page.set_viewport_size({"width": WIDTHS[0], "height": 844})
-            await page.goto(f"{address}{path}?facility=everything")
-            waited = {"loading": texts("loading"), "connecting": texts("connecting")}
-            await page.wait_for_function(ANSWERED, arg=waited)
+            await open_answered(page, f"{address}{path}?facility=everything", texts)
             seen = set(await page.evaluate(SEEN))
             assert english & seen == set(), (path, language)
             # what pages say to those who hear them is in their language, too
