@@ -68,7 +68,7 @@ async def test_what_was_stored_in_english_is_told_in_german(
         (_UNKNOWN_CHANNEL,),
     )
     (row,) = (await client.get("/v1/quarantine", headers=_GERMAN)).json()
-    assert row["detail"].startswith("Gerät 'm' hat keinen solchen Kanal; ergänze den Kanal")
+    assert row["detail"].startswith("Gerät 'm' hat keinen solchen Kanal; ergänzen Sie den Kanal")
     table = await client.get("/v1/quarantine.csv")
     assert "has no such channel" in table.text
 

@@ -21,6 +21,7 @@ from nats.js.errors import BadRequestError, NotFoundError
 
 from services.ingest.sources.damage import Damage, StreamEnd
 from services.ingest.sources.jetstream.guard import replacing
+from services.ingest.sources.jetstream.leadership import Leadership, let_lead
 from services.ingest.sources.jetstream.subjects import MESSAGES
 from services.ingest.sources.source import SourceError
 
@@ -41,6 +42,7 @@ class Memory:
 
     damage: Damage = field(default_factory=Damage)
     end: StreamEnd = field(init=False)
+    leadership: Leadership = field(default_factory=Leadership)
     #: of which stream the following is; None: this process never had the consumer
     era: datetime | None = None
     #: everything up to this message of the stream was acknowledged when it was looked at last
@@ -111,6 +113,8 @@ class Durable:
     async def look(self) -> int:
         """Note how far the consumer and the stream are, and return how many messages wait.
 
+        Where the server that delivers lacks what the stream has, another one is asked to.
+
         :raises nats.errors.Error: NATS does not answer, refuses, or has no such consumer.
         """
         stream = await self._stream.stream_info(STREAM)
@@ -118,6 +122,8 @@ class Durable:
         info = await self._stream.consumer_info(STREAM, self._name)
         if info.ack_floor is not None:
             self._memory.era, self._memory.floor = stream.created, info.ack_floor.stream_seq
+        if server := self._memory.leadership.better(stream, info):
+            await let_lead(self._client, STREAM, self._name, server)
         return info.num_pending or 0
 
     async def _make(self, subjects: frozenset[str], stream: StreamInfo) -> None:

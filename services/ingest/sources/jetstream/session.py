@@ -21,6 +21,7 @@ from services.core.runtime.nats_client import RECOVERABLE
 from services.ingest.sources.jetstream.burst import Burst
 from services.ingest.sources.jetstream.delivery import DeliveryToken
 from services.ingest.sources.jetstream.durable import Durable, Memory
+from services.ingest.sources.jetstream.leadership import STEP_DOWN
 from services.ingest.sources.jetstream.pull import Pull
 from services.ingest.sources.jetstream.retained import Retained
 from services.ingest.sources.jetstream.subjects import subjects
@@ -290,6 +291,8 @@ class JetstreamSession:
             # of a callback here: nats-py would go on with the next message
             about = {"message": "a callback failed", "exception": error}
             asyncio.get_running_loop().call_exception_handler(about)
+        elif STEP_DOWN in str(error):
+            _log.warning("tonne's user may not ask for another server", reason=str(error))
         elif "permissions violation" in str(error).lower():
             self._denied = str(error)
             self._wake()
