@@ -223,7 +223,7 @@ class _Restricted(ImpatientNats):
         publishing, _, subscribing = text.partition("and to subscribe to")
         publish_to = re.findall(r"`(\$[^`]+)`", publishing)
         subscribe_to = re.findall(r"`([^`/]+>)`", subscribing)
-        assert len(publish_to) == 8
+        assert len(publish_to) == 9
         assert subscribe_to == ["_INBOX.>", "emissions.>"]
         rights = f"publish: {publish_to}, subscribe: {[*subscribe_to, 'emissions', 'tele.*.*']}"
         users = (
