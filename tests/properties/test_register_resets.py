@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.core.accounting.register_resets import CLOCK_OFF_US
@@ -110,6 +110,16 @@ def test_each_day_comes_to_what_was_shown_last(device: Device) -> None:
     assert abs(counted(device) - expected(device)) <= slack
 
 
+#: Read at midnight and then at three: its clock is late, and each day shows as much.
+SAME_EACH_DAY = Device(
+    begins=datetime(2026, 12, 31, 20, tzinfo=UTC),
+    flow=[11 / 60 if 120 <= minute < 180 or 240 <= minute < 300 else 0.0 for minute in range(600)],
+    read=[180, 360],
+    late_min=1,
+)
+
+
+@example(device=SAME_EACH_DAY)
 @given(device=devices(st.integers(-10, 10)))
 def test_a_clock_that_is_off_costs_no_more_than_flows_in_that_time(device: Device) -> None:
     slack = boundaries(device) * (RATE * CLOCK_OFF_US / 3.6e9 + DIGIT)

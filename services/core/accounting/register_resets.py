@@ -10,6 +10,8 @@ be, and what it shows then is what flowed since: nothing has to be judged by its
            next reading is that of 1.5 kWh at 16:00 of this day. Within `CLOCK_OFF_US` after the
            beginning it may be still to come, and the rise is taken for one; where the
            period before began between the readings too, the register counts from there.
+           Nor is it where the earlier reading came just after the beginning, from a clock that
+           is late: it shows more than can have flowed by then, so it is of the period before.
 
 What it shows must be possible at `max_rate`, or the fall is judged as that of any register. From
 the beginning of the period on it is counted whole. Up to the end of the period before, nothing is:
@@ -68,25 +70,33 @@ def between(r: Readings, resets: Resets, a: Ints, b: Ints) -> Between:
     # the reset of this period may be still to come, but that of the one before is past
     before = starts[np.maximum(last - 1, 0)]
     of_before = inside & ~is_past & ~is_fallen & (first < last) & _can_have_flowed(r, b, before)
+    # more than can have flowed since the period began is of the one before, by a clock that is late
+    is_old = late & ~_can_have_flowed(r, a, starts[last])
+    is_unseen = (
+        is_old
+        & (rise >= 0)
+        & (t1 - starts[last] >= CLOCK_OFF_US)
+        & _can_have_flowed(r, b, starts[last])
+    )
     begins = np.where(inside, starts[last], t0)
     return Between(
-        is_fallen | is_risen | of_before,
+        is_fallen | is_risen | of_before | is_unseen,
         np.where(inside, starts[first], t0),
         np.where(of_before, before, begins),
     )
 
 
-def _can_have_flowed(r: Readings, b: Ints, since_us: Ints, more_us: int = 0) -> Bools:
-    """Return whether what readings show can have flowed since then, at `max_rate`.
+def _can_have_flowed(r: Readings, at: Ints, since_us: Ints, more_us: int = 0) -> Bools:
+    """Return whether what readings ``at`` some places show can have flowed since, at `max_rate`.
 
     ``more_us``: so much longer than that.
     """
-    shown = r.v[b]
+    shown = r.v[at]
     if r.max_rate is None:
         return np.asarray(shown >= 0)
-    rate = r.max_rate if isinstance(r.max_rate, float | int) else r.max_rate[b]
-    elapsed_us = np.maximum(r.ts[b] - since_us, 0) + round(CLOCK_ALLOWANCE_S * 1e6) + more_us
-    return np.asarray((shown >= 0) & (shown <= rate * elapsed_us / HOUR_US + r.digit[b]))
+    rate = r.max_rate if isinstance(r.max_rate, float | int) else r.max_rate[at]
+    elapsed_us = np.maximum(r.ts[at] - since_us, 0) + round(CLOCK_ALLOWANCE_S * 1e6) + more_us
+    return np.asarray((shown >= 0) & (shown <= rate * elapsed_us / HOUR_US + r.digit[at]))
 
 
 def _starts(resets: Resets, first_us: int, last_us: int) -> Ints:
