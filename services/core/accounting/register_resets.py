@@ -86,17 +86,17 @@ def between(r: Readings, resets: Resets, a: Ints, b: Ints) -> Between:
     )
 
 
-def _can_have_flowed(r: Readings, at: Ints, since_us: Ints, more_us: int = 0) -> Bools:
-    """Return whether what readings ``at`` some places show can have flowed since, at `max_rate`.
+def _can_have_flowed(r: Readings, places: Ints, since_us: Ints, more_us: int = 0) -> Bools:
+    """Return whether what readings at some ``places`` show can have flowed since, at `max_rate`.
 
     ``more_us``: so much longer than that.
     """
-    shown = r.v[at]
+    shown = r.v[places]
     if r.max_rate is None:
         return np.asarray(shown >= 0)
-    rate = r.max_rate if isinstance(r.max_rate, float | int) else r.max_rate[at]
-    elapsed_us = np.maximum(r.ts[at] - since_us, 0) + round(CLOCK_ALLOWANCE_S * 1e6) + more_us
-    return np.asarray((shown >= 0) & (shown <= rate * elapsed_us / HOUR_US + r.digit[at]))
+    rate = r.max_rate if isinstance(r.max_rate, float | int) else r.max_rate[places]
+    elapsed_us = np.maximum(r.ts[places] - since_us, 0) + round(CLOCK_ALLOWANCE_S * 1e6) + more_us
+    return np.asarray((shown >= 0) & (shown <= rate * elapsed_us / HOUR_US + r.digit[places]))
 
 
 def _starts(resets: Resets, first_us: int, last_us: int) -> Ints:
