@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Self
@@ -12,6 +13,7 @@ from fastapi import APIRouter
 from fastapi import Query as FromQuery
 from fastapi.responses import Response
 from pydantic import Field, model_validator
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.api.auth import Reader, retired_header, visible_facilities
 from services.api.context import Context, InContext
@@ -134,15 +136,18 @@ async def get_pathway(
 
     async def answer(read: _Paths, headers: Mapping[str, str]) -> Response:
         rows = []
-        for group in read.groups:
-            parts = group.parts
-            dated = pathway_groups.peak_of(group.members)
-            async with group.context.database.read() as connection:
+        async with AsyncExitStack() as opened:
+            connections: dict[int, AsyncConnection] = {}
+            for group in read.groups:
+                parts, database = group.parts, group.context.database
+                dated = pathway_groups.peak_of(group.members)
+                if id(database) not in connections:
+                    connections[id(database)] = await opened.enter_async_context(database.read())
                 its_weather = await weather(
-                    connection, parts, dated, is_past=query.as_of is not None
+                    connections[id(database)], parts, dated, is_past=query.as_of is not None
                 )
-            row = _standing(parts, read.now, dated, its_weather)
-            rows.append({**row, "organisation": query.organisation})
+                row = _standing(parts, read.now, dated, its_weather)
+                rows.append({**row, "organisation": query.organisation})
         return rows_answer(rows, _STANDINGS, accept=accept, name=query.format, headers=headers)
 
     return await _answered(await _paths(context, who, query), query, answer)

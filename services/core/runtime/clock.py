@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class Clock(Protocol):
@@ -20,6 +20,10 @@ class SystemClock:
     def now(self) -> datetime:
         """Return the current instant, aware, UTC."""
         return datetime.now(UTC)
+
+
+#: What is not given another one goes by it.
+MACHINE: Final = SystemClock()
 
 
 class FixedClock:

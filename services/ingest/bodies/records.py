@@ -104,12 +104,11 @@ class Records:
         """
         self._count()
         place = facility or self._facility, device or self._device
-        self.named.add(place[0] or "")
-        if self._is_left_to_others(place[0]):
-            return
         problem = self._places.get(place, _UNSEEN)
         if problem is _UNSEEN:
-            problem = self._places[place] = self._problem_of(*place)
+            problem = self._places[place] = self._problem_at_first(*place)
+        if problem is _LEFT:
+            return
         if problem is not None:
             reason, detail, advice = problem
             self._refused(reason, detail, advice, index, line, *place)
@@ -151,6 +150,14 @@ class Records:
                     indices=group.indices[begin:end],
                     lines=group.lines[begin:end] or None,
                 )
+
+    def _problem_at_first(
+        self, facility: str | None, device: str | None
+    ) -> tuple[Reason, str, str] | None:
+        """Note a place, and return what is wrong with it; ``_LEFT``: that is another's to say."""
+        self.named.add(facility or "")
+        left: tuple[Reason, str, str] = _LEFT
+        return left if self._is_left_to_others(facility) else self._problem_of(facility, device)
 
     def _is_left_to_others(self, facility: str | None) -> bool:
         """Whether another ingest takes a record, or says what is wrong with it."""
@@ -208,6 +215,7 @@ class Records:
 
 #: Stands for what was not looked at yet.
 _UNSEEN: Final[Any] = object()
+_LEFT: Final[Any] = object()
 
 _ENCODER: Final = msgspec.json.Encoder()
 

@@ -19,7 +19,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from services.core.runtime.broker_url import BrokerUrl
-from services.core.runtime.clock import Clock, SystemClock
+from services.core.runtime.clock import MACHINE, Clock
 from services.core.runtime.mqtt_client import MqttClient
 
 _KEEPALIVE_S: Final = 30
@@ -70,11 +70,11 @@ class MqttEar:
         *,
         filters: Sequence[str],
         tls: ssl.SSLContext | None,
-        clock: Clock | None = None,
+        clock: Clock = MACHINE,
     ) -> None:
-        """``clock``: the time at which messages arrive; None: the machine's."""
+        """``clock``: the time at which messages arrive."""
         self._url = url
-        self._clock = SystemClock() if clock is None else clock
+        self._clock = clock
         self._filters = filters
         self._tls = tls
         self._client: MqttClient | None = None

@@ -22,7 +22,7 @@ import structlog
 from services.core.runtime import metrics
 from services.core.runtime.backoff import Backoff
 from services.core.runtime.broker_url import BrokerUrl
-from services.core.runtime.clock import Clock, SystemClock
+from services.core.runtime.clock import MACHINE, Clock
 from services.core.store.registry import sparkplug_births
 from services.core.store.registry.sparkplug_births import StoredBirth
 from services.ingest.resolve import Directory
@@ -56,12 +56,12 @@ class Door:
         reorder_timeout_s: float,
         tls: ssl.SSLContext | None = None,
         hold_s: float = _HOLD_S,
-        clock: Clock | None = None,
+        clock: Clock = MACHINE,
     ) -> None:
-        """``clock``: the time at which messages arrive; None: the machine's."""
+        """``clock``: the time at which messages arrive."""
         self._inbox = inbox
         self._hold_s = hold_s
-        self._hub = Hub(reorder_timeout_s, (SystemClock() if clock is None else clock).now)
+        self._hub = Hub(reorder_timeout_s, clock.now)
         self._connection = Connection(
             url, host_id=host_id, tls=tls, heard=self._hear, began=self._begin
         )

@@ -7,6 +7,7 @@ The name is every session's ``application_name``, which all logins may read in
 from __future__ import annotations
 
 import re
+from functools import cache
 from importlib.metadata import version
 from typing import Final, NamedTuple
 
@@ -24,6 +25,7 @@ class SessionName(NamedTuple):
     revision: str | None = None
 
 
+@cache
 def session_name(process: str) -> str:
     """Return the ``application_name`` of this code's sessions."""
     return f"tonne.{process} {version('tonne')} schema {newest_revision()}"

@@ -18,7 +18,7 @@ from typing import Final
 import structlog
 
 from services.core.runtime import metrics
-from services.core.runtime.clock import Clock, SystemClock
+from services.core.runtime.clock import MACHINE, Clock
 from services.ingest.sources.door_thread import DoorThread
 from services.ingest.sources.hj212.conversation import Conversation, Reception
 from services.ingest.sources.hj212.passwords import Passwords
@@ -66,11 +66,11 @@ class Hj212Door(DoorThread):
         max_connections: int,
         idle_s: float,
         nudge: Callable[[], None],
-        clock: Clock | None = None,
+        clock: Clock = MACHINE,
     ) -> None:
         """``port``: 0 is any that is free; ``nudge``: wakes the pipeline.
 
-        ``clock``: the time at which readings arrive; None: the machine's.
+        ``clock``: the time at which readings arrive.
         """
         super().__init__("hj212")
         self._host = host
@@ -80,7 +80,7 @@ class Hj212Door(DoorThread):
         self._max_connections = max_connections
         self._idle_s = idle_s
         self._nudge = nudge
-        self._clock = SystemClock() if clock is None else clock
+        self._clock = clock
         self._lock = threading.Lock()
         self._waiting: deque[Message] = deque()
         self._waiting_bytes = 0

@@ -20,7 +20,7 @@ from typing import Final
 import structlog
 
 from services.core.runtime import metrics
-from services.core.runtime.clock import Clock, SystemClock
+from services.core.runtime.clock import MACHINE, Clock
 from services.core.runtime.reading_door import (
     LONGEST_PATH,
     Answer,
@@ -90,12 +90,12 @@ class HttpDoor(DoorThread):
         max_bytes: int,
         nudge: Callable[[], None],
         errands: Errands,
-        clock: Clock | None = None,
+        clock: Clock = MACHINE,
     ) -> None:
         """``max_bytes``: of a body, unpacked; ``nudge``: wakes the pipeline.
 
         ``errands``: does what is asked beside readings, on a thread of its own. ``clock``: the time
-        at which readings arrive; None: the machine's.
+        at which readings arrive.
 
         :raises DoorUnusableError: the path is too long for a socket, or its folder is none.
         """
@@ -114,7 +114,7 @@ class HttpDoor(DoorThread):
         self._max_bytes = max_bytes
         self._nudge = nudge
         self._errands = errands
-        self._clock = SystemClock() if clock is None else clock
+        self._clock = clock
         self._lock = threading.Lock()
         self._waiting: deque[Request] = deque()
         self._waiting_bytes = 0

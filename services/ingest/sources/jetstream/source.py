@@ -19,7 +19,7 @@ import structlog
 
 from services.core.runtime.backoff import Backoff
 from services.core.runtime.broker_url import BrokerUrl
-from services.core.runtime.clock import Clock, SystemClock
+from services.core.runtime.clock import MACHINE, Clock
 from services.core.runtime.nats_client import RECOVERABLE
 from services.ingest.sources.inbox import Inbox
 from services.ingest.sources.jetstream.delivery import DeliveryToken
@@ -58,9 +58,9 @@ class JetstreamSource:
         tls: ssl.SSLContext | None = None,
         ack_wait_s: float = _ACK_WAIT_S,
         hold_s: float = _HOLD_S,
-        clock: Clock | None = None,
+        clock: Clock = MACHINE,
     ) -> None:
-        """``clock``: the time at which messages arrive; None: the machine's."""
+        """``clock``: the time at which messages arrive."""
         self._hold_s = hold_s
         self.inbox = Inbox(max_waiting=max_waiting)
         self._session = JetstreamSession(
@@ -71,7 +71,7 @@ class JetstreamSource:
             deliver=self.inbox.put,
             room=lambda: self.inbox.room,
             wake=self._wake,
-            clock=SystemClock() if clock is None else clock,
+            clock=clock,
         )
         self._acks: deque[DeliveryToken] = deque()
         self._filters: frozenset[str] = frozenset()

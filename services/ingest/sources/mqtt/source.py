@@ -16,7 +16,7 @@ import structlog
 
 from services.core.runtime.backoff import Backoff
 from services.core.runtime.broker_url import BrokerUrl
-from services.core.runtime.clock import Clock, SystemClock
+from services.core.runtime.clock import MACHINE, Clock
 from services.core.runtime.settings import MqttVersion
 from services.ingest.sources.inbox import Inbox
 from services.ingest.sources.mqtt.packet_token import PacketToken
@@ -70,11 +70,11 @@ class MqttSource:
         overlap_s: float = OVERLAP_S,
         version: MqttVersion = "auto",
         side: Side | None = None,
-        clock: Clock | None = None,
+        clock: Clock = MACHINE,
     ) -> None:
         """``side``: looks after the session at the broker itself; None: nobody does.
 
-        ``clock``: the time at which messages arrive; None: the machine's.
+        ``clock``: the time at which messages arrive.
         """
         self._hold_s = hold_s
         self._side = side
@@ -87,7 +87,7 @@ class MqttSource:
             lost=self.inbox.take_back,
             overlap_s=overlap_s,
             version=version,
-            clock=SystemClock() if clock is None else clock,
+            clock=clock,
         )
         self._acks: deque[list[PacketToken]] = deque()
         #: what the session is to be told next: (wanted, draining, needless, renewed)
