@@ -8,7 +8,7 @@ import ipaddress
 import signal
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib.metadata import version
@@ -100,7 +100,7 @@ from services.api.routes.live_hours import hours_reader
 from services.api.server_tls import ServerTlsError, tls_context
 from services.api.serving import Server, server_config
 from services.api.states import AnswerStates
-from services.core.runtime import logging
+from services.core.runtime import logging, tasks
 from services.core.runtime.cell_urls import HOME, cell_urls
 from services.core.runtime.clock import Clock
 from services.core.runtime.settings import Settings, SettingsError
@@ -286,28 +286,24 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(uses.keep_writing())]
+        background = [asyncio.create_task(uses.keep_writing())]
         for of_cell in contexts.values():
             # time is the home cell's
             of_home = steady if of_cell is context else None
-            tasks += [
+            background += [
                 asyncio.create_task(listen(of_cell.settings.database, of_cell.feed, of_home)),
                 asyncio.create_task(StandingKeys(home.feeding, of_cell.feed).watch()),
             ]
         if cells is not None:
-            tasks += [asyncio.create_task(Pulse(cells, name).watch()) for name in contexts]
-        for task in tasks:
+            background += [asyncio.create_task(Pulse(cells, name).watch()) for name in contexts]
+        for task in background:
             task.add_done_callback(_end_loudly)
         try:
             yield
         finally:
-            for of_cell in contexts.values():
-                of_cell.feed.close()
-            for task in tasks:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+            await tasks.end(*background)
             for of_cell, part in zip(contexts.values(), parts.values(), strict=True):
+                await of_cell.feed.end()
                 await of_cell.states.close()
                 await part.reading.close()
                 await part.feeding.close()

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import psycopg
 
+from services.core.runtime import tasks
 from services.core.store.alerts.queries import ALERTS_SHOWN_FOR
 from services.core.store.answers.answer_states import (
     AnswerState,
@@ -99,9 +100,7 @@ class _Together(Generic[State]):
 
     async def end(self) -> None:
         """End the reading, when nobody waits for it any more."""
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.gather(self._reading, return_exceptions=True)
+        await tasks.end(self._reading)
 
     async def _read_on(self) -> None:
         while self._asked:

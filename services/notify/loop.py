@@ -11,7 +11,7 @@ import psycopg
 import structlog
 
 from services.core.facility.recipients import MQTT, kind_of
-from services.core.runtime import metrics, service_manager
+from services.core.runtime import metrics, service_manager, tasks
 from services.core.runtime.backoff import Backoff
 from services.core.runtime.steady_time import SteadyTime
 from services.core.store.alerts.outbox_delivery import Outbox
@@ -96,7 +96,7 @@ class Notifier:
                 )
                 # to wait for the database is work: a restart would not bring it back
                 service_manager.tell(ready=False)
-                await _wait_for(self._stopping, delay_s)
+                await tasks.happens(self._stopping, delay_s)
 
     async def _session(self, backoff: Backoff) -> None:
         """Work on one pair of connections; every lock is lost with the first of them."""
@@ -115,7 +115,7 @@ class Notifier:
                 self._look.clear()
                 await self._run_once(connection, outbox, group)
                 backoff.reset()
-                await _wait_for(self._look, _LOOK_S)
+                await tasks.happens(self._look, _LOOK_S)
             while self._workers:
                 self._look.clear()
                 for worker in self._workers.values():
@@ -240,11 +240,3 @@ def _first(group: BaseExceptionGroup[psycopg.OperationalError]) -> BaseException
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-async def _wait_for(event: asyncio.Event, timeout_s: float) -> None:
-    try:
-        async with asyncio.timeout(timeout_s):
-            await event.wait()
-    except TimeoutError:
-        return

@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 from paho.mqtt.enums import MQTTProtocolVersion
 
+from services.core.runtime import tasks
 from services.core.runtime.broker_url import BrokerUrl
 from services.core.runtime.settings import MqttVersion
 from services.notify.broker_connection import BrokerConnection, VersionRefusedError
@@ -134,8 +135,6 @@ class MqttChannel:
 
     async def close(self) -> None:
         """Disconnect."""
-        if self._announcing is not None:
-            self._announcing.cancel()
-            await asyncio.gather(self._announcing, return_exceptions=True)
+        await tasks.end(self._announcing)
         if self._connection is not None:
             await self._connection.close()

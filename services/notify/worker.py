@@ -8,14 +8,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import partial
 
 import psycopg
 import structlog
 
 from services.core.facility.recipients import kind_of, shown
-from services.core.runtime import metrics
+from services.core.runtime import metrics, tasks
 from services.core.runtime.clock import Clock
 from services.core.store.alerts.outbox_delivery import CANNOT_BE_SENT, Outbox, Row
 from services.notify import retry
@@ -106,9 +105,7 @@ class Worker:
                 await self._wait()
                 await self._record()
         finally:
-            for task in self._in_flight:
-                task.cancel()
-            await asyncio.gather(*self._in_flight, return_exceptions=True)
+            await tasks.end(*self._in_flight)
             await self._channel.close()
 
     @property
@@ -198,9 +195,7 @@ class Worker:
                 return_when=asyncio.FIRST_COMPLETED,
             )
         finally:
-            woken.cancel()
-            with suppress(asyncio.CancelledError):
-                await woken
+            await tasks.end(woken)
         self._woken.clear()
 
     # -- results ------------------------------------------------------------------------------

@@ -14,7 +14,6 @@ import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
@@ -23,6 +22,7 @@ from services.api.http.problems import TooManyStreams
 from services.api.live.credentials import Credential
 from services.api.live.events import LiveEvent
 from services.api.live.viewer import Viewer
+from services.core.runtime import tasks
 from services.core.runtime.metrics import api_streams
 
 log = structlog.get_logger()
@@ -72,6 +72,8 @@ class LiveFeed:
         self._read = read
         self._pace = pace or Pace()
         self._watched: dict[str, _Watched] = {}
+        #: what reads for those who watch, also for a moment after the last of them left
+        self._readers: set[asyncio.Task[None]] = set()
         self._viewers = 0
         self._closing = False
         #: how many streams each key has open
@@ -86,6 +88,11 @@ class LiveFeed:
         """Take note that notifications may have been missed."""
         for watched in self._watched.values():
             watched.dirty.set()
+
+    async def end(self) -> None:
+        """End every stream and what reads for them, which could open a connection again."""
+        self.close()
+        await tasks.end(*self._readers)
 
     def close(self) -> None:
         """End every stream now."""
@@ -141,6 +148,8 @@ class LiveFeed:
         if watched is None or watched.task is None or watched.task.done():
             watched = self._watched[viewer.facility] = _Watched()
             watched.task = asyncio.create_task(self._keep_reading(viewer.facility, watched))
+            self._readers.add(watched.task)
+            watched.task.add_done_callback(self._readers.discard)
         watched.viewers.add(viewer)
         self._viewers += 1
         if viewer.credential is not None:
@@ -158,7 +167,7 @@ class LiveFeed:
                 del self._keys[viewer.credential]
         if not watched.viewers:
             if watched.task is not None:
-                watched.task.cancel()
+                tasks.cancel(watched.task)
             if self._watched.get(viewer.facility) is watched:
                 del self._watched[viewer.facility]
 
@@ -176,8 +185,7 @@ class LiveFeed:
                     await self._tell(watched, None)
                 await asyncio.sleep(self._pace.least_pause_s)
                 pause_s = self._pace.retry_s if event is _AWAY else self._until_next_read_s()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(watched.dirty.wait(), pause_s)
+                await tasks.happens(watched.dirty, pause_s)
         finally:
             watched.end()
 

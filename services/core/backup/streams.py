@@ -120,7 +120,7 @@ async def _snapshot(client: Client, name: str, target: Path, hear: Callable[[int
         {"deliver_subject": inbox, "chunk_size": _PIECE_BYTES, "jsck": True},
     )
     with (target / f"{name}{_DATA}").open("wb") as file:
-        while (piece := await asyncio.wait_for(pieces.get(), _SILENCE_S)).data:
+        while (piece := await _next(pieces)).data:
             file.write(piece.data)
             hear(len(piece.data))
             if piece.reply:
@@ -134,6 +134,11 @@ async def _snapshot(client: Client, name: str, target: Path, hear: Callable[[int
     (target / f"{name}.json").write_text(json.dumps(stated, indent=1), encoding="utf-8")
     count: int = answer["state"]["messages"]
     return count
+
+
+async def _next(pieces: asyncio.Queue[Msg]) -> Msg:
+    async with asyncio.timeout(_SILENCE_S):
+        return await pieces.get()
 
 
 async def _restore(

@@ -16,6 +16,7 @@ from typing import Any, Final
 import psycopg
 import structlog
 
+from services.core.runtime import tasks
 from services.core.runtime.clock import Clock
 from services.core.store.operations.device_leases import DeviceLeases
 from services.ingest.connections.endpoints import ConnectedDevice, Devices, Endpoint
@@ -121,15 +122,18 @@ class ConnectionsDoor:
         """Whatever goes wrong here ends the pipeline too: its next ``receive`` raises it."""
         try:
             with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-                # who leaves the runner cancels the connections, and waits for them
-                runner.run(self._ended.wait())
+                runner.run(self._until_ended())
         except BaseException as failure:  # noqa: BLE001 - handed over to the pipeline's thread
             self._inbox.fail(failure)
+
+    async def _until_ended(self) -> None:
+        await self._ended.wait()
+        await tasks.end(*(task for _, task in self._tasks.values()))
 
     def _want(self, wanted: Mapping[Endpoint, Sequence[ConnectedDevice]]) -> None:
         for endpoint, (devices, task) in list(self._tasks.items()):
             if wanted.get(endpoint) != devices:
-                task.cancel()
+                tasks.cancel(task)
                 del self._tasks[endpoint]
                 self._outlet.forget(devices)
         for endpoint, devices in wanted.items():

@@ -12,6 +12,8 @@ from typing import Final, TypeVar
 
 import structlog
 
+from services.core.runtime import tasks
+
 _log: Final = structlog.get_logger()
 
 _Listener = TypeVar("_Listener")
@@ -82,6 +84,5 @@ class DoorThread(ABC):
                 if not is_logged:
                     is_logged = True
                     _log.warning(self.away, **where, reason=error.strerror or str(error))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), _LOOK_S)
+            await tasks.happens(self._ended, _LOOK_S)
         return None

@@ -254,6 +254,7 @@ def test_the_rights_that_the_readme_names_are_enough(restricted: _Restricted) ->
         source.start(frozenset({"emissions/#"}))
         until(lambda: source.connected, "the source is connected")
         source.subscribe(frozenset({"emissions/#", "tele/+/+"}))
+        until(lambda: source.connected, "it listens to both, so nothing at QoS 0 is lost")
         publish(restricted.port, [(status, b"online")], retain=True)
         publish(restricted.port, [("tele/pow1/SENSOR", b"{}")], qos=0)
         # what is retained may come twice, from before the filters changed and after

@@ -148,7 +148,8 @@ async def notifier(
         yield
     finally:
         working.stop()
-        await asyncio.wait_for(task, PATIENCE_S)
+        async with asyncio.timeout(PATIENCE_S):
+            await task
         resolver.close()
 
 

@@ -14,7 +14,7 @@ import structlog
 from nats.aio.client import Client
 from nats.js.errors import BadRequestError, ServiceUnavailableError
 
-from services.core.runtime import metrics, nats_client
+from services.core.runtime import metrics, nats_client, tasks
 from services.core.runtime.broker_url import BrokerUrl
 from services.core.runtime.clock import Clock
 from services.core.runtime.nats_client import RECOVERABLE
@@ -254,7 +254,7 @@ class JetstreamSession:
 
     def _stop_reading(self) -> None:
         for task in self._reading:
-            task.cancel()
+            tasks.cancel(task)
 
     async def _hand_over_retained(
         self, client: Client, durable: Durable, present: Retained, newest: int
