@@ -110,6 +110,8 @@ class _Together(Generic[State]):
             except Exception as error:  # noqa: BLE001 - each who asked is told
                 for answer in asked.values():
                     answer.set_exception(error)
+                    # nobody may wait for it any more, which is no fault that a log should tell
+                    answer.exception()
             else:
                 for facility, answer in asked.items():
                     answer.set_result(states.get(facility))

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +67,9 @@ class Cell:
         main = self.server.pid
         os.kill(main, number)
         for child in Path(f"/proc/{main}/task/{main}/children").read_text().split():
-            os.kill(int(child), number)
+            # one that has ended is gone as soon as its parent goes on
+            with suppress(ProcessLookupError):
+                os.kill(int(child), number)
 
     def connections(self) -> int:
         """How many are open to it, of whoever has them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Collection
 from typing import Any
 
@@ -78,6 +79,26 @@ async def test_what_fails_fails_for_all_who_asked_and_is_tried_again(
     assert all(isinstance(error, psycopg.OperationalError) for error in told)
     statements.error = None
     assert await revision(reader, "linz") == 2
+
+
+async def test_what_fails_for_nobody_who_still_waits_is_no_complaint(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    complaints: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "call_exception_handler", complaints.append)
+    statements, reader = Statements(monkeypatch), AnswerStates("")
+    statements.error = psycopg.OperationalError("away")
+    asking = asyncio.create_task(revision(reader, "linz"))
+    await statements.begun.wait()
+    asking.cancel()
+    await asyncio.wait({asking})
+    statements.let.set()
+    del asking
+    with pytest.raises(psycopg.OperationalError):
+        await revision(reader, "graz")
+    gc.collect()
+    assert complaints == []
 
 
 async def test_the_connection_is_looked_at_while_no_statement_is_under_way(
