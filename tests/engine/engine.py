@@ -25,7 +25,7 @@ from tests.patience import until
 from tests.repository.files import read_yaml
 
 #: A machine that does other things too starts eight programs at once.
-_HEALTHY_S = 240.0
+_PATIENCE_S = 240.0
 
 #: Directory or file of the machine, its path in the container, and whether that can write it.
 Mount = tuple[Path, str, bool]
@@ -153,7 +153,13 @@ class Engine:
         if condition == "service_healthy":
             self._await_health(name)
         elif name not in self._completed:
-            until(lambda: self.running[name].ended() is not None, f"{name} ends")
+            # an engine waits for it without an end, and `migrate` makes a whole schema
+            until(
+                lambda: self.running[name].ended() is not None,
+                f"{name} ends",
+                _PATIENCE_S,
+                explain=lambda: self.explain(name),
+            )
             assert self.running[name].ended() == 0, self.explain(name)
             self._completed.add(name)
 
@@ -167,7 +173,7 @@ class Engine:
             assert self.running[name].ended() is None, self.explain(name)
             return self.running[name].healthy(test)
 
-        until(healthy, f"{name} is healthy", _HEALTHY_S, explain=lambda: self.explain(name))
+        until(healthy, f"{name} is healthy", _PATIENCE_S, explain=lambda: self.explain(name))
 
     def explain(self, name: str) -> str:
         """The end of what a service said."""
