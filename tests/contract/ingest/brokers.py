@@ -7,6 +7,7 @@ import asyncio
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import nats
 import trustme
@@ -91,15 +92,29 @@ def has_consumers(url: str) -> bool:
     return asyncio.run(look())
 
 
-class ImpatientNats(UnsyncedNats):
-    """With the shipped settings, but that what is not acknowledged comes again after a second."""
+class TimedNats(UnsyncedNats):
+    """With the shipped settings, but for the time after which a message comes again."""
+
+    ack_wait_s: ClassVar[int]
 
     def settings(self) -> str:
         """The settings file's text."""
-        return replaced(r'ack_wait: "\w+"', 'ack_wait: "1s"', super().settings())
+        return replaced(r'ack_wait: "\w+"', f'ack_wait: "{self.ack_wait_s}s"', super().settings())
 
 
-class WiredNats(ImpatientNats):
+class ImpatientNats(TimedNats):
+    """What is not acknowledged comes again after a second: also what is still being stored."""
+
+    ack_wait_s = 1
+
+
+class PatientNats(TimedNats):
+    """Everything comes once, however long a slow machine takes to store it."""
+
+    ack_wait_s = 3600
+
+
+class WiredNats(PatientNats):
     """Listens for WebSockets too; with certificates, by TLS alone and to their clients only."""
 
     def __init__(self, directory: Path, certificates: Certificates | None = None) -> None:
@@ -119,6 +134,12 @@ class WiredNats(ImpatientNats):
             )
             text = text.replace("mqtt {\n", f"mqtt {{\n  {tls}\n") + f"{tls}\n"
         return f"{text}websocket {{\n host: 127.0.0.1\n port: {self.websocket_port}\n {tls}\n}}\n"
+
+
+class ImpatientWiredNats(WiredNats):
+    """What is not acknowledged comes again after a second."""
+
+    ack_wait_s = ImpatientNats.ack_wait_s
 
 
 class WiredMosquitto(Mosquitto):

@@ -15,6 +15,8 @@ from services.ingest.sources.mqtt.source import MqttSource
 from services.ingest.sources.source import Message
 from tests.contract.ingest.brokers import (
     Certificates,
+    ImpatientWiredNats,
+    PatientNats,
     WiredMosquitto,
     WiredNats,
     forget_durable,
@@ -57,7 +59,7 @@ class Line:
     @property
     def patient(self) -> dict[str, Any]:
         """Options of a source to which nothing comes again that was not given back."""
-        return {"ack_wait_s": 300.0} if self.scheme in NATS else {}
+        return {"ack_wait_s": PatientNats.ack_wait_s} if self.scheme in NATS else {}
 
     @property
     def largest_bytes(self) -> int:
@@ -82,7 +84,8 @@ class Line:
         options = {"hold_s": 60.0, **options, "max_waiting": max_waiting, "tls": self.tls(url)}
         made: MqttSource | JetstreamSource
         if self.scheme in NATS:
-            options = {"ack_wait_s": 1.0, **options}
+            assert isinstance(self.broker, WiredNats)
+            options = {"ack_wait_s": self.broker.ack_wait_s, **options}
             made = JetstreamSource(broker_url.parse(url), durable=self.name, **options)
         else:
             options = {"version": self.version, **options}
@@ -141,22 +144,34 @@ def certificates() -> Iterator[Certificates]:
         yield Certificates(directory)
 
 
-@pytest.fixture(scope="session")
-def plain_nats() -> Iterator[WiredNats]:
+def _running(
+    kind: type[WiredNats], certificates: Certificates | None = None
+) -> Iterator[WiredNats]:
     with server_directory() as directory:
-        server = WiredNats(directory)
+        server = kind(directory, certificates)
         server.start()
         yield server
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def plain_nats() -> Iterator[WiredNats]:
+    yield from _running(WiredNats)
 
 
 @pytest.fixture(scope="session")
 def secured_nats(certificates: Certificates) -> Iterator[WiredNats]:
-    with server_directory() as directory:
-        server = WiredNats(directory, certificates)
-        server.start()
-        yield server
-        server.stop()
+    yield from _running(WiredNats, certificates)
+
+
+@pytest.fixture(scope="session")
+def impatient_plain_nats() -> Iterator[WiredNats]:
+    yield from _running(ImpatientWiredNats)
+
+
+@pytest.fixture(scope="session")
+def impatient_secured_nats(certificates: Certificates) -> Iterator[WiredNats]:
+    yield from _running(ImpatientWiredNats, certificates)
 
 
 @pytest.fixture(scope="session")
@@ -200,8 +215,15 @@ def way(request: pytest.FixtureRequest) -> Way:
 
 @pytest.fixture
 def broker(request: pytest.FixtureRequest, way: Way) -> WiredNats | WiredMosquitto:
-    """The broker at the end of the way."""
-    server: WiredNats | WiredMosquitto = request.getfixturevalue(way.broker)
+    """The broker at the end of the way.
+
+    What is not acknowledged comes again in a test that is marked ``redelivery``, and there also
+    where a slow machine took longer than a second; in any other everything comes once.
+    """
+    again = "nats" in way.broker and request.node.get_closest_marker("redelivery") is not None
+    server: WiredNats | WiredMosquitto = request.getfixturevalue(
+        f"impatient_{way.broker}" if again else way.broker
+    )
     server.start()
     return server
 

@@ -104,6 +104,7 @@ def test_what_a_stopped_source_had_not_handed_over_goes_to_another_at_once(line:
     assert sorted(payloads(received(line.opened(), 3))) == [b"1", b"2", b"3"]
 
 
+@pytest.mark.redelivery
 def test_the_time_of_arrival_is_the_same_at_each_delivery(line: Line) -> None:
     first = line.opened()
     line.publish(b"once")

@@ -26,6 +26,7 @@ def test_messages_arrive_in_order_with_their_topic_and_bytes(line: Line) -> None
     assert not any(m.redelivered or m.retained for m in messages)
 
 
+@pytest.mark.redelivery
 def test_what_was_acknowledged_never_comes_again_and_what_was_not_does(line: Line) -> None:
     first = line.opened()
     line.publish(b"kept", b"done")
@@ -39,6 +40,7 @@ def test_what_was_acknowledged_never_comes_again_and_what_was_not_does(line: Lin
     assert [m.redelivered for m in again if m.payload == b"kept"] == [True]
 
 
+@pytest.mark.redelivery
 def test_what_is_delivered_again_is_older_than_what_is_delivered_first(line: Line) -> None:
     first = line.opened()
     line.publish(*numbered(5))
@@ -68,6 +70,7 @@ def test_what_is_published_while_nobody_is_there_waits(line: Line) -> None:
     assert sorted(payloads(received(line.opened(), 200)), key=int) == numbered(200)
 
 
+@pytest.mark.redelivery
 def test_acks_of_a_former_connection_settle_nothing_else(line: Line, cable: Cable) -> None:
     source = line.opened(port=cable.port)
     line.publish(*numbered(3))
@@ -121,6 +124,7 @@ def test_nothing_is_lost_when_more_arrives_than_may_wait(line: Line) -> None:
     assert list(arrived) == numbered(2000)
 
 
+@pytest.mark.redelivery
 def test_a_source_that_nobody_asks_leaves_the_messages_to_the_broker(line: Line) -> None:
     source = line.source(hold_s=0.3, **line.patient)
     source.start(frozenset({f"{line.name}/#"}))

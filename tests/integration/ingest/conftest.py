@@ -12,6 +12,7 @@ from services.api.app import create_app
 from services.core.runtime.settings import Settings
 from tests.contract.ingest.brokers import (
     ImpatientNats,
+    PatientNats,
     forget_durable,
     has_consumers,
     make_durable,
@@ -24,42 +25,56 @@ from tests.patience import PATIENCE_S, until
 from tests.services import Nats, as_login, is_listening, server_directory
 
 
-@pytest.fixture(scope="session")
-def impatient_nats() -> Iterator[Nats]:
+def _running(made: Callable[[Path], Nats]) -> Iterator[Nats]:
     with server_directory() as directory:
-        server = ImpatientNats(directory)
+        server = made(directory)
         server.start()
         yield server
         server.stop()
 
 
+@pytest.fixture(scope="session")
+def impatient_nats() -> Iterator[Nats]:
+    yield from _running(ImpatientNats)
+
+
+@pytest.fixture(scope="session")
+def patient_nats() -> Iterator[Nats]:
+    yield from _running(PatientNats)
+
+
 @pytest.fixture
-def plant(
-    request: pytest.FixtureRequest, database_url: str, impatient_nats: Nats, tmp_path: Path
-) -> Iterator[Plant]:
-    """A registered facility; ingest is not running yet. It comes by MQTT, or by ``jetstream``."""
-    impatient_nats.start()
+def plant(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) -> Iterator[Plant]:
+    """A registered facility; ingest is not running yet. It comes by MQTT, or by ``jetstream``.
+
+    What ingest has not acknowledged comes again in a test that is marked ``redelivery``, and there
+    also where a slow machine took longer than a second; in any other everything comes once.
+    """
+    again = request.node.get_closest_marker("redelivery") is not None
+    broker: Nats = request.getfixturevalue("impatient_nats" if again else "patient_nats")
+    broker.start()
     shared = getattr(request, "param", "mqtt") == "jetstream"
     made = Plant(
         database=database_url,
-        broker=impatient_nats,
-        url=impatient_nats.nats_url if shared else impatient_nats.url,
+        broker=broker,
+        url=broker.nats_url if shared else broker.url,
         log=tmp_path / "ingest.log",
     )
     if shared:
-        make_durable(made.url, made.client_id, ack_wait_s=1.0)
+        ack_wait_s = ImpatientNats.ack_wait_s if again else PatientNats.ack_wait_s
+        make_durable(made.url, made.client_id, ack_wait_s=ack_wait_s)
     made.apply()
     yield made
     made.kill()
-    impatient_nats.start()
+    broker.start()
     for session in made.sessions:
         if shared:
             forget_durable(made.url, session)
         else:
-            forget_session(impatient_nats.port, session)
+            forget_session(broker.port, session)
     # NATS keeps a message while any session wants it, and a new durable gets all that is kept: what
     # a test leaves here comes to those after it
-    until(lambda: not has_consumers(impatient_nats.nats_url), "the broker holds nothing for it")
+    until(lambda: not has_consumers(broker.nats_url), "the broker holds nothing for it")
 
 
 @pytest.fixture

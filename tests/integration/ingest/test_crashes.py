@@ -17,7 +17,7 @@ from tests.integration.ingest.plant import METER, Plant
 from tests.patience import until
 from tests.services import Postgres
 
-pytestmark = [pytest.mark.broker, pytest.mark.database]
+pytestmark = [pytest.mark.broker, pytest.mark.database, pytest.mark.redelivery]
 
 _FIRST_S = 1_700_000_000
 

@@ -116,6 +116,7 @@ def test_what_waited_in_the_broker_is_stored_in_order_and_says_what_is_known_of_
 
 
 @pytest.mark.incident
+@pytest.mark.redelivery
 def test_after_a_crash_the_newest_value_is_the_one_that_was_sent_last(plant: Plant) -> None:
     plant.apply(example("zigbee2mqtt"))
     each = next(device for device in DEVICES if device.channel == "ps5.power")

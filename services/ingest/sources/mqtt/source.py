@@ -176,7 +176,8 @@ class MqttSource:
     @property
     def connected(self) -> bool:
         """Whether a session with the broker is open and subscribed."""
-        return self._session.ready and not self._asked
+        # in this order: what was asked for is told to the session before it is taken off
+        return not self._asked and self._session.ready
 
     def close(self) -> None:
         """Send what acks are left and disconnect; the broker keeps the session."""
