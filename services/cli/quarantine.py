@@ -80,7 +80,7 @@ def list_(
         limit=limit + 1,
         states=("replayed", "accepted", "discarded") if settled else ("open",),
         reasons=reason or (),
-        facilities=facility or (),
+        facilities=facility or None,
         devices=_names(device),
         since=source_hours.instant("--from", since),
         until=source_hours.instant("--to", until),

@@ -70,7 +70,7 @@ RULES: Final[dict[str, Rule]] = {
     "get_alerts": Merged(by=("fired_at",), descending=True, may_lack=True),
     "get_courses": Merged(by=("alert",)),
     "get_audit": Merged(by=("time",), descending=True, may_lack=True, stays=True),
-    "get_quarantine": Merged(by=("time",), descending=True, may_lack=True),
+    "get_quarantine": Merged(by=("time",), descending=True, may_lack=True, stays=True),
     "get_candidates": Merged(by=("last_seen",), descending=True, may_lack=True),
     "get_annotations": Merged(by=("time", "title", "text"), may_lack=True),
     "get_emissions": _BY_TIME,

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
-from services.api.auth import Reader, visible_facilities
+from services.api.auth import Reader, asked_slugs, no_facility
 from services.api.context import InContext
 from services.api.http.answers import Accept, rows_answer
 from services.api.http.cursors import Cursor
@@ -85,17 +85,15 @@ async def get_quarantine(
     A key that is limited to facilities sees the entries that name one of them.
     """
     after = _PAGES.after(query)
-    facilities = list(query.facility)
-    if who.facilities is not None:
-        facilities = [row.slug for row in await visible_facilities(context, who, facilities)]
-        if not facilities:
-            return rows_answer([], _ROWS, accept=accept, name=query.format)
+    for slug in query.facility:
+        if not who.sees(slug):
+            raise no_facility(slug)
     statement = select_page(
         limit=query.limit + 1,
         before_id=None if after is None else after.id,
         states=() if query.state == "all" else (query.state,),
         reasons=query.reason,
-        facilities=facilities,
+        facilities=asked_slugs(who, query.facility),
         devices=query.device,
         since=query.from_,
         until=query.to,

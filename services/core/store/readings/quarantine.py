@@ -233,7 +233,7 @@ def select_page(
     before_id: int | None = None,
     states: Iterable[str] = (),
     reasons: Iterable[str] = (),
-    facilities: Iterable[str] = (),
+    facilities: Iterable[str] | None = None,
     devices: Iterable[str] = (),
     since: datetime | None = None,
     until: datetime | None = None,
@@ -241,17 +241,19 @@ def select_page(
 ) -> Select[Any]:
     """Select the newest items first, ``limit`` at most, each with the payload's first bytes.
 
-    An empty filter means all; the next page begins before the last id of this one. ``since`` and
-    ``until`` bound the arrival, the end exclusive. ``devices``: see :func:`names_device`.
+    An empty filter means all, and ``facilities`` None; the next page begins before the last id of
+    this one. ``since`` and ``until`` bound the arrival, the end exclusive. ``devices``: see
+    :func:`names_device`.
     """
     statement = _select(func.substr(quarantine.c.payload, 1, payload_bytes)).limit(limit)
     for column, wanted in (
         (quarantine.c.state, tuple(states)),
         (quarantine.c.reason, tuple(reasons)),
-        (quarantine.c.facility, tuple(facilities)),
     ):
         if wanted:
             statement = statement.where(column.in_(wanted))
+    if facilities is not None:
+        statement = statement.where(quarantine.c.facility.in_(tuple(facilities)))
     if devices := tuple(devices):
         statement = statement.where(names_device(devices))
     if since is not None:
