@@ -55,9 +55,10 @@ def run(
             )
             stack.callback(process.kill)
             started.append((command, process, output))
-        deadline = time.monotonic() + PATIENCE_S
         for command, process, output in started:
             stopped = False
+            # each beyond those before it: all of them share a machine that may be busy
+            deadline = time.monotonic() + PATIENCE_S
             while process.poll() is None:
                 output.seek(0)
                 done = lines is not None and output.read().count("\n") >= lines

@@ -106,7 +106,6 @@ def test_a_service_is_ready_once_it_works_and_fed_while_its_loop_turns(
             until(
                 lambda: _waiting(observer) >= _LOOPS,
                 "the loops hang",
-                20,
                 explain=lambda: str(_waiting(observer)),
             )
             for name in ("ingest", "aggregate", "notify"):

@@ -15,7 +15,11 @@ import trustme
 from services.core.runtime import broker_tls, broker_url
 from services.ingest.sources.jetstream.durable import STREAM, Durable, Memory
 from services.ingest.sources.jetstream.subjects import subjects
+from tests.patience import PATIENCE_S
 from tests.services import Mosquitto, UnsyncedNats, free_port, replaced
+
+#: Of sources: nobody asks them for messages while a test waits for something else.
+HOLD_S = 2 * PATIENCE_S
 
 
 @dataclass

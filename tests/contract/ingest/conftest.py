@@ -14,6 +14,7 @@ from services.ingest.sources.jetstream.source import JetstreamSource
 from services.ingest.sources.mqtt.source import MqttSource
 from services.ingest.sources.source import Message
 from tests.contract.ingest.brokers import (
+    HOLD_S,
     Certificates,
     ImpatientWiredNats,
     PatientNats,
@@ -80,8 +81,7 @@ class Line:
         self, *, port: int | None = None, max_waiting: int = 1000, **options: Any
     ) -> MqttSource | JetstreamSource:
         url = self.url(port or self.port)
-        # nobody asks a source for messages while a test waits for something else
-        options = {"hold_s": 60.0, **options, "max_waiting": max_waiting, "tls": self.tls(url)}
+        options = {"hold_s": HOLD_S, **options, "max_waiting": max_waiting, "tls": self.tls(url)}
         made: MqttSource | JetstreamSource
         if self.scheme in NATS:
             assert isinstance(self.broker, WiredNats)

@@ -18,7 +18,7 @@ from tests.contract.ingest.broker_damage import (
     divert_consumers,
     keep_stream,
 )
-from tests.contract.ingest.brokers import ImpatientNats
+from tests.contract.ingest.brokers import HOLD_S, ImpatientNats
 from tests.contract.ingest.conftest import payloads, received
 from tests.contract.ingest.traffic import publish
 from tests.patience import until
@@ -48,12 +48,12 @@ def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 def _by_mqtt(server: Nats) -> MqttSource:
     made = NatsSide(broker_url.parse(server.nats_url), client_id="ours", tls=None)
     url = broker_url.parse(server.url)
-    return MqttSource(url, client_id="ours", max_waiting=1000, hold_s=60, side=made)
+    return MqttSource(url, client_id="ours", max_waiting=1000, hold_s=HOLD_S, side=made)
 
 
 def _by_nats(server: Nats) -> JetstreamSource:
     url = broker_url.parse(server.nats_url)
-    return JetstreamSource(url, durable="ours", max_waiting=1000, hold_s=60)
+    return JetstreamSource(url, durable="ours", max_waiting=1000, hold_s=HOLD_S)
 
 
 @pytest.fixture(params=[_by_mqtt, _by_nats], ids=["mqtt", "jetstream"])

@@ -18,7 +18,7 @@ from services.ingest.sources.jetstream.durable import STREAM
 from services.ingest.sources.jetstream.retained import Retained
 from services.ingest.sources.jetstream.source import JetstreamSource
 from services.ingest.sources.source import Message
-from tests.contract.ingest.brokers import ImpatientNats, WiredNats
+from tests.contract.ingest.brokers import HOLD_S, ImpatientNats, WiredNats
 from tests.contract.ingest.conftest import Line, Way, payloads, received
 from tests.contract.ingest.traffic import Cable, publish
 from tests.patience import until
@@ -62,7 +62,7 @@ def test_the_very_first_device_of_a_new_broker_is_heard() -> None:
         server = ImpatientNats(directory)
         server.start()
         url = broker_url.parse(server.nats_url)
-        source = JetstreamSource(url, durable="early", max_waiting=10)
+        source = JetstreamSource(url, durable="early", max_waiting=10, hold_s=HOLD_S)
         try:
             source.start(frozenset({"emissions/#"}))
             until(lambda: source.connected, "the source is connected")
@@ -189,7 +189,9 @@ def test_acks_for_an_earlier_stream_settle_nothing_in_the_new_one() -> None:
         server = ImpatientNats(directory)
         server.start()
         url = broker_url.parse(server.nats_url)
-        options: dict[str, Any] = {"durable": "anew", "max_waiting": 10, "ack_wait_s": 1.0}
+        options: dict[str, Any] = {
+            "durable": "anew", "max_waiting": 10, "ack_wait_s": 1.0, "hold_s": HOLD_S
+        }  # fmt: skip
         source, later = JetstreamSource(url, **options), JetstreamSource(url, **options)
         try:
             source.start(frozenset({"emissions/#"}))
@@ -249,7 +251,7 @@ def restricted() -> Iterator[_Restricted]:
 
 def test_the_rights_that_the_readme_names_are_enough(restricted: _Restricted) -> None:
     url = broker_url.parse(f"nats://ingest:pw@127.0.0.1:{restricted.client_port}")
-    source = JetstreamSource(url, durable="restricted", max_waiting=10)
+    source = JetstreamSource(url, durable="restricted", max_waiting=10, hold_s=HOLD_S)
     status = "emissions/linz/a/status"
     try:
         source.start(frozenset({"emissions/#"}))
@@ -269,7 +271,7 @@ def test_the_rights_that_the_readme_names_are_enough(restricted: _Restricted) ->
         )
         source.ack(messages)
         source.close()
-        source = JetstreamSource(url, durable="restricted", max_waiting=10)
+        source = JetstreamSource(url, durable="restricted", max_waiting=10, hold_s=HOLD_S)
         source.start(frozenset({"emissions/#"}))
         assert [(m.topic, m.retained) for m in received(source, 1)] == [(status, True)]
         # what only trouble asks for: the consumer and the stream made anew

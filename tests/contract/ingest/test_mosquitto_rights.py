@@ -12,6 +12,7 @@ import pytest
 from services.core.runtime import broker_url
 from services.ingest.sources.mqtt.source import MqttSource
 from services.ingest.sources.source import SourceError
+from tests.contract.ingest.brokers import HOLD_S
 from tests.contract.ingest.conftest import payloads, received
 from tests.contract.ingest.traffic import publish
 from tests.patience import PATIENCE_S, until
@@ -74,6 +75,7 @@ def test_a_filter_that_is_refused_is_told_and_the_others_go_on(
 ) -> None:
     source = MqttSource(
         broker_url.parse(guarded.url), client_id=f"reader-{version}", max_waiting=10,
+        hold_s=HOLD_S,
         version=version,  # type: ignore[arg-type]
     )  # fmt: skip
     with contextlib.closing(source):
@@ -91,7 +93,7 @@ def test_a_filter_that_is_refused_is_told_and_the_others_go_on(
 def test_a_session_that_is_refused_ends_with_its_reason(guarded: _Guarded) -> None:
     url = broker_url.parse(guarded.url.replace("//", "//nobody:wrong@"))
     with contextlib.closing(
-        MqttSource(url, client_id="nobody", max_waiting=10, version="5")
+        MqttSource(url, client_id="nobody", max_waiting=10, version="5", hold_s=HOLD_S)
     ) as source:
         source.start(frozenset({"shop/#"}))
         with pytest.raises(SourceError, match=r"refuses the session \(Not authorized\).*URL"):

@@ -17,7 +17,7 @@ from services.core.runtime.mqtt_client import MqttClient
 from services.ingest.sources.mqtt.publish_packets import pubacks
 from services.ingest.sources.mqtt.source import MqttSource
 from services.ingest.sources.source import SourceError
-from tests.contract.ingest.brokers import WiredNats
+from tests.contract.ingest.brokers import HOLD_S, WiredNats
 from tests.contract.ingest.conftest import Line, Way, payloads, received
 from tests.contract.ingest.traffic import Cable, publishing
 from tests.patience import PATIENCE_S, until
@@ -152,7 +152,7 @@ def narrow() -> Iterator[_Narrow]:
 
 def test_a_whole_batch_comes_of_a_broker_with_a_narrow_window(narrow: _Narrow) -> None:
     source = MqttSource(
-        broker_url.parse(narrow.url), client_id="wide", max_waiting=1000, hold_s=60.0
+        broker_url.parse(narrow.url), client_id="wide", max_waiting=1000, hold_s=HOLD_S
     )
     with contextlib.closing(source):
         source.start(frozenset({"a"}))
@@ -186,7 +186,7 @@ def test_a_broker_that_does_not_speak_it_is_spoken_to_by_3_or_named(
     plain_nats.start()
     url = broker_url.parse(plain_nats.passwords.ingest_at("mqtt", plain_nats.port))
     with contextlib.closing(
-        MqttSource(url, client_id="fixed", max_waiting=10, version="5")
+        MqttSource(url, client_id="fixed", max_waiting=10, version="5", hold_s=HOLD_S)
     ) as five:
         five.start(frozenset({"emissions/#"}))
         with pytest.raises(SourceError, match="does not speak MQTT 5; set TONNE_MQTT_VERSION"):
@@ -248,7 +248,10 @@ def test_the_broker_may_leave_topics_to_aliases() -> None:
         named + left[:5], left[5:], b"\x32" + digits + head + large, unknown + again + left
     )
     source = MqttSource(
-        broker_url.parse(f"mqtt://127.0.0.1:{broker.port}"), client_id="s", max_waiting=10
+        broker_url.parse(f"mqtt://127.0.0.1:{broker.port}"),
+        client_id="s",
+        max_waiting=10,
+        hold_s=HOLD_S,
     )
     try:
         source.start(frozenset({"#"}))
@@ -271,7 +274,10 @@ def test_the_broker_may_leave_topics_to_aliases() -> None:
 def test_a_subscription_that_is_refused_says_what_the_broker_says() -> None:
     broker = _ScriptedBroker(granted=0xA2)
     source = MqttSource(
-        broker_url.parse(f"mqtt://127.0.0.1:{broker.port}"), client_id="s", max_waiting=10
+        broker_url.parse(f"mqtt://127.0.0.1:{broker.port}"),
+        client_id="s",
+        max_waiting=10,
+        hold_s=HOLD_S,
     )
     try:
         source.start(frozenset({"shop/#"}))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import nats
 import pytest
@@ -27,12 +28,14 @@ from nats.js.api import (
 from services.ingest.sources.jetstream.durable import STREAM, Durable, Memory
 from services.ingest.sources.jetstream.leadership import Leadership, let_lead
 from tests.contract.ingest.traffic import publish
-from tests.patience import PATIENCE_S, pauses
+from tests.patience import pauses
 from tests.services import UnsyncedNats, free_port, server_directory
 
 pytestmark = pytest.mark.broker
 
 NAME = "tonne-ingest"
+
+Answer = TypeVar("Answer")
 
 
 class Member(UnsyncedNats):
@@ -89,45 +92,46 @@ async def client(members: list[Member]) -> AsyncIterator[Client]:
     await opened.close()
 
 
+async def asked(question: Callable[[], Awaitable[Answer | None]], what: str) -> Answer:
+    """Return what a cluster answers once it does: it elects leaders meanwhile, and refuses."""
+    refusal: object = "nothing"
+    for pause_s in pauses():
+        try:
+            if (answer := await question()) is not None:
+                return answer
+        except nats.errors.Error as error:
+            refusal = error
+        await asyncio.sleep(pause_s)
+    pytest.fail(f"never: {what}; the last refusal was {refusal!r}")
+
+
 async def test_a_server_that_is_asked_to_leads_the_consumer(
     members: list[Member], client: Client
 ) -> None:
     durable = Durable(client, NAME, ack_wait_s=10, memory=Memory())
-    for pause_s in pauses():
-        try:
-            await durable.ensure(frozenset({"emissions.>"}))
-            break
-        except nats.errors.Error:
-            # the cluster has no leader yet
-            await asyncio.sleep(pause_s)
+    await asked(lambda: durable.ensure(frozenset({"emissions.>"})), "the consumer is made")
     stream = client.jetstream()
 
-    async def leader() -> str:
-        try:
-            info = await stream.consumer_info(STREAM, NAME)
-        except nats.errors.Error:
-            # they elect one
-            return ""
-        return (info.cluster and info.cluster.leader) or ""
+    async def leader() -> str | None:
+        info = await stream.consumer_info(STREAM, NAME)
+        return (info.cluster and info.cluster.leader) or None
 
-    for pause_s in pauses():
-        if first := await leader():
-            break
-        await asyncio.sleep(pause_s)
+    first = await asked(leader, "somebody leads the consumer")
     wanted = next(name for name in ("store-1", "store-2", "store-3") if name != first)
-    # they may elect another one all the same: then the next look asks again
-    for pause_s in pauses():
+
+    async def leads() -> bool | None:
         present = await leader()
-        if present == wanted:
-            break
-        if present:
+        if present not in {None, wanted}:
+            # they may elect another one all the same: then the next look asks again
             await let_lead(client, STREAM, NAME, wanted)
-        await asyncio.sleep(pause_s)
-    assert await leader() == wanted
+        return True if present == wanted else None
+
+    await asked(leads, f"{wanted} leads it")
     # what comes then is delivered
-    publish(members[0].port, [("emissions/linz/a/readings", b"1")])
+    await asyncio.to_thread(publish, members[0].port, [("emissions/linz/a/readings", b"1")])
     subscription = await stream.pull_subscribe_bind(NAME, STREAM)
-    (message,) = await subscription.fetch(1, timeout=PATIENCE_S)
+    # who leads it next knows nothing of what was asked of the one before
+    (message,) = await asked(lambda: subscription.fetch(1, timeout=5), "it is delivered")
     assert message.data == b"1"
 
 

@@ -15,7 +15,7 @@ from services.core.runtime.broker_url import BrokerUrl
 from services.ingest.sources.jetstream.source import JetstreamSource
 from services.ingest.sources.mqtt.source import MqttSource
 from services.ingest.sources.source import Message, MessageSource
-from tests.contract.ingest.brokers import ImpatientNats
+from tests.contract.ingest.brokers import HOLD_S, ImpatientNats
 from tests.contract.ingest.traffic import publish
 from tests.patience import until
 from tests.services import free_port, server_directory
@@ -51,8 +51,8 @@ def _url(scheme: str, servers: list[ImpatientNats]) -> BrokerUrl:
 
 def _source(scheme: str, url: BrokerUrl) -> MessageSource:
     if scheme == "nats":
-        return JetstreamSource(url, durable="several", max_waiting=10)
-    return MqttSource(url, client_id="several", max_waiting=10)
+        return JetstreamSource(url, durable="several", max_waiting=10, hold_s=HOLD_S)
+    return MqttSource(url, client_id="several", max_waiting=10, hold_s=HOLD_S)
 
 
 def _heard(source: MessageSource) -> list[bytes]:
@@ -87,7 +87,7 @@ def test_a_source_goes_on_at_the_next_server(scheme: str, servers: list[Impatien
 
 
 def test_a_server_that_says_nothing_is_left(servers: list[ImpatientNats]) -> None:
-    source = JetstreamSource(_url("nats", servers), durable="silent", max_waiting=10)
+    source = JetstreamSource(_url("nats", servers), durable="silent", max_waiting=10, hold_s=HOLD_S)
     source.start(_FILTERS)
     try:
         until(lambda: source.connected, "the source is connected")

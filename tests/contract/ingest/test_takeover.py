@@ -11,7 +11,7 @@ from services.core.runtime import broker_url
 from services.ingest.sources import probe
 from services.ingest.sources.jetstream.durable import STREAM
 from services.ingest.sources.mqtt.source import MqttSource
-from tests.contract.ingest.brokers import WiredNats
+from tests.contract.ingest.brokers import HOLD_S, WiredNats
 from tests.contract.ingest.conftest import Line, Way, payloads, received
 from tests.contract.ingest.traffic import forget_session
 from tests.patience import until
@@ -62,7 +62,7 @@ def quick_probes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def as_tonne(server: WiredNats, name: str) -> MqttSource:
     url = broker_url.parse(server.passwords.ingest_at("mqtt", server.port))
-    return MqttSource(url, client_id=name, max_waiting=1000, hold_s=60)
+    return MqttSource(url, client_id=name, max_waiting=1000, hold_s=HOLD_S)
 
 
 async def _delete(url: str, *, stream: bool) -> None:

@@ -256,7 +256,8 @@ def test_encrypted_frames_wait_for_their_key_which_is_there_without_a_restart(
 
 
 def test_connections_are_bounded_and_a_silent_one_is_ended(plant: Plant, port: int) -> None:
-    listening(plant, port, TONNE_HJ212_CONNECTIONS="1", TONNE_HJ212_IDLE_S="1.5")
+    # an answer that takes longer would come to nobody
+    listening(plant, port, TONNE_HJ212_CONNECTIONS="1", TONNE_HJ212_IDLE_S="4")
     logger = DataLogger(mn=MN)
     with Line(port, logger) as first:
         first.send(logger.measure(NOON, co2(0)))
