@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.api.admission.gate import address_of, host_of, key_of, session_of
 from services.api.context import Context, InContext, home_context
 from services.api.http.problems import (
+    CellAway,
+    DatabaseAway,
     FacilityRetired,
     Forbidden,
     InvalidRequest,
@@ -23,6 +25,7 @@ from services.api.http.problems import (
 from services.api.http.same_site import from_own_page
 from services.api.live.credentials import Credential
 from services.core.accounting.spelling import did_you_mean
+from services.core.runtime.cell_urls import HOME
 from services.core.store.answers.facility_queries import FacilityRow
 from services.core.store.operations import keys
 from services.core.store.people import sessions
@@ -36,6 +39,8 @@ from services.core.store.people.roles import (
 )
 from services.core.store.people.sessions import Session
 from services.core.timeline.instants import rfc3339
+
+Result = TypeVar("Result")
 
 #: Name, in the scope of a request, of its client where it was authenticated for several cells.
 WHO: Final = "tonne.who"
@@ -108,6 +113,7 @@ async def authenticate(request: Request) -> Principal:
     :raises Unauthenticated: it sends neither, or the key is unknown, expired or revoked.
     :raises SessionEnded: the session is over.
     :raises CrossSite: another website could have sent the change.
+    :raises DatabaseAway: the database that knows it does not answer.
     """
     known = request.scope.get(WHO)
     if isinstance(known, Principal):
@@ -126,8 +132,7 @@ async def authenticate(request: Request) -> Principal:
 
 async def _by_key(request: Request, context: Context, key: str) -> Principal:
     context.gate.try_key(request.scope, key)
-    async with context.database.read() as connection:
-        record = await keys.find(connection, key)
+    record = await _at_home(context, lambda connection: keys.find(connection, key))
     if record is None:
         context.gate.key_was_wrong(request.scope, key)
         raise Unauthenticated("The API key is unknown, expired or revoked.")
@@ -144,12 +149,10 @@ async def _by_key(request: Request, context: Context, key: str) -> Principal:
 async def _by_session(request: Request, context: Context, token: str) -> Principal:
     from_own_page(request)
     context.gate.try_key(request.scope, token)
-    async with context.database.read() as connection:
-        session = await sessions.find(connection, token)
-        is_guess = session is None and not await sessions.was_begun(connection, token)
+    session, was_begun = await _at_home(context, lambda connection: _session(connection, token))
     if session is None:
         # pages left open overnight ask on: nothing is tried by that
-        if is_guess:
+        if not was_begun:
             context.gate.key_was_wrong(request.scope, token)
         raise SessionEnded("Your session ended; sign in again.")
     context.gate.key_was_right(token)
@@ -157,6 +160,31 @@ async def _by_session(request: Request, context: Context, token: str) -> Princip
     grants = grants_of_roles(session.roles)
     known = _known(request, context, credential, f"person {session.name}", grants)
     return replace(known, session=session)
+
+
+async def _session(connection: AsyncConnection, token: str) -> tuple[Session | None, bool]:
+    """Find a session, and whether it was ever begun."""
+    session = await sessions.find(connection, token)
+    return session, session is not None or await sessions.was_begun(connection, token)
+
+
+async def _at_home(context: Context, ask: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+    """Ask the database that knows who may do what.
+
+    :raises DatabaseAway: of several cells it is the one that does not answer, so that nobody waits
+        for it again and again.
+    """
+
+    async def read(home: Context) -> Result:
+        async with home.database.read() as connection:
+            return await ask(connection)
+
+    if context.cells is None:
+        return await read(context)
+    try:
+        return await context.cells.ask(HOME, read)
+    except CellAway as error:
+        raise DatabaseAway from error
 
 
 def _known(

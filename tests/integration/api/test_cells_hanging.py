@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
 from services.api.app import create_app
 from services.core.runtime.clock import FixedClock
+from services.core.store.operations import keys
 from services.core.store.schema import migrate
 from services.core.store.schema.ddl import LOGINS
 from tests.faults.proxy import Proxy
@@ -152,3 +154,63 @@ async def test_others_are_served_while_a_cell_hangs_and_it_comes_back_by_itself(
         for method, call in _OF_GRAZ:
             answer = await client.request(method, call, json=_NIGHT)
             assert answer.status_code == 200, (call, answer.text)
+
+
+@pytest.fixture
+def home(postgres_cluster: Postgres, migrated_template: str) -> Iterator[Cell]:
+    """A home cell behind a network that can stall; `graz` lives in another one."""
+    with ExitStack() as ending:
+        single, home, b = (
+            ending.enter_context(postgres_cluster.fresh_database(template=migrated_template))
+            for _ in range(3)
+        )
+        network = Proxy(postgres_cluster.port)
+        ending.callback(network.close)
+        databases = Databases(single=single, home=home, b=b)
+        databases.fill()
+        yield Cell(databases=databases, server=postgres_cluster, network=network)
+
+
+@pytest.mark.parametrize("auth", ["off", "required"])
+async def test_nobody_waits_again_and_again_for_a_home_cell_that_hangs(
+    home: Cell, auth: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = home.databases.home.replace(str(home.server.port), str(home.port))
+    with psycopg.connect(home.databases.home, autocommit=True) as connection:
+        key = keys.create(connection, name="all", scopes=["admin"])
+    app = create_app(
+        settings(url, home.databases.b, auth=auth), clock=FixedClock(NOW), health_holds_s=0
+    )
+    calls = [call for _, call in _OF_GRAZ[:2]]
+    headers = {"Authorization": f"Bearer {key}"}
+    async with (
+        asyncio.timeout(4 * PATIENCE_S),
+        serving(app) as address,
+        httpx.AsyncClient(base_url=address, timeout=PATIENCE_S, headers=headers) as client,
+    ):
+
+        async def statuses() -> set[int]:
+            answers = await asyncio.gather(*(client.get(c) for c in calls for _ in range(20)))
+            return {answer.status_code for answer in answers}
+
+        assert await statuses() == {200}
+        home.hang()
+        try:
+            refused = await client.get("/v1/live?facility=linz")
+            assert refused.status_code == 503
+            with monkeypatch.context() as patched:
+                if auth == "required":
+                    # whoever asks is refused at once, and home is not asked who it is
+                    assert refused.json()["type"] == "urn:tonne:problem:database-away"
+                    patched.delattr(app.state.context.database, "_pool")
+                    assert await statuses() == {503}
+                else:
+                    assert refused.json()["type"] == "urn:tonne:problem:cell-away"
+                    assert await statuses() == {200}
+                    listed = await client.get("/v1/facilities")
+                    assert listed.headers["tonne-missing"] == "linz"
+        finally:
+            home.go_on()
+        while (await client.get("/v1/live?facility=linz")).status_code != 200:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        assert await statuses() == {200}
