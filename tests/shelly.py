@@ -1,10 +1,14 @@
-"""A plug that nobody registered: a Shelly of the second generation, as its maker documents it."""
+"""Devices that nobody registered, among them a Shelly of the second generation, as its maker
+documents it."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from tests.e2e.stack import Device
+from tests.patience import until
 
 
 class Shelly:
@@ -23,3 +27,13 @@ class Shelly:
             "params": {"ts": ts, "switch:0": switch},
         }
         self._device.publish(f"{self.name}/events/rpc", json.dumps(notification))
+
+
+def wait_until_heard(device: Device, candidates: Callable[[], Iterable[dict[str, Any]]]) -> None:
+    """Publish until discovery hears it: it has a session without memory, begun beside ingest's."""
+
+    def listed() -> bool:
+        device.publish("zigbee2mqtt/First", json.dumps({"energy": 1}))
+        return any(row["label"] == "First" for row in candidates())
+
+    until(listed, "discovery listens to the broker")

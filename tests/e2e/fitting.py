@@ -12,6 +12,18 @@ from tests.e2e.screenshots import photograph
 #: A phone in the dark, where most is folded, and a desk.
 _SCREENS: Final = ((390, "dark"), (1440, "light"))
 
+#: Laid out anew, and what watches its own size has drawn itself: observers are told in the order
+#: in which they were made, and this one is the newest.
+_LAID_OUT: Final = """
+() => new Promise((done) => {
+  const observer = new ResizeObserver(() => {
+    observer.disconnect();
+    done();
+  });
+  observer.observe(document.documentElement);
+})
+"""
+
 #: What does not fit: texts wider than their box, and what reaches beyond the page.
 TOO_WIDE: Final = """
 () => {
@@ -54,12 +66,28 @@ BROKEN: Final = """
 """
 
 
+async def show_at(page: Page, width: int, height: int = 900) -> None:
+    """Give a page a size, and wait until all that follows it is drawn: charts do a moment later."""
+    await page.set_viewport_size({"width": width, "height": height})
+    await page.wait_for_function("width => innerWidth === width", arg=width)
+    await page.evaluate(_LAID_OUT)
+
+
+async def check_width(page: Page, width: int, height: int = 900, *, name: str = "") -> None:
+    """Look whether all of a page of this size has room; ``name``: of a picture of it."""
+    await show_at(page, width, height)
+    if name:
+        await photograph(page, f"{name}-{width}")
+    assert await page.evaluate("document.documentElement.scrollWidth") == width
+    assert await page.evaluate(TOO_WIDE) == [], width
+
+
 async def check_fit(page: Page, name: str) -> None:
     """Look at a page, with what is open on it, on both screens: text, width, and axe-core."""
     wrong: dict[str, Any] = {}
     for width, scheme in _SCREENS:
-        await page.set_viewport_size({"width": width, "height": 900})
         await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        await show_at(page, width)
         await photograph(page, f"{name}-{width}-{scheme}")
         found = {
             "wide": await page.evaluate("document.documentElement.scrollWidth") != width,

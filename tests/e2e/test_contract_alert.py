@@ -15,11 +15,11 @@ import psycopg
 import pytest
 
 from tests.e2e.stack import ROOT, Device, Stack
-from tests.patience import until
+from tests.patience import PATIENCE_S, until
 from tests.receivers import Webhook
 from tests.services import Alertmanager, server_directory
 
-pytestmark = [pytest.mark.database, pytest.mark.broker, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.database, pytest.mark.broker]
 
 MINUTE = timedelta(minutes=1)
 FILE = ROOT / "tests" / "fixtures" / "contract-facility.yaml"
@@ -119,7 +119,7 @@ def newest_kinds(hook: Webhook) -> dict[str, str]:
 
 
 def standing(manager: Alertmanager) -> set[str]:
-    found = httpx.get(f"{manager.url}/api/v2/alerts").json()
+    found = httpx.get(f"{manager.url}/api/v2/alerts", timeout=PATIENCE_S).json()
     return {a["labels"]["threshold"] for a in found if a["labels"]["facility"] == "linz"}
 
 

@@ -18,15 +18,14 @@ from services.api.app import create_app
 from services.api.live.feed import Pace
 from services.core.runtime.settings import Settings
 from services.core.store.operations import keys
+from tests.e2e.pages import opened_page
 from tests.integration.aggregator.plant import FILE, apply_text
 from tests.integration.api.plant import FULL, MINUTE, Plant, announce, found, minutes, roll
 from tests.integration.api.server import serving
-from tests.patience import PATIENCE_S
 from tests.services import as_login
 
 Connection = psycopg.Connection[Any]
 
-_DEADLINE_MS = PATIENCE_S * 1000
 #: How often a wait for what a page shows looks.
 _LOOKS_MS = 50
 
@@ -59,14 +58,19 @@ def browser(chromium: Browser) -> Browser:
 @pytest.fixture
 async def page(browser: Browser) -> AsyncIterator[Page]:
     """A page that fails the test if it logs an error or asks another host for anything."""
-    context = await browser.new_context(locale="en-GB", viewport={"width": 1440, "height": 900})
-    opened = await context.new_page()
-    opened.set_default_timeout(_DEADLINE_MS)
+    complaints: list[str] = []
+    async with opened_page(browser, viewport={"width": 1440, "height": 900}) as opened:
+        _listen(opened, complaints)
+        yield opened
+    # what a browser says of an answer that a test asks for
+    assert [text for text in complaints if not re.search("status of (401|429)", text)] == []
+
+
+def _listen(opened: Page, complaints: list[str]) -> None:
+    """Note what a page complains of."""
     # else it looks with each frame, and has one drawn for it
     look_seldom = partial(opened.wait_for_function, polling=_LOOKS_MS)
     setattr(opened, "wait_for_function", look_seldom)  # noqa: B010 - a method is no variable
-    expect.set_options(timeout=_DEADLINE_MS)
-    complaints: list[str] = []
     opened.on("pageerror", lambda error: complaints.append(str(error)))
     opened.on(
         "console",
@@ -87,10 +91,6 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
             else None
         ),
     )
-    yield opened
-    await context.close()
-    # what a browser says of an answer that a test asks for
-    assert [text for text in complaints if not re.search("status of (401|429)", text)] == []
 
 
 def this_minute() -> datetime:

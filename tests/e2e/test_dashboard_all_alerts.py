@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
 
-import httpx
 import psycopg
 import pytest
 from playwright.async_api import Page, expect
 
 from deploy.site.pictures import CHROMIUM
+from tests.e2e.asking import asking
 from tests.e2e.fitting import check_fit
 from tests.e2e.screenshots import photograph
 from tests.e2e.test_dashboard import address, browser, connection, emit, page, this_minute, wait_for
@@ -58,7 +59,7 @@ async def test_alerts_of_all_facilities_stand_beside_their_limits_and_are_snooze
     now = this_minute()
     hour = limit(connection, graz, id="hour", measure="total", window="1h", above=900)
     rate = thresholds["site-rate"]
-    fire(connection, linz, rate, now - 30 * MINUTE, present=1200.0, present_at=now)
+    fire(connection, linz, rate, now - 30 * MINUTE, present=1200.0, present_at=datetime.now(UTC))
     fire(
         connection, graz, hour, now - 200 * MINUTE, resolved_at=now - 180 * MINUTE, state="resolved"
     )
@@ -88,7 +89,7 @@ async def test_alerts_of_all_facilities_stand_beside_their_limits_and_are_snooze
     await page.fill("#one input[placeholder='why']", "valve is mended tomorrow")
     await page.select_option("#one [name=hours]", "24")
     await page.click("button:has-text('Snooze')")
-    async with httpx.AsyncClient(base_url=address) as client:
+    async with asking(address) as client:
         await expect(page.locator("#one .doubt")).to_contain_text("Nobody is notified from")
         (muted,) = (await client.get("/v1/maintenance?facility=linz")).json()
     assert (muted["thresholds"], muted["reason"]) == (["site-rate"], "valve is mended tomorrow")
@@ -118,8 +119,10 @@ async def test_alerts_of_all_facilities_stand_beside_their_limits_and_are_snooze
     connection.execute(
         "UPDATE threshold_state SET value_at = %s WHERE threshold_id = %s", (now - 9 * MINUTE, rate)
     )
-    fire(connection, linz, thresholds["hot"], now, present=93.25)
-    fire(connection, linz, thresholds["year"], now, present=0.914)
+    # what is of now is so for three minutes
+    known = datetime.now(UTC)
+    fire(connection, linz, thresholds["hot"], now, present=93.25, present_at=known)
+    fire(connection, linz, thresholds["year"], now, present=0.914, present_at=known)
     await page.goto(f"{address}/alerts")
     await expect(standing.filter(has_text="hot")).to_contain_text("now 93.25 °C")
     await expect(standing.filter(has_text="year")).to_contain_text("now 91.4 %")
@@ -140,7 +143,7 @@ async def _course_is_drawn(page: Page, address: str) -> None:
     number = parse_qs(urlsplit(page.url).query)["alert"][0]
     await page.click("#one summary")
     drawn = page.locator("#one details tbody tr")
-    async with httpx.AsyncClient(base_url=address) as client:
+    async with asking(address) as client:
         # a minute more each minute, in the answer and then in the chart
         for pause_s in pauses():
             rows = (await client.get(f"/v1/alerts/courses?alert={number}")).json()

@@ -9,10 +9,10 @@ from playwright.async_api import Browser, Page, expect
 
 from deploy.site.pictures import CHROMIUM
 from services.api.app import create_app
+from tests.e2e.pages import opened_page
 from tests.integration.api.cells_plant import Databases, let_in, settings, silence
 from tests.integration.api.server import serving_in_thread
 from tests.integration.api.test_cells_answers import databases
-from tests.patience import PATIENCE_S
 from tests.services import Postgres
 
 __all__ = ["databases"]
@@ -33,9 +33,8 @@ def address(databases: Databases) -> Iterator[str]:
 
 @pytest.fixture
 async def page(chromium: Browser) -> AsyncIterator[Page]:
-    context = await chromium.new_context(locale="en-GB")
-    yield await context.new_page()
-    await context.close()
+    async with opened_page(chromium) as opened:
+        yield opened
 
 
 async def test_pages_show_facilities_of_both_cells_and_name_what_is_missing(
@@ -45,21 +44,19 @@ async def test_pages_show_facilities_of_both_cells_and_name_what_is_missing(
     page.on("pageerror", lambda error: errors.append(str(error)))
     await page.goto(f"{address}/facilities")
     for name in ("linz works", "graz works"):
-        await expect(page.locator("main")).to_contain_text(name, timeout=PATIENCE_S * 1000)
+        await expect(page.locator("main")).to_contain_text(name)
     await page.goto(f"{address}/?facility=graz")
-    await expect(page.locator("main")).to_contain_text("stack-1", timeout=PATIENCE_S * 1000)
+    await expect(page.locator("main")).to_contain_text("stack-1")
     await page.goto(f"{address}/alerts")
     for facility in ("linz", "graz"):
-        await expect(page.locator("main")).to_contain_text(facility, timeout=PATIENCE_S * 1000)
+        await expect(page.locator("main")).to_contain_text(facility)
     silence(postgres_cluster, databases.b)
     await page.goto(f"{address}/facilities")
     notice = page.locator("#notice")
-    await expect(notice).to_have_text(
-        "Missing, because their database does not answer: graz", timeout=PATIENCE_S * 1000
-    )
+    await expect(notice).to_have_text("Missing, because their database does not answer: graz")
     await expect(page.locator("main")).to_contain_text("linz works")
     let_in(postgres_cluster, databases.b)
     await page.reload()
-    await expect(page.locator("main")).to_contain_text("graz works", timeout=PATIENCE_S * 1000)
-    await expect(notice).to_be_hidden(timeout=PATIENCE_S * 1000)
+    await expect(page.locator("main")).to_contain_text("graz works")
+    await expect(notice).to_be_hidden()
     assert errors == []

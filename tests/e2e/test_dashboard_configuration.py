@@ -6,7 +6,6 @@ import re
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-import httpx
 import psycopg
 import pytest
 from playwright.async_api import Page, expect
@@ -14,6 +13,7 @@ from playwright.async_api import Page, expect
 from deploy.site.pictures import CHROMIUM
 from services.core.store.operations import keys
 from services.ingest.sources.http.listener import HttpDoor
+from tests.e2e.asking import asking
 from tests.e2e.fitting import check_fit
 from tests.e2e.test_dashboard import address, browser, connection, emit, page, this_minute, wait_for
 from tests.e2e.test_dashboard_corrections import address as beside_ingest
@@ -58,7 +58,7 @@ FACTOR = "co2_kg: 0.2, valid_from: 2026-01-01"
 async def test_a_file_is_written_corrected_tried_applied_and_looked_back_at(
     address: str, page: Page, connection: psycopg.Connection[object]
 ) -> None:
-    async with httpx.AsyncClient(base_url=address) as client:
+    async with asking(address) as client:
         assert (await client.put(ADDRESS, content=FILE)).status_code == 200
     (source,) = connection.execute("SELECT id FROM source WHERE slug = 'by-gauge'").fetchone() or ()
     minutes(connection, source, [(at("2026-11-20T10:00:00Z"), 2.0, 60_000)])
@@ -115,7 +115,7 @@ async def test_a_file_is_written_corrected_tried_applied_and_looked_back_at(
     await expect(page.locator("#facility")).to_have_value("works")
     await expect(outcome.locator("td[data-label=Hours]")).to_have_text(["1"])
     await check_fit(page, "configuration-tried")
-    async with httpx.AsyncClient(base_url=address) as client:
+    async with asking(address) as client:
         assert (await client.get(ADDRESS)).text == FILE
         await page.click("#apply")
         await expect(page.locator("#confirm")).to_contain_text("by-gauge")
@@ -140,7 +140,7 @@ async def test_a_file_is_written_corrected_tried_applied_and_looked_back_at(
 
 async def test_the_form_changes_the_text_and_leaves_its_comments(address: str, page: Page) -> None:
     file = FILE.replace("above: 1000}", "above: 1000}  # of the hall")
-    async with httpx.AsyncClient(base_url=address) as client:
+    async with asking(address) as client:
         assert (await client.put(ADDRESS, content=file)).status_code == 200
 
     await page.goto(f"{address}/configuration?facility=works")
@@ -195,7 +195,7 @@ async def test_the_form_changes_the_text_and_leaves_its_comments(address: str, p
     await page.click("#apply")
     await page.click("#confirm button[value=apply]")
     await wait_for(page, "#notice", "Applied.")
-    async with httpx.AsyncClient(base_url=address) as client:
+    async with asking(address) as client:
         assert (await client.get(ADDRESS)).text == text
 
 
@@ -206,7 +206,7 @@ async def test_every_part_of_a_form_opens_and_its_address_leads_to_it(
         FACTOR, f"gases: {{HFC-32: 0.5}}, {FACTOR}"
     )
     assert file.count("range: [0, 900]") == file.count("HFC-32") == 1
-    async with httpx.AsyncClient(base_url=address) as client:
+    async with asking(address) as client:
         put = await client.put(ADDRESS, content=file)
         assert put.status_code == 200, put.text
     await page.goto(f"{address}/configuration?facility=works&part=/factors/1/gases&language=de")
@@ -270,7 +270,7 @@ async def test_a_facility_is_made_on_the_page(address: str, page: Page) -> None:
     await page.wait_for_url("**/configuration?facility=sued")
     await wait_for(page, "#file-summary", "in force")
     await expect(page.locator("#version-rows tbody tr")).to_have_count(1)
-    async with httpx.AsyncClient(base_url=address) as client:
+    async with asking(address) as client:
         assert (await client.get("/v1/facilities/sued")).text == text
         (made,) = (await client.get("/v1/facilities")).json()
     assert (made["name"], made["timezone"]) == ('Werk: "Süd"', "Europe/Vienna")
@@ -288,7 +288,7 @@ async def test_a_message_is_tried_with_the_file_as_it_is_written(
     beside_ingest: str, door: HttpDoor, page: Page
 ) -> None:
     text = FILE.replace("devices:\n", f"devices:\n{PLUG}")
-    async with httpx.AsyncClient(base_url=beside_ingest) as client:
+    async with asking(beside_ingest) as client:
         assert (await client.put(ADDRESS, content=FILE)).status_code == 200
         answer = await client.post(f"{ADDRESS}/try", json={"text": text, "payload": MESSAGE})
     taken, refused, absent = answer.json()
@@ -324,7 +324,7 @@ async def test_a_message_is_tried_with_the_file_as_it_is_written(
     await trial.get_by_label("Pasted as").select_option("hex")
     await trial.get_by_role("button", name="Try the message").click()
     await expect(tables.first.locator("tbody tr > *")).to_have_text(shown[0])
-    async with httpx.AsyncClient(base_url=beside_ingest) as client:
+    async with asking(beside_ingest) as client:
         assert (await client.get(ADDRESS)).text == FILE
         span = {"facility": "works", "from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z"}
         assert (await client.get("/v1/readings", params=span)).json() == []

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from deploy.site.pictures import CHROMIUM
 from services.api.app import create_app
 from services.core.runtime.settings import Settings
+from services.core.runtime.uploads import UploadAsk
 from services.ingest.errands import Errands
 from services.ingest.prepare import TimeBounds
 from services.ingest.sources.http import listener
@@ -54,6 +55,8 @@ def door(database_url: str, socket: Path, monkeypatch: pytest.MonkeyPatch) -> It
     uploads.start()
     opened.start()
     until(lambda: is_listening(socket), "the door is open")
+    look = UploadAsk(act="list", facility="works")
+    until(lambda: uploads(look, b"").outcome == "taken", "the folder of uploads is open")
     yield opened
     opened.close()
     uploads.close()

@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import httpx
 import psycopg
 import pytest
 from playwright.async_api import Page, expect
 
 from deploy.site.pictures import CHROMIUM
+from tests.e2e.asking import asking
 from tests.e2e.test_dashboard import address, browser, connection, page, this_minute, wait_for
 from tests.integration.api.plant import HOUR, MINUTE, Plant, announce, found, minutes, roll
 
@@ -47,16 +47,17 @@ async def test_what_is_matched_stands_with_what_may_still_change(
     address: str, page: Page, connection: psycopg.Connection[Any]
 ) -> None:
     # a zone in which it is noon, so that today has hours before this one
-    away = (12 - this_minute().hour) % 24
+    now = this_minute()
+    away = (12 - now.hour) % 24
     zone = f"Etc/GMT{-away:+d}" if away <= 14 else f"Etc/GMT+{24 - away}"
-    assert this_minute().astimezone(ZoneInfo(zone)).hour == 12
-    async with httpx.AsyncClient(base_url=address) as client:
+    assert now.astimezone(ZoneInfo(zone)).hour == 12
+    async with asking(address) as client:
         put = await client.put("/v1/facilities/works", content=_FILE.replace("ZONE", zone).encode())
     assert put.status_code == 200, put.text
     (facility_id,) = connection.execute("SELECT id FROM facility").fetchone() or ()
     sources = dict(connection.execute("SELECT slug, id FROM source").fetchall())
     plant = Plant(facility_id=facility_id, slug="works", timezone=zone, sources=sources)
-    hour = this_minute().replace(minute=0)
+    hour = now.replace(minute=0)
     for amount, begins in ((1.0, hour - 2 * HOUR), (3.0, hour - HOUR)):
         rows = [(begins + i * MINUTE, 0.3, 60_000) for i in range(60)]
         minutes(connection, sources["grid"], rows, activity=amount)
@@ -73,12 +74,12 @@ async def test_what_is_matched_stands_with_what_may_still_change(
     )
     connection.execute("UPDATE emission_hour SET final = false WHERE hour = %s", (hour - HOUR,))
     values = {"values": [{"hour": (hour - HOUR).isoformat(), "co2_kg": 0.1}]}
-    async with httpx.AsyncClient(base_url=address) as client:
+    async with asking(address) as client:
         sent = await client.post(
             "/v1/factors/grid/values", params={"facility": "works"}, json=values
         )
     assert sent.status_code == 200, sent.text
-    roll(connection, plant, this_minute())
+    roll(connection, plant, now)
     announce(connection, plant)
     found(connection, "without", sources=[("stack-1", 1, None)])
     await page.goto(f"{address}/?facility=works")

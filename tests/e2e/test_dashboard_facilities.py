@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 from playwright.async_api import Page, expect
 from psycopg.types.json import Jsonb
 
 from deploy.site.pictures import CHROMIUM
-from tests.e2e.fitting import TOO_WIDE
+from tests.e2e.asking import asking
+from tests.e2e.fitting import check_width
 from tests.e2e.test_dashboard import address, browser, connection, emit, page, this_minute, wait_for
 from tests.e2e.test_dashboard_alerts import fire, limit
 from tests.e2e.test_dashboard_widths import LONG, WIDTHS
@@ -62,7 +60,7 @@ async def test_facilities_are_listed_added_up_ordered_and_searched(
     await expect(page).to_have_url(f"{address}/facilities")
     await wait_for(page, "#state-text", "live")
     await _names(page, ["Graz works", "Linz works", "Wels works"])
-    async with httpx.AsyncClient(base_url=address) as client:
+    async with asking(address) as client:
         rows = (await client.get("/v1/overview")).json()
     rates = [f"{row['rate_kg_h']:,.0f} kg/h" if row["rate_kg_h"] else "no data" for row in rows]
     assert rates == ["no data", "1,200 kg/h", "60 kg/h"]
@@ -126,7 +124,4 @@ async def test_many_facilities_with_long_names_fit_every_screen(
     await page.goto(f"{address}/facilities")
     await expect(page.locator("#rows tr")).to_have_count(63)
     for width in WIDTHS:
-        await page.set_viewport_size({"width": width, "height": 1080})
-        assert await page.evaluate(TOO_WIDE) == [], width
-        if screens := os.environ.get("TONNE_SCREENS"):
-            await page.screenshot(path=Path(screens) / f"facilities-{width}.png")
+        await check_width(page, width, 1080, name="facilities")

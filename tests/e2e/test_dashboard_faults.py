@@ -11,9 +11,9 @@ import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
 from deploy.site.pictures import CHROMIUM
+from tests.e2e.pages import opened_page
 from tests.e2e.test_dashboard import address, browser, connection, emit, wait_for
 from tests.integration.api.plant import found
-from tests.patience import PATIENCE_S
 
 __all__ = ["address", "browser", "connection"]
 
@@ -47,12 +47,8 @@ _PAGES = {
 async def bare(browser: Browser, connection: Connection) -> AsyncIterator[Page]:
     """A page that may log errors, over a facility."""
     emit(connection, found(connection, "linz", sources=[("s", 1, None)]), 20.0)
-    context = await browser.new_context(locale="en-GB")
-    opened = await context.new_page()
-    opened.set_default_timeout(PATIENCE_S * 1000)
-    expect.set_options(timeout=PATIENCE_S * 1000)
-    yield opened
-    await context.close()
+    async with opened_page(browser) as opened:
+        yield opened
 
 
 @pytest.mark.parametrize("path", _PAGES)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 from playwright.async_api import Page, expect
 
 from deploy.site.pictures import CHROMIUM
+from tests.e2e.asking import asking
 from tests.e2e.test_dashboard import (
     address,
     browser,
@@ -165,7 +165,7 @@ sources:
 async def test_export_and_a_stale_factor_stand_beside_a_total_and_fit(
     address: str, page: Page, connection: Connection
 ) -> None:
-    async with httpx.AsyncClient(base_url=address) as client:
+    async with asking(address) as client:
         put = await client.put("/v1/facilities/roof", content=_BOTH_WAYS)
     assert put.status_code == 200, put.text
     row = connection.execute(

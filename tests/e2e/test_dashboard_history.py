@@ -6,13 +6,13 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 from playwright.async_api import Page, expect
 
 from deploy.site.pictures import CHROMIUM
-from tests.e2e.fitting import TOO_WIDE
+from tests.e2e.asking import asking
+from tests.e2e.fitting import check_width
 from tests.e2e.test_dashboard import address, browser, connection, page, wait_for
 from tests.integration.aggregator.plant import apply_text
 from tests.integration.api.plant import HOUR, KG, at
@@ -83,16 +83,14 @@ def week(connection: Connection, database_url: str) -> None:
 
 async def _fits(page: Page, *widths: int) -> None:
     for width in widths:
-        await page.set_viewport_size({"width": width, "height": 900})
-        assert await page.evaluate("document.documentElement.scrollWidth") == width
-        assert await page.evaluate(TOO_WIDE) == []
+        await check_width(page, width)
 
 
 @pytest.mark.usefixtures("week")
 async def test_a_range_says_what_the_api_says(address: str, page: Page) -> None:
     await page.goto(f"{address}/history?{_WEEK}")
     await expect(page.locator("#whole")).to_have_attribute("aria-busy", "false")
-    async with httpx.AsyncClient(base_url=address) as client:
+    async with asking(address) as client:
         answer = await client.get(
             "/v1/emissions?facility=linz&interval=1h&group_by=facility"
             "&from=2026-03-25T23:00:00Z&to=2026-04-01T22:00:00Z"
@@ -299,7 +297,7 @@ async def test_budgets_that_run_burn_down(
     await page.goto(f"{address}/history?facility=linz")
     figures = page.locator("#budgets figure")
     await expect(figures).to_have_count(2)
-    async with httpx.AsyncClient(base_url=address) as client:
+    async with asking(address) as client:
         asked = {"facility": "linz", "group_by": "facility", "interval": "1y", "from": "now/y"}
         rows = (await client.get("/v1/emissions", params=asked)).json()
     # in the first hour of a year the hour before is last year's

@@ -6,19 +6,19 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
 from deploy.site.pictures import CHROMIUM
 from services.core.store.operations import keys
+from tests.e2e.asking import asking
 from tests.e2e.fitting import check_fit
+from tests.e2e.pages import opened_page
 from tests.e2e.test_dashboard import browser, connection, page, wait_for
 from tests.e2e.test_dashboard_corrections import address, door, socket
 from tests.e2e.test_dashboard_people import guarded
 from tests.integration.aggregator.plant import apply_text
-from tests.patience import PATIENCE_S
 
 __all__ = ["address", "browser", "connection", "door", "guarded", "page", "socket"]
 
@@ -43,12 +43,8 @@ sources: [{id: s, scope: 2, method: activity, input: meter.hours, factor: f}]
 @pytest.fixture
 async def rough(browser: Browser) -> AsyncIterator[Page]:
     """A page that is refused something, or loses its connection, which its console says."""
-    context = await browser.new_context(locale="en-GB", viewport={"width": 1440, "height": 900})
-    opened = await context.new_page()
-    opened.set_default_timeout(PATIENCE_S * 1000)
-    expect.set_options(timeout=PATIENCE_S * 1000)
-    yield opened
-    await context.close()
+    async with opened_page(browser, viewport={"width": 1440, "height": 900}) as opened:
+        yield opened
 
 
 #: A line of no value.
@@ -162,7 +158,7 @@ async def test_bills_and_german(
     await page.click("#check")
     await expect(page.locator("#outcome tbody").last).to_contain_text("amount")
     await check_fit(page, "import-german")
-    async with httpx.AsyncClient(base_url=address) as client:
+    async with asking(address) as client:
         (one,) = (await client.get("/v1/facilities/house/imports")).json()
     assert one["state"] == "checked"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 from playwright.async_api import Page, expect
@@ -15,9 +14,9 @@ from services.api.languages.catalogues import TRANSLATED, Texts
 from services.api.languages.extraction import keys
 from services.api.routes.dashboard import _PAGES
 from tests.e2e.answered import open_answered
+from tests.e2e.asking import asking
 from tests.e2e.axe import violations
-from tests.e2e.fitting import BROKEN, TOO_WIDE
-from tests.e2e.screenshots import photograph
+from tests.e2e.fitting import BROKEN, check_width, show_at
 from tests.e2e.test_dashboard import address, browser, connection, page, wait_for
 from tests.e2e.test_dashboard_widths import WIDTHS, plant_everything
 
@@ -37,7 +36,7 @@ async def test_language_and_unit_are_chosen_on_a_page(
     await plant_everything(address, connection)
     await page.goto(f"{address}/?facility=everything")
     await wait_for(page, "#state-text", "live")
-    async with httpx.AsyncClient(base_url=address) as client:
+    async with asking(address) as client:
         rate = (await client.get("/v1/live?facility=everything")).json()["rate_kg_h"]
     await wait_for(page, "#rate", f"{rate:,.0f}")
     await wait_for(page, "#rate-unit", "kg CO₂ / h")
@@ -64,7 +63,7 @@ async def test_language_and_unit_are_chosen_on_a_page(
 
 
 async def test_a_browser_is_answered_in_its_language(address: str) -> None:
-    async with httpx.AsyncClient(base_url=address) as client:
+    async with asking(address) as client:
         for accepted, language in {
             "zh-CN,zh;q=0.9,en;q=0.8": "zh",
             "zh-Hans-CN": "zh",
@@ -104,8 +103,6 @@ SEEN = """
 }
 """
 
-FITS = "width => document.documentElement.scrollWidth === width"
-
 
 async def test_every_page_is_in_each_language_and_fits_every_screen(
     address: str, page: Page, connection: Connection
@@ -121,12 +118,9 @@ async def test_every_page_is_in_each_language_and_fits_every_screen(
             seen = set(await page.evaluate(SEEN))
             assert english & seen == set(), (path, language)
             # what pages say to those who hear them is in their language, too
-            await page.set_viewport_size({"width": 1440, "height": 1080})
+            await show_at(page, 1440, 1080)
             assert await violations(page) == [], (path, language)
             for width in WIDTHS:
-                await page.set_viewport_size({"width": width, "height": 1080})
-                await photograph(page, f"{path.strip('/') or 'live'}-{language}-{width}")
-                # charts follow their width in a frame of their own
-                await page.wait_for_function(FITS, arg=width)
-                assert await page.evaluate(TOO_WIDE) == [], (path, language, width)
+                name = f"{path.strip('/') or 'live'}-{language}"
+                await check_width(page, width, 1080, name=name)
                 assert await page.evaluate(BROKEN) == [], (path, language, width)

@@ -14,8 +14,7 @@ from services.aggregator.summing import Summing
 from services.core.facility.organisation_file import parse_organisation
 from services.core.store.database.connect import engine
 from services.core.store.registry.organisations import apply_organisation
-from tests.e2e.fitting import TOO_WIDE
-from tests.e2e.screenshots import photograph
+from tests.e2e.fitting import check_width
 from tests.e2e.test_dashboard import address, browser, connection, page, this_minute, wait_for
 from tests.e2e.test_dashboard_widths import LONG, WIDTHS
 from tests.integration.aggregator.plant import apply_text
@@ -153,11 +152,8 @@ async def test_a_path_fits_every_screen(
     await page.wait_for_selector(".charts .picture")
     await page.click("summary")
     for width in WIDTHS:
-        await page.set_viewport_size({"width": width, "height": 1080})
-        await page.wait_for_function(
+        await check_width(page, width, 1080, name=f"path-{scheme}")
+        assert await page.evaluate(
             "() => [...document.querySelectorAll('.picture')].every(s => "
             "s.getBoundingClientRect().right <= s.closest('.path').getBoundingClientRect().right)"
         )
-        await photograph(page, f"path-{scheme}-{width}")
-        assert await page.evaluate("document.documentElement.scrollWidth") == width
-        assert await page.evaluate(TOO_WIDE) == [], width

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 from playwright.async_api import Page, Route, expect
 
 from deploy.site.pictures import CHROMIUM
+from tests.e2e.asking import asking
 from tests.e2e.fitting import check_fit
 from tests.e2e.test_dashboard import address, browser, connection, page
 from tests.e2e.test_dashboard_widths import LONG
@@ -57,7 +57,7 @@ async def test_a_report_says_what_the_api_says(address: str, page: Page) -> None
     await page.goto(f"{address}/reports?facility=linz&period=2026-03")
     await expect(page.locator("#report")).to_have_attribute("aria-busy", "false")
     asked = {"facility": "linz", "period": "2026-03"}
-    async with httpx.AsyncClient(base_url=address) as client:
+    async with asking(address) as client:
         body = (await client.get("/v1/reports/emissions", params=asked)).json()
     assert body["totals"][0]["co2_kg"] == 252.0
     cells = page.locator("#table-totals tbody tr").first

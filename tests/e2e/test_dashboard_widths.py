@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 from playwright.async_api import Page
 
 from deploy.site import pictures
 from deploy.site.pictures import CHROMIUM
-from tests.e2e.fitting import TOO_WIDE
-from tests.e2e.screenshots import photograph
+from tests.e2e.asking import asking
+from tests.e2e.fitting import check_width
 from tests.e2e.test_dashboard import (
     address,
     browser,
@@ -25,7 +24,6 @@ from tests.e2e.test_dashboard import (
 )
 from tests.e2e.test_dashboard_alerts import fire, limit
 from tests.integration.api.plant import MINUTE, Plant, announce, found, minutes, roll
-from tests.patience import PATIENCE_S
 
 __all__ = ["address", "browser", "connection", "page"]
 
@@ -70,7 +68,7 @@ electricity:
 
 
 async def plant_everything(address: str, connection: Connection) -> Plant:
-    async with httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as client:
+    async with asking(address) as client:
         put = await client.put("/v1/facilities/everything", content=_FILE.encode())
     assert put.status_code == 200, put.text
     (facility_id,) = connection.execute("SELECT id FROM facility").fetchone() or ()
@@ -118,14 +116,7 @@ async def test_a_facility_with_everything_fits_every_screen(
         await page.wait_for_selector("#chart .picture")
         await page.wait_for_selector("#alerts li")
         for width in WIDTHS:
-            await page.set_viewport_size({"width": width, "height": 1080})
-            await page.wait_for_function(
-                "width => document.querySelector('#chart .picture').clientWidth <= width",
-                arg=width,
-            )
-            await photograph(page, f"all-{figure}-{width}")
-            assert await page.evaluate("document.documentElement.scrollWidth") == width
-            assert await page.evaluate(TOO_WIDE) == [], (figure, width)
+            await check_width(page, width, 1080, name=f"all-{figure}")
 
 
 async def test_readmes_pictures_can_be_taken(

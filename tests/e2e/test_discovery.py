@@ -15,17 +15,20 @@ from tests.command import tonne
 from tests.e2e.stack import Device, Stack
 from tests.patience import PATIENCE_S, until
 from tests.services import as_login
-from tests.shelly import Shelly
+from tests.shelly import Shelly, wait_until_heard
+from tests.unhindered import Unhindered
 
 pytestmark = [pytest.mark.database, pytest.mark.broker]
 
-#: From the first message of an unknown device to its total, people's deciding left out.
+#: From the first message of an unknown device to its total, people's deciding left out, and what
+#: others on the machine hold up.
 WITHIN_S = 60.0
 
 
 @pytest.fixture(scope="module")
 def device(stack: Stack) -> Iterator[Device]:
     with Device(stack.mqtt_url) as client:
+        wait_until_heard(client, lambda: stack.get("/v1/devices/candidates"))
         yield client
 
 
@@ -49,7 +52,7 @@ def total_kg(stack: Stack, source: str) -> float | None:
 def test_an_unknown_shelly_is_adopted_by_http_and_its_total_is_right(
     stack: Stack, device: Device
 ) -> None:
-    began = time.monotonic()
+    passed = Unhindered()
     shelly = Shelly(device, "shellyplus1pm-a8032abe54dc")
     now = time.time()
     # heard before anybody knew it: 3 kWh in half a minute
@@ -70,14 +73,14 @@ def test_an_unknown_shelly_is_adopted_by_http_and_its_total_is_right(
         lambda: total_kg(stack, "fridge") == pytest.approx(4 * 0.2),
         "four kilowatt-hours show in /v1/live",
     )
-    assert time.monotonic() - began < WITHIN_S
+    assert passed.seconds() < WITHIN_S
     readings = stack.get("/v1/readings", facility="linz", device="fridge", channel="energy")
     assert [one["value"] for one in readings] == [0.0, 1000.0, 2000.0, 3000.0, 4000.0]
     assert not [r for r in stack.get("/v1/devices/candidates") if r["label"] == shelly.name]
 
 
 def test_one_whose_messages_tell_no_time_is_adopted_as_soon(stack: Stack, device: Device) -> None:
-    began = time.monotonic()
+    passed = Unhindered()
 
     def tell(total: float) -> None:
         device.publish("zigbee2mqtt/Cellar", json.dumps({"energy": total, "power": 900}))
@@ -101,7 +104,7 @@ def test_one_whose_messages_tell_no_time_is_adopted_as_soon(stack: Stack, device
         lambda: total_kg(stack, "cellar") == pytest.approx(2.5 * 0.2),
         "two and a half kilowatt-hours show in /v1/live",
     )
-    assert time.monotonic() - began < WITHIN_S
+    assert passed.seconds() < WITHIN_S
     readings = stack.get("/v1/readings", facility="linz", device="cellar", channel="energy")
     assert [one["value"] for one in readings] == [11.5, 12.0, 14.0]
 

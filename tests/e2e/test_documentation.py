@@ -7,8 +7,8 @@ from playwright.async_api import Browser, Page, expect
 
 from deploy.site.build import build_if_stale
 from deploy.site.pictures import CHROMIUM
+from tests.e2e.pages import opened_page
 from tests.e2e.test_dashboard import address, browser
-from tests.patience import PATIENCE_S
 
 __all__ = ["address", "browser"]
 
@@ -25,10 +25,11 @@ async def test_pages_fit_search_finds_and_the_reference_asks(
     width: int,
 ) -> None:
     build_if_stale()
-    context = await browser.new_context(viewport={"width": width, "height": 844})
-    page = await context.new_page()
-    page.set_default_timeout(PATIENCE_S * 1000)
-    expect.set_options(timeout=PATIENCE_S * 1000)
+    async with opened_page(browser, viewport={"width": width, "height": 844}) as page:
+        await _look_at(page, address, width)
+
+
+async def _look_at(page: Page, address: str, width: int) -> None:
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
@@ -47,7 +48,6 @@ async def test_pages_fit_search_finds_and_the_reference_asks(
     else:
         await _ask_by_the_reference(page, address)
     assert complaints == []
-    await context.close()
 
 
 async def _ask_by_the_reference(page: Page, address: str) -> None:

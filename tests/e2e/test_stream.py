@@ -11,11 +11,9 @@ import httpx
 import pytest
 
 from tests.e2e.stack import Device, Stack
+from tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.database, pytest.mark.broker]
-
-#: Between two events pass at most fifteen seconds.
-SILENCE_S = 20.0
 
 
 def live_bodies(response: httpx.Response) -> Iterator[dict[str, Any]]:
@@ -38,7 +36,7 @@ def test_a_published_reading_comes_as_an_event(stack: Stack) -> None:
     with (
         Device(stack.mqtt_url) as device,
         httpx.stream(
-            "GET", f"{stack.url}/v1/stream", params={"facility": "linz"}, timeout=SILENCE_S
+            "GET", f"{stack.url}/v1/stream", params={"facility": "linz"}, timeout=PATIENCE_S
         ) as response,
     ):
         events = live_bodies(response)

@@ -4,6 +4,7 @@ import { AlertCodes, KINDS } from "./alert-codes.js";
 import { COURSES_MS, courseCard, readSparks, spark } from "./alert-course.js";
 import { Alerts, alertAddress } from "./alerts.js";
 import { get, page, post } from "./api.js";
+import { redraw } from "./dom.js";
 import { alertParts } from "./alert-parts.js";
 import { addressed, listedFacilities, named, offer } from "./facility-list.js";
 import { readAgain, sayUnread, sayWhy } from "./notice.js";
@@ -109,11 +110,9 @@ async function showOne() {
     $("title").textContent = t("Alert {threshold}", alert);
     if (turn !== reading || isBeingFilled()) return;
     $("one").hidden = false;
-    const isOpen = $("one").querySelector("details")?.open ?? false;
     const course = await courseCard(alert, facility);
     if (turn !== reading || isBeingFilled()) return;
-    $("one").replaceChildren(...alertParts(alert, { facility, codes, maintenance, course, acknowledge, changed: showOne }));
-    if (isOpen) $("one").querySelector("details").open = true;
+    redraw($("one"), ...alertParts(alert, { facility, codes, maintenance, course, acknowledge, changed: showOne }));
     readAgain();
   } catch (error) {
     sayUnread(error);

@@ -4,6 +4,7 @@ import { page } from "./api.js";
 import { ACTIONS, actionWords, whenceWords, whoWords } from "./audit-words.js";
 import { labelled, node, sized } from "./dom.js";
 import { readAgain, sayUnread } from "./notice.js";
+import { Turns } from "./turns.js";
 import { t } from "./words.js";
 import { secondWords } from "./zones.js";
 
@@ -12,6 +13,7 @@ const PAGE = 100;
 /** The log is of all facilities, so its times are those of the reader's own clock. */
 const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 let next = null;
+const reading = new Turns();
 
 $("zone").textContent = t("Times are of {zone}; what stands behind one is the instant in UTC.", { zone: ZONE });
 const filters = $("filters");
@@ -41,8 +43,10 @@ function start() {
 }
 
 async function read(address) {
+  const isNewest = reading.begin();
   try {
     const read = await page(address);
+    if (!isNewest()) return;
     next = read.next;
     $("rows").append(...read.rows.map(row));
     $("older").hidden = next === null;

@@ -11,6 +11,7 @@ import { addressed, listedFacilities, named, offer } from "./facility-list.js";
 import { beginTrial, forgetOther } from "./message-trial.js";
 import { askFacility, firstText } from "./new-facility.js";
 import { say, sayUnread, sayWhy } from "./notice.js";
+import { Turns } from "./turns.js";
 import { t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -23,6 +24,8 @@ let facility = null;
 let inForce = { text: "", tag: "" };
 /** The text that was tried last: only that may be applied without another look. */
 let tried = null;
+/** What replaces the text that is written. */
+const replacing = new Turns();
 /** Made once somebody may write. */
 let completion = null;
 let form = null;
@@ -103,8 +106,22 @@ async function choose(chosen) {
   }
 }
 
+/** Ask for what replaces the text that is written; what would be typed meanwhile would be lost. */
+async function replace(ask, put) {
+  const isNewest = replacing.begin();
+  $("text").readOnly = true;
+  try {
+    const answer = await ask();
+    if (isNewest()) put(answer);
+  } finally {
+    if (isNewest()) $("text").readOnly = false;
+  }
+}
+
 /** Write what the file of a new facility begins as. */
 function begin() {
+  replacing.begin();
+  $("text").readOnly = false;
   inForce = { text: "", tag: null };
   $("outcome").replaceChildren();
   editor.write(firstText(facility));
@@ -121,7 +138,10 @@ async function complete() {
 
 /** Make edits in the text and write what it is then; returns what it states. */
 async function edit(edits) {
+  const asked = facility;
   const { text: written, document } = await send("POST", `${address()}/edit`, { text: editor.text, edits });
+  // the text of another facility may stand there by now
+  if (asked !== facility) return document;
   formed = written;
   editor.write(written);
   return document;
@@ -129,9 +149,11 @@ async function edit(edits) {
 
 /** Show the text that is written as a form; one that is no YAML has to be corrected first. */
 async function showForm() {
-  form.show(await edit([]));
-  show(true);
-  remember({ part: new URLSearchParams(location.search).get("part") ?? "" });
+  await replace(() => edit([]), (document) => {
+    form.show(document);
+    show(true);
+    remember({ part: new URLSearchParams(location.search).get("part") ?? "" });
+  });
 }
 
 function showText() {
@@ -169,9 +191,11 @@ function showChanged() {
 
 /** Read what is in force; what was being written is given up. */
 async function load() {
-  inForce = await text(address());
-  editor.write(inForce.text);
-  $("outcome").replaceChildren();
+  await replace(() => text(address()), (read) => {
+    inForce = read;
+    editor.write(inForce.text);
+    $("outcome").replaceChildren();
+  });
   await versions();
 }
 

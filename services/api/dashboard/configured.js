@@ -8,16 +8,21 @@ import { NO_DATA, ago, massText, oneDecimal, percent } from "./format.js";
 import { sayWhy } from "./notice.js";
 import { presentWords } from "./present-value.js";
 import { table } from "./tree.js";
+import { Turns } from "./turns.js";
 import { locale, t } from "./words.js";
 
 /** What live totals do not have. */
 const UNREAD = "–";
 
 const $ = (id) => document.getElementById(id);
+/** What comes late is of a facility that was chosen before. */
+const [ofRecipients, ofThresholds, ofFactors] = [new Turns(), new Turns(), new Turns()];
 
 /** Whom alerts are sent to, each kind with a button that tries it. */
 export async function showRecipients(address) {
+  const isNewest = ofRecipients.begin();
   const recipients = await get(`${address}/recipients`);
+  if (!isNewest()) return;
   $("recipients-summary").textContent = recipients.length ? "" : t("Nobody is told of alerts; name somebody under notify.");
   if (recipients.length === 0) return $("recipient-rows").replaceChildren();
   const outcomes = new Map();
@@ -65,7 +70,9 @@ function testButton(address, { kind, recipient }, outcomes) {
 
 /** What is watched, with its present value where live totals have it. */
 export async function showThresholds(facility) {
+  const isNewest = ofThresholds.begin();
   const [thresholds, live] = await Promise.all([get("/v1/thresholds", { facility }), get("/v1/live", { facility })]);
+  if (!isNewest()) return;
   $("thresholds-summary").textContent = thresholds.length ? "" : t("Nothing is watched.");
   $("threshold-rows").replaceChildren(...(thresholds.length ? [table([t("Threshold"), t("Watches"), t("Limit"), t("Now"), t("State"), t("Set in")],
     thresholds.map((threshold) => {
@@ -96,7 +103,9 @@ function nowWords(threshold, live) {
 
 /** Each version in force of a factor that the facility states or uses. */
 export async function showFactors(address) {
+  const isNewest = ofFactors.begin();
   const factors = await get(`${address}/factors`);
+  if (!isNewest()) return;
   $("factors-summary").textContent = factors.length ? t("kg for each unit of activity") : t("None is used.");
   $("factor-rows").replaceChildren(...(factors.length ? [table([t("Factor"), "CO2", "CO2e", t("Valid"), t("Used by"), t("Publication")],
     factors.map(({ factor, unit, co2_kg: co2, co2e_kg: co2e, valid_from: from, valid_to: to, sources, in_file: inFile, citation }) => [

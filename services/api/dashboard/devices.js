@@ -7,6 +7,7 @@ import { node, redraw } from "./dom.js";
 import { addressed, listedFacilities, named, offer } from "./facility-list.js";
 import { readAgain, say, sayUnread, sayWhy } from "./notice.js";
 import { noticeWords, reasonWord } from "./pipeline-words.js";
+import { Turns } from "./turns.js";
 import { beginUnknown, readUnknown } from "./unknown-devices.js";
 import { plural, t } from "./words.js";
 
@@ -19,6 +20,8 @@ const GAP_DAYS = 7;
 
 let chosen = new URLSearchParams(location.search).get("facility") ?? "";
 let next = null;
+/** What comes late is of a facility that was chosen before. */
+const [refreshing, readingHealth, readingQuarantine] = [new Turns(), new Turns(), new Turns()];
 
 start();
 
@@ -48,8 +51,10 @@ const remember = () => history.replaceState(null, "", chosen ? `?${new URLSearch
 const ofChosen = () => (chosen ? { facility: chosen } : {});
 
 async function refresh() {
+  const isNewest = refreshing.begin();
   try {
     const [devices, ready] = await Promise.all([get("/v1/devices", ofChosen()), readiness()]);
+    if (!isNewest()) return;
     drawPipeline(ready);
     const silent = devices.filter(({ last_seen: seen, online }) => seen === null || online === false).length;
     const all = plural("{n} device", "{n} devices", devices.length);
@@ -64,10 +69,12 @@ async function refresh() {
 
 /** How tests of monitors stand, and when sources had no data. */
 async function readHealth() {
+  const isNewest = readingHealth.begin();
   try {
     const [monitors, gaps, facilities] = await Promise.all([
       get("/v1/monitors", ofChosen()), get("/v1/annotations", { ...ofChosen(), kind: "gap", from: `now-${GAP_DAYS}d`, to: "now", limit: 1000 }), get("/v1/facilities"),
     ]);
+    if (!isNewest()) return;
     drawMonitors(monitors);
     drawGaps(gaps, new Map(facilities.map((facility) => [facility.id, facility])), GAP_DAYS);
   } catch (error) {
@@ -97,8 +104,10 @@ function startQuarantine() {
 }
 
 async function readQuarantine(from) {
+  const isNewest = readingQuarantine.begin();
   try {
     const read = await page(from);
+    if (!isNewest()) return;
     next = read.next;
     $("older").hidden = next === null;
     if (read.rows.length) $("quarantine-rows").append(quarantineTable(read.rows, replay));

@@ -7,6 +7,7 @@ import { offerCorrection } from "./correct-reading.js";
 import { node, redraw } from "./dom.js";
 import { wallTime } from "./format.js";
 import { table } from "./tree.js";
+import { Turns } from "./turns.js";
 import { whyWords } from "./why-words.js";
 import { locale, t } from "./words.js";
 
@@ -26,11 +27,15 @@ export function readingsOf({ facility, device, channel, unit, hour, zone, mayCor
   const body = node("div", {}, node("p", { className: "quiet", textContent: t("loading") }));
   const details = node("details", {}, node("summary", { textContent: t("Readings of this hour") }), node("p", {}, csv), body);
 
+  const drawing = new Turns();
+
   async function draw() {
+    const isNewest = drawing.begin();
     try {
       const [rows, corrections] = await Promise.all([
         get("/v1/readings", { ...asked, limit: SHOWN }), get("/v1/readings/corrections", span),
       ]);
+      if (!isNewest()) return;
       const byTime = Map.groupBy(corrections, ({ time }) => time);
       const correct = (row) => offerCorrection({
         facility: facility.id, device, channel, unit, hour, zone, row,
@@ -54,6 +59,7 @@ export function readingsOf({ facility, device, channel, unit, hour, zone, mayCor
         })),
         ...add);
     } catch (error) {
+      if (!isNewest()) return;
       body.replaceChildren(node("p", { className: "doubt", textContent: t("The readings cannot be shown: {why}", { why: whyWords(error) }) }));
     }
   }

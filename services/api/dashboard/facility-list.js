@@ -32,7 +32,9 @@ export function waitForNothing() {
 
 /** Offer `[value, name]` pairs in a list, and call `choose` with the value that is chosen. */
 export function offer(select, options, value, choose) {
-  select.replaceChildren(...options.map(([id, name]) => new Option(name, id)));
+  // a list that somebody has opened stays open where it offers the same
+  const isSame = select.length === options.length && options.every(([id, name], i) => select[i].value === id && select[i].text === name);
+  if (!isSame) select.replaceChildren(...options.map(([id, name]) => new Option(name, id)));
   select.value = value;
   select.disabled = options.length === 0;
   select.onchange = () => choose(select.value);

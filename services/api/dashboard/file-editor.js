@@ -2,6 +2,7 @@
 
 import { node } from "./dom.js";
 import { sayWhy } from "./notice.js";
+import { Turns } from "./turns.js";
 import { plural, t } from "./words.js";
 
 /** So long after the last key a text is looked at. */
@@ -17,7 +18,7 @@ export class Editor {
   #marked;
   #goElsewhere;
   #timer = 0;
-  #asked = 0;
+  #looking = new Turns();
   /** How many the last text that was checked has. */
   mistakes = 0;
 
@@ -49,18 +50,19 @@ export class Editor {
     const lines = this.#area.value.split("\n").length;
     this.#numbers.textContent = Array.from({ length: lines }, (_, i) => i + 1).join("\n");
     this.#changed();
+    // what is being asked is of a text that is there no more
+    this.#looking.begin();
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#look(), rest);
   }
 
   async #look() {
-    const mine = ++this.#asked;
+    const isNewest = this.#looking.begin();
     try {
       const { errors } = await this.#check(this.#area.value);
-      // a later text has been asked for meanwhile
-      if (mine === this.#asked) this.#show(errors);
+      if (isNewest()) this.#show(errors);
     } catch (error) {
-      sayWhy(error);
+      if (isNewest()) sayWhy(error);
     }
   }
 

@@ -6,21 +6,26 @@ import { changeWords } from "./change-words.js";
 import { node } from "./dom.js";
 import { sayWhy } from "./notice.js";
 import { table } from "./tree.js";
+import { Turns } from "./turns.js";
 import { plural, t } from "./words.js";
 import { clockWords } from "./zones.js";
 
 const $ = (id) => document.getElementById(id);
 const PAGE = 20;
+const [listing, comparing] = [new Turns(), new Turns()];
 
 /** List the versions of the file at `address`; `open` takes the text and number of one. */
 export async function showVersions(address, zone, open) {
+  comparing.begin();
   $("version-rows").replaceChildren();
   $("difference").replaceChildren();
   await append(`${address}/versions?limit=${PAGE}`, { address, zone, open });
 }
 
 async function append(from, shown) {
+  const isNewest = listing.begin();
   const { rows, next } = await page(from);
+  if (!isNewest()) return;
   if (rows.length) $("version-rows").append(versionTable(rows, shown));
   const isEmpty = $("version-rows").childElementCount === 0;
   $("versions-summary").textContent = isEmpty
@@ -54,7 +59,9 @@ function changed(changes) {
 
 /** Show what a version has otherwise than another one, which can be chosen; 0 is nothing. */
 async function compare(address, number, since) {
+  const isNewest = comparing.begin();
   const { text: lines } = await text(`${address}/versions/${number}/difference?since=${since}`);
+  if (!isNewest()) return;
   const other = node("input", { type: "number", min: 0, value: since });
   other.onchange = () => compare(address, number, Number(other.value)).catch(sayWhy);
   $("difference").replaceChildren(

@@ -39,7 +39,7 @@ const NONE_MARKED = { marks: [], hasMore: false };
 let lastMarked = NONE_MARKED;
 
 start();
-setInterval(() => range?.preset && document.visibilityState === "visible" && show(), REFRESH_MS);
+setInterval(() => range?.preset && document.visibilityState === "visible" && show({ isAgain: true }), REFRESH_MS);
 
 async function start() {
   facilities = await listedFacilities();
@@ -109,14 +109,14 @@ function drawChoices() {
 function fill(select, options, value, choose) {
   offer(select, options, value, (id) => {
     choose(id);
-    show(true);
+    show({ isChosen: true });
   });
 }
 
 /** Show the time between two wall times, by the bars that fit it. */
 function look({ from, to }) {
   Object.assign(asked, { range: "", from, to, bars: "" });
-  show(true);
+  show({ isChosen: true });
 }
 
 /** The address names what is shown, so that it can be sent to somebody; what was shown before is a step back. */
@@ -137,12 +137,12 @@ const span = ({ from, to }) => ({
   to: new Date(instantOf(to, facility.timezone)).toISOString(),
 });
 
-/** `isChosen`: the reader chose something, so that what was shown before is a step back. */
-async function show(isChosen = false) {
+/** `isChosen`: the reader chose something, so that what was shown before is a step back; `isAgain`: time has passed. */
+async function show({ isChosen = false, isAgain = false } = {}) {
   const turn = ++reading;
   range = resolve(asked, facility.timezone);
   remember(isChosen);
-  drawRange();
+  drawRange(isAgain);
   $("whole").setAttribute("aria-busy", "true");
   const common = { facility: facility.id, interval: range.bars, ...span(range) };
   const earlier = compare ? COMPARED[compare].of(range) : null;
@@ -183,10 +183,10 @@ function markedIn({ preset, from }) {
   return { before, now };
 }
 
-function drawRange() {
+function drawRange(isAgain) {
   $("range").value = range.preset ?? "";
-  $("from").value = range.from;
-  $("to").value = range.to;
+  // somebody may be writing another time
+  for (const end of ["from", "to"]) if (!isAgain || document.activeElement !== $(end)) $(end).value = range[end];
   const names = range.possible.map((bars) => [bars, BARS[bars].name]);
   fill($("bars"), names, range.bars, (bars) => { asked.bars = bars; });
   $("timezone").textContent = facility.timezone;

@@ -251,8 +251,12 @@ function draw() {
 // -- the files so far ---------------------------------------------------------------------------
 
 async function list() {
+  const asked = facility;
   try {
-    listed = await get(address());
+    const found = await get(address());
+    // another facility was chosen meanwhile
+    if (asked !== facility) return;
+    listed = found;
   } catch (error) {
     return sayUnread(error);
   }

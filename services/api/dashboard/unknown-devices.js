@@ -6,6 +6,7 @@ import { ago } from "./format.js";
 import { named, offer } from "./facility-list.js";
 import { say, sayUnread, sayWhy } from "./notice.js";
 import { table } from "./tree.js";
+import { Turns } from "./turns.js";
 import { whyWords } from "./why-words.js";
 import { plural, t } from "./words.js";
 
@@ -17,8 +18,7 @@ let facilities = [];
 let preferred = "";
 /** Told when a device was adopted. */
 let changed = () => {};
-/** How often was asked: an answer that another one overtook is not drawn. */
-let asked = 0;
+const reading = new Turns();
 /** The device whose form is open. */
 let adopting = null;
 
@@ -35,12 +35,13 @@ export function beginUnknown(listed, whenChanged) {
 /** Read which devices are heard; whoever may not adopt any sees nothing of it. */
 export async function readUnknown(facility) {
   preferred = facility;
+  const isNewest = reading.begin();
   // the button that opened the form has to be there when it closes
-  if ($("adopt-dialog").open) return;
-  const turn = ++asked;
+  const isOpen = () => $("adopt-dialog").open;
+  if (isOpen()) return;
   try {
     const rows = await get("/v1/devices/candidates", { limit: SHOWN });
-    if (turn !== asked) return;
+    if (!isNewest() || isOpen()) return;
     $("unknown").hidden = false;
     $("unknown-summary").textContent = rows.length
       ? plural("{n} device sends what no facility file names", "{n} devices send what no facility file names", rows.length)

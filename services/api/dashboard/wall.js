@@ -21,6 +21,8 @@ const SEVERITIES = ["critical", "warning", "info"];
 const [SHORTEST_S, USUAL_S] = [5, 20];
 /** Facilities, names and limits change by hand. */
 const LISTED_MS = 5 * 60_000;
+/** A facility of which nothing comes for so long is passed over. */
+const PATIENCE_MS = 30_000;
 /** Later than this, the newest data is worth a word. */
 const STALE_MS = 5 * 60_000;
 
@@ -70,7 +72,8 @@ const wait = (s) => new Promise((done) => setTimeout(done, s * 1000));
 async function show(facility, place) {
   const controller = new AbortController();
   const lasts = facilities.length > 1 ? seconds * 1000 : LISTED_MS;
-  const timer = setTimeout(() => controller.abort(), lasts);
+  // its time begins when it is seen: of an API that is slow nothing would be seen else
+  let timer = setTimeout(() => controller.abort(), Math.max(lasts, PATIENCE_MS));
   let first = true;
   try {
     const thresholds = await get("/v1/thresholds", { facility: facility.id });
@@ -81,7 +84,11 @@ async function show(facility, place) {
       onHeard: () => { heardAt = Date.now(); },
       onLive: (live) => {
         if (controller.signal.aborted) return;
-        if (first) drawFrame(facility, place);
+        if (first) {
+          drawFrame(facility, place);
+          clearTimeout(timer);
+          timer = setTimeout(() => controller.abort(), lasts);
+        }
         first = false;
         draw(live, limits);
       },
