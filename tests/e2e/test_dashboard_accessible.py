@@ -25,6 +25,8 @@ __all__ = ["address", "browser", "connection", "page"]
 
 pytestmark = [
     pytest.mark.browser,
+    # all pages, several times each
+    pytest.mark.timeout(600),
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
 ]
 

@@ -26,6 +26,8 @@ Connection = psycopg.Connection[Any]
 
 pytestmark = [
     pytest.mark.browser,
+    # all pages in all languages
+    pytest.mark.timeout(600),
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
 ]
 
