@@ -115,11 +115,10 @@ def _adopt_an_unknown_shelly(local: Local) -> None:
         passed = Unhindered()
         shelly = Shelly(device, "shellyplus1pm-a8032abe54dc")
         now = time.time()
+        for i in range(4):
+            shelly.notify(1000.0 * i, now - 40 + 10 * i)
 
         def listed() -> dict[str, Any] | None:
-            # what discovery does not listen to yet nobody delivers to it again
-            for i in range(4):
-                shelly.notify(1000.0 * i, now - 40 + 10 * i)
             rows = client.get("/v1/devices/candidates").json()
             return next((r for r in rows if r["label"] == shelly.name and r["stored"] >= 4), None)
 
