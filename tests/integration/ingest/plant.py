@@ -35,6 +35,8 @@ devices:
 METER = "emissions/linz/meter-grid/readings"
 CEMS = "emissions/linz/cems-1/readings"
 
+_LINES_OF_LOG = 15
+
 
 @dataclass
 class Plant:
@@ -100,6 +102,7 @@ class Plant:
         until(
             lambda: self.said("listening at the broker") > before or self.exited,
             "ingest is connected",
+            explain=self.shown,
         )
         assert not self.exited, self.log.read_text()
 
@@ -130,6 +133,15 @@ class Plant:
         if not self.log.exists():
             return 0
         return sum(text in line for line in self.log.read_text().splitlines())
+
+    def shown(self) -> str:
+        """What there is, for a test that waits in vain."""
+        entries = self.rows(
+            "SELECT reason, state, count(*) AS entries FROM quarantine GROUP BY 1, 2 ORDER BY 1, 2"
+        )
+        log = self.log.read_text().splitlines() if self.log.exists() else []
+        counted = f"{self.count('reading')} readings, quarantine: {entries}"
+        return "\n".join([counted, f"state: {self.state}", *log[-_LINES_OF_LOG:]])
 
     def publish(self, *payloads: str | bytes, topic: str = METER, **options: Any) -> None:
         encoded = [p.encode() if isinstance(p, str) else p for p in payloads]
@@ -171,8 +183,8 @@ class Plant:
             self._holds("quarantine", quarantine)
 
     def _holds(self, table: str, number: int) -> None:
-        until(lambda: self.count(table) >= number, f"{number} rows in {table}")
-        assert self.count(table) == number
+        until(lambda: self.count(table) >= number, f"{number} rows in {table}", explain=self.shown)
+        assert self.count(table) == number, self.shown()
 
     def count(self, table: str) -> int:
         (row,) = self.rows(f"SELECT count(*) FROM {table}")  # noqa: S608 - a name of this module

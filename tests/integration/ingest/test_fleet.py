@@ -4,9 +4,12 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
+from services.core.store.operations import heard_topics
 from tests.command import tonne as called
 from tests.integration.ingest.plant import FILE, Plant
-from tests.patience import until
+from tests.patience import PATIENCE_S, until
 from tests.services import as_login
 
 GATEWAY = "plant/gw1/meters"
@@ -79,11 +82,12 @@ def test_what_nobody_registered_is_listed_and_stored_once_it_is(
 
 
 def test_what_is_published_as_soon_as_a_file_is_applied_is_heard(
-    plant: Plant, tmp_path: Path
+    plant: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(heard_topics, "LONGEST_WAIT_S", PATIENCE_S)
     file = tmp_path / "linz.yaml"
     plant.started()
-    until(lambda: "heard_revision" in plant.state, "ingest reports")
+    until(lambda: "heard_revision" in plant.state, "ingest reports", explain=plant.shown)
     for number in range(3):
         # each begins in another way, so that each needs a filter that the session has not
         device = in_topic(f"t{number}", "a1").replace("gw/+/up", f"first{number}/+/up")

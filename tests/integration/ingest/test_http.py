@@ -237,6 +237,8 @@ async def test_a_file_is_answered_when_ingest_hears_its_topics(
         applied: dict[str, Any] = answer.json()
         return applied
 
+    monkeypatch.setattr(heard_topics, "LONGEST_WAIT_S", PATIENCE_S)
+    until(lambda: "heard_revision" in plant.state, "ingest reports", explain=plant.shown)
     assert (await apply("hall/grid", dry_run=True))["topics_heard"] is None
     assert (await apply("hall/grid"))["topics_heard"] is True
     # at once, and nothing of it is lost

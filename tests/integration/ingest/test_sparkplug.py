@@ -214,6 +214,7 @@ def test_the_death_of_an_edge_node_ends_what_its_gauges_hold(plant: Plant, peer:
     assert [value for slug, _, value, _ in plant.readings() if slug == "import"] == [1000.0]
     peer.connect()
     until(lambda: devices(plant) == {"meter": True, "gateway": True}, "both are online")
+    until(lambda: len(powers(plant)) == 3, "the births are stored")
     assert powers(plant) == [5.0, None, 5.0]
 
 

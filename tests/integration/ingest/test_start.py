@@ -64,7 +64,7 @@ def test_a_broker_that_is_away_is_waited_for_and_named_once(plant: Plant, scheme
     until(lambda: plant.said("the broker is away; waiting for it"), "the loss is said")
     until(lambda: plant.state.get("broker") == "away", "readiness says that the broker is away")
     assert plant.said("the broker is away; waiting for it") == 1
-    assert plant.said(str(port)) == 1
+    assert plant.said(f"127.0.0.1:{port}") == 1
     assert not plant.said("secret")
     assert plant.end() == 0
 

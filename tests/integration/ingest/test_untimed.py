@@ -129,11 +129,9 @@ def test_after_a_crash_the_newest_value_is_the_one_that_was_sent_last(plant: Pla
     plant.started()
     wanted = {float(k) for k in range(BURST)}
     until(lambda: set(values(plant, each.channel)) == wanted, "everything is stored")
-    found = values(plant, each.channel)
-    assert found[-1] == BURST - 1
-    newer = [value for value in found if value >= BURST // 2]
-    assert newer == sorted(newer)
-    assert found[-len(newer) :] == newer
+    # what a slow machine did not acknowledge within a second came again, as older than these
+    newer = values(plant, each.channel)[-(BURST // 2) :]
+    assert newer == [float(k) for k in range(BURST // 2, BURST)]
     assert plant.quarantine() == []
 
 

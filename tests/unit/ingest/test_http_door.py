@@ -21,7 +21,7 @@ from services.core.runtime.reading_door import (
 )
 from services.ingest.sources.http import listener
 from services.ingest.sources.http.listener import DoorUnusableError, HttpDoor
-from tests.patience import until
+from tests.patience import PATIENCE_S, until
 from tests.services import is_listening, server_directory
 
 BODY = b'[{"facility": "linz", "device": "m", "ts": 1795456800, "values": {"p": 1}}]'
@@ -36,6 +36,12 @@ def path() -> Iterator[Path]:
     # a socket's address is short
     with server_directory() as directory:
         yield directory / "door.sock"
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody takes from a door while a test waits for something else."""
+    monkeypatch.setattr(listener, "_SILENT_S", PATIENCE_S)
 
 
 @pytest.fixture
