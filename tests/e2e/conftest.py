@@ -9,11 +9,14 @@ from playwright.async_api import Browser, async_playwright
 
 from deploy.site.pictures import CHROMIUM
 from tests.e2e.stack import Stack, running_stack
+from tests.patience import PATIENCE_S
 from tests.services import Nats, Postgres, UnsyncedNats, server_directory
 
 _FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    # databases of tests are in shared memory; a browser that finds none left loses its pages
+    "--disable-dev-shm-usage",
     # the dot that breathes is drawn sixty times a second, and is half of what an open page costs
     "--force-prefers-reduced-motion",
 ]  # fmt: skip
@@ -26,7 +29,9 @@ async def chromium() -> AsyncIterator[Browser]:
     What a test leaves in it goes with the test's context.
     """
     async with async_playwright() as playwright:
-        opened = await playwright.chromium.launch(executable_path=CHROMIUM, args=_FLAGS)
+        opened = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=_FLAGS, timeout=PATIENCE_S * 1000
+        )
         yield opened
         await opened.close()
 

@@ -239,7 +239,9 @@ class Device:
 
     def publish(self, topic: str, payload: bytes | str) -> None:
         """Publish at QoS 1; returns when the broker has acknowledged."""
-        self._client.publish(topic, payload, qos=1).wait_for_publish(PATIENCE_S)
+        published = self._client.publish(topic, payload, qos=1)
+        published.wait_for_publish(PATIENCE_S)
+        assert published.is_published(), f"no answer of the broker to a message at {topic}"
 
 
 @contextmanager

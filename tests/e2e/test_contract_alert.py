@@ -19,7 +19,7 @@ from tests.patience import PATIENCE_S, until
 from tests.receivers import Webhook
 from tests.services import Alertmanager, server_directory
 
-pytestmark = [pytest.mark.database, pytest.mark.broker]
+pytestmark = [pytest.mark.database, pytest.mark.broker, pytest.mark.timeout(600)]
 
 MINUTE = timedelta(minutes=1)
 FILE = ROOT / "tests" / "fixtures" / "contract-facility.yaml"

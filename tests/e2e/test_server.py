@@ -130,15 +130,22 @@ def test_one_command_makes_a_server_that_devices_and_people_reach_by_tls(server:
     (user, device_password) = re.findall(r"^(works\.meter) (\S+)$", accounts, re.MULTILINE)[0]
     mqtt = ["mosquitto_pub", "-h", _HOST, "-p", "8883", "-q", "1", "-i", "meter-1"]
     mqtt += ["--cafile", str(server.deploy / "secrets" / "ca")]
-    message = json.dumps({"ts": int(time.time()), "values": {"power": 100}})
-    sending = ["-t", "emissions/works/meter/readings", "-m", message]
-    assert server.inside(*_named(mqtt), "-u", user, "-P", device_password, *sending) == ""
-    assert "not authorised" in server.inside(*_named(mqtt), "-u", user, "-P", "guess", *sending)
-    assert "rror" in server.inside(*_named(mqtt[:-2]), "-u", user, "-P", device_password, *sending)
+
+    def send(power: int, password: str = device_password, command: list[str] = mqtt) -> str:
+        message = json.dumps({"ts": int(time.time()), "values": {"power": power}})
+        sending = ["-t", "emissions/works/meter/readings", "-m", message]
+        return server.inside(*_named(command), "-u", user, "-P", password, *sending)
+
+    # a moment after it was told to, the broker has read its accounts
+    until(lambda: send(100) == "", "the broker knows the device", explain=lambda: send(100))
+    assert "not authorised" in send(100, password="guess")
+    assert "rror" in send(100, command=mqtt[:-2])
 
     _certificates_are_made(server)
 
     session = _signed_in(server, password)
+    # a rate is known for two minutes
+    assert send(100) == ""
     until(
         lambda: _RATE.search(server.https("/v1/live?facility=works", *session)),
         "100 kW at 0.2 kg/kWh are 20 kg an hour",
@@ -166,11 +173,16 @@ def test_one_command_makes_a_server_that_devices_and_people_reach_by_tls(server:
     next_version.run("migrate", url=owner, network=server.engine.network)
     for name in ("ingest", "aggregator", "notifier", "api"):
         server.engine.running[name].stop()
-    message = json.dumps({"ts": int(time.time()), "values": {"power": 200}})
-    sending = ["-t", "emissions/works/meter/readings", "-m", message]
-    assert server.inside(*_named(mqtt), "-u", user, "-P", device_password, *sending) == ""
+    assert send(200) == ""
     server.run("up")
     assert "that of a newer version of tonne" in server.engine.explain("migrate")
+    readings = "/v1/readings?facility=works&raw=true"
+    until(
+        lambda: '"value":200' in server.https(readings, *session),
+        "what was published meanwhile is stored",
+        explain=lambda: server.https(readings, *session),
+    )
+    assert send(200) == ""
     until(
         lambda: _TWICE_THE_RATE.search(server.https("/v1/live?facility=works", *session)),
         "200 kW at 0.2 kg/kWh are 40 kg an hour",

@@ -23,8 +23,8 @@ const TICKS = { month: wallWords({ day: "numeric" }), year: wallWords({ month: "
 const dayWords = wallWords({ day: "numeric", month: "short" });
 const timeWords = wallWords({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
-/** Read and draw the budgets of a facility into `list`; returns how many there are. */
-export async function drawBudgets(list, facility) {
+/** Read the budgets of a facility and, if `isNewest` says so then, draw them into `list`; returns how many there are. */
+export async function drawBudgets(list, facility, isNewest) {
   const thresholds = await get("/v1/thresholds", { facility: facility.id });
   const budgets = thresholds.filter(({ budget, window }) => budget !== null && Object.hasOwn(UNITS, window));
   const forecasts = budgets.some(isOfAll) ? await get("/v1/forecast", { facility: facility.id }).catch(() => []) : [];
@@ -33,6 +33,7 @@ export async function drawBudgets(list, facility) {
     const days = await get("/v1/emissions", { facility: facility.id, interval: "1d", from: new Date(period.begin).toISOString(), to: "now", ...part(budget) });
     return { budget, period, steps: stepsOf(days, budget, period), forecast: isOfAll(budget) ? forecastOf(forecasts, budget) : undefined };
   }));
+  if (!isNewest()) return drawn.length;
   redraw(list, ...drawn.map((one) => card(one, facility)));
   drawn.forEach((one, i) => plot(list.children[i].querySelector(".plot"), one));
   return drawn.length;

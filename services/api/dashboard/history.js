@@ -16,6 +16,7 @@ import { barLimits } from "./limits.js";
 import { GAP, METHODS } from "./methods.js";
 import { say, sayUnread } from "./notice.js";
 import { BARS, COMPARED, PRESETS, moved, resolve, scaled } from "./range.js";
+import { Turns } from "./turns.js";
 import { plural, t } from "./words.js";
 import { instantOf } from "./zones.js";
 
@@ -33,6 +34,7 @@ let range = null;
 /** Those of the facility, whose limits are drawn. */
 let thresholds = [];
 let reading = 0;
+const readingBudgets = new Turns();
 /** Draws the table of what is shown; nobody sees it until it is opened. */
 let drawRows = () => {};
 const NONE_MARKED = { marks: [], hasMore: false };
@@ -260,10 +262,13 @@ function drawLegends(series, comparedName, total) {
 
 /** The budgets that run now, whatever time is shown above. */
 async function showBudgets() {
+  const isNewest = readingBudgets.begin();
   try {
     $("budgets-card").hidden = false;
-    $("budgets-card").hidden = await drawBudgets($("budgets"), facility) === 0;
+    const count = await drawBudgets($("budgets"), facility, isNewest);
+    if (isNewest()) $("budgets-card").hidden = count === 0;
   } catch (error) {
+    if (!isNewest()) return;
     $("budgets-card").hidden = true;
     sayUnread(error);
   }
