@@ -302,9 +302,12 @@ def create_app(
             yield
         finally:
             await tasks.end(*background)
+            if cells is not None:
+                await cells.end()
             for of_cell, part in zip(contexts.values(), parts.values(), strict=True):
                 await of_cell.feed.end()
                 await of_cell.states.close()
+                await of_cell.health.close()
                 await part.reading.close()
                 await part.feeding.close()
 

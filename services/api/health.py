@@ -14,6 +14,7 @@ from datetime import timedelta
 import psycopg
 import structlog
 
+from services.core.runtime import tasks
 from services.core.store.database.progress import STALE_AFTER_S
 from services.core.store.database.schema_version import SchemaError
 from services.core.store.operations.readiness import Notice, Readiness, readiness
@@ -51,6 +52,10 @@ class Health:
             self._reading = asyncio.create_task(self._read())
         # a client that goes away must not cancel the answer for the others
         return await asyncio.shield(self._reading)
+
+    async def close(self) -> None:
+        """End what is being read: whoever asked for it may have left."""
+        await tasks.end(self._reading)
 
     async def _read(self) -> Readiness | None:
         try:

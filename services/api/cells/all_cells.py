@@ -16,12 +16,14 @@ import structlog
 
 from services.api.http.errors import DATABASE_ERRORS, from_database
 from services.api.http.problems import CellAway, Conflict, DatabaseAway, FacilityMoving
+from services.core.runtime import tasks
 from services.core.runtime.cell_urls import HOME
 from services.core.runtime.metrics import api_cell_seconds, api_cell_up
 from services.core.store.cells import directory
 from services.core.store.cells.errors import CellError
 from services.core.store.cells.places import Moves, Residents, cell_numbers, live_here, residents
 from services.core.store.cells.places import moves as read_moves
+from services.core.store.database import open_connections
 from services.core.store.database.connect import driver_connection
 from services.core.store.schema.cell_tables import STEP
 
@@ -74,6 +76,8 @@ class AllCells:
         self._away_until_s: dict[str, float] = {}
         #: what is awaited of each cell, and is told when it hangs
         self._awaited: dict[str, set[asyncio.Future[None]]] = {name: set() for name in contexts}
+        #: what nobody awaits any more and has not ended, with the cell that it waits for
+        self._abandoned: dict[asyncio.Future[Any], str] = {}
         self._reading = asyncio.Lock()
         self._begun = 0
         for name in contexts:
@@ -177,9 +181,22 @@ class AllCells:
             self._awaited[name].discard(hanging)
             if not task.done():
                 task.cancel()
-                task.add_done_callback(_forget)
+                self._abandoned[task] = name
+                task.add_done_callback(self._forget)
         self.silent(name)
         raise self.away(name)
+
+    def _forget(self, task: asyncio.Future[Any]) -> None:
+        """Let nobody complain that nobody waited for it."""
+        del self._abandoned[task]
+        if not task.cancelled():
+            task.exception()
+
+    async def end(self) -> None:
+        """End what still waits for a cell that hangs, a thread too: it has a connection."""
+        for name in set(self._abandoned.values()):
+            open_connections.cut(self.contexts[name].settings.database)
+        await tasks.end(*self._abandoned)
 
     async def _glances(
         self, names: Iterable[str], call: Callable[[Context], Awaitable[Result]]
@@ -407,12 +424,6 @@ class AllCells:
             return [one for one in answers if not isinstance(one, BaseException)]
 
         return await self.undisturbed(answer, lambda slug: visible is None or slug in visible)
-
-
-def _forget(task: asyncio.Future[Any]) -> None:
-    """Let nobody complain that nobody waited for it."""
-    if not task.cancelled():
-        task.exception()
 
 
 async def _residents(context: Context) -> Residents:

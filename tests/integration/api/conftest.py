@@ -16,8 +16,17 @@ from services.core.runtime.clock import FixedClock
 from services.core.runtime.settings import Settings
 from tests.integration.api.plant import at
 from tests.integration.api.server import serving
+from tests.leaks import open_now, until_closed
 from tests.patience import PATIENCE_S
 from tests.services import as_login
+
+
+@pytest.fixture(autouse=True)
+async def _leaves_nothing_open() -> AsyncIterator[None]:
+    """What a test leaves open fails it, and no later one."""
+    before = open_now()
+    yield
+    await until_closed(before)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from services.api.serving import server_config
+from services.core.runtime import tasks
 from tests.patience import PATIENCE_S
 
 
@@ -55,8 +56,7 @@ class Unsignalled(uvicorn.Server):
             async with asyncio.timeout(self.config.timeout_graceful_shutdown):
                 await self._wait_tasks_to_complete()
         except TimeoutError:
-            for task in self.server_state.tasks:
-                task.cancel()
+            await tasks.end(*self.server_state.tasks)
         await self.lifespan.shutdown()
 
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from tests.integration.notify.harness import Make, Works, works_of
+from tests.leaks import open_now, until_closed
 from tests.receivers import Webhook
+
+
+@pytest.fixture(autouse=True)
+async def _leaves_nothing_open() -> AsyncIterator[None]:
+    """What a test leaves open fails it, and no later one."""
+    before = open_now()
+    yield
+    await until_closed(before)
 
 
 @pytest.fixture

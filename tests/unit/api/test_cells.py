@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import cast
+
+import psycopg
 import pytest
 
+from services.api.cells.all_cells import AllCells
 from services.api.cells.cursors import CellsCursor, read
 from services.api.cells.one_answer import tags_of
 from services.api.cells.rules import RULES, AtFacility, Merged, rule_of
-from services.api.http.problems import Conflict, Malformed
+from services.api.context import Context
+from services.api.http.problems import CellAway, Conflict, Malformed
+from services.core.store.database import open_connections
 from tests.repository.files import openapi
 
 
@@ -61,3 +70,33 @@ def test_a_validator_is_of_the_cell_that_wrote_it() -> None:
     sent = b'W/"a~b", W/"c", "strong", W/"d~other"'
     assert tags_of(sent, b"~b") == b'W/"a", "strong"'
     assert tags_of(sent, b"") == b'W/"c", "strong"'
+
+
+async def test_what_waits_for_a_cell_that_hangs_ends_with_the_api(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A statement is cancelled by the server's consent, and a thread by nothing."""
+    cut: list[str] = []
+    is_cut = asyncio.Event()
+
+    def cut_all(url: str) -> int:
+        cut.append(url)
+        is_cut.set()
+        return 1
+
+    async def hang() -> None:
+        while not is_cut.is_set():
+            with suppress(asyncio.CancelledError):
+                await is_cut.wait()
+        raise psycopg.OperationalError("the server closed the connection")
+
+    monkeypatch.setattr(open_connections, "cut", cut_all)
+    of_cell = SimpleNamespace(settings=SimpleNamespace(database="postgresql://b"))
+    cells = AllCells(cast("dict[str, Context]", {"b": of_cell}))
+    before = asyncio.all_tasks()
+    with pytest.raises(CellAway):
+        await cells.unless_it_hangs("b", hang(), within_s=0.0)
+    assert asyncio.all_tasks() - before
+    await cells.end()
+    assert cut == ["postgresql://b"]
+    assert asyncio.all_tasks() == before
