@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
 from services.core.runtime.clock import FixedClock
-from tests.integration.aggregator.plant import Plant, Reading, instant
+from tests.integration.aggregator.plant import Plant, Reading
 
 FILE = """
 facility: {id: works, name: Works, timezone: UTC}
@@ -46,8 +46,9 @@ sources:
     substitution: part75
 """
 
-HOUR = instant("2026-11-23T15:00:00Z")
 MINUTE = timedelta(minutes=1)
+#: Bands follow from readings of the last 31 days by the database's clock, which no test sets.
+HOUR = datetime.now(UTC).replace(hour=15, minute=0, second=0, microsecond=0) - timedelta(days=2)
 
 
 @pytest.fixture
@@ -79,8 +80,8 @@ async def get(client: httpx.AsyncClient, path: str, **query: str) -> Any:
 
 async def rows(client: httpx.AsyncClient) -> dict[str, dict[str, Any]]:
     found = await get(
-        client, "/v1/emissions", interval="1h", **{"from": "2026-11-23T15:00:00Z"},
-        to="2026-11-23T16:00:00Z",
+        client, "/v1/emissions", interval="1h", **{"from": HOUR.isoformat()},
+        to=(HOUR + 60 * MINUTE).isoformat(),
     )  # fmt: skip
     return {row["source"]: row for row in found}
 
@@ -159,7 +160,7 @@ async def test_a_total_with_an_unstated_part_has_no_band(
 async def test_a_judged_hour_is_explained(client: httpx.AsyncClient) -> None:
     row = (await rows(client))["stack"]
     assert (row["quality"], row["state"]) == ("substituted", "final")
-    when = {"hour": "2026-11-23T15:10:00Z", "as_of": "2100-01-01T00:00:00Z"}
+    when = {"hour": (HOUR + 10 * MINUTE).isoformat(), "as_of": "2100-01-01T00:00:00Z"}
     body = await get(client, "/v1/explain", source="stack", **when)
     closing = body["closing"]
     assert closing["validity"]["citation"] == "40 CFR 75.10(d)(1) and (3)"

@@ -169,7 +169,9 @@ async def test_only_a_proxy_that_is_trusted_says_whom_it_speaks_for() -> None:
         given = {"api_trusted_proxies": trusted, "api_requests_per_minute": 60}
         async with (
             served(**given) as place,
-            httpx.AsyncClient(base_url=f"http://{place[0]}:{place[1]}") as client,
+            httpx.AsyncClient(
+                base_url=f"http://{place[0]}:{place[1]}", timeout=PATIENCE_S
+            ) as client,
         ):
             codes = [await forwarded(client, number) for number in range(120)]
             assert (429 in codes) == (expected == 429)

@@ -168,7 +168,10 @@ async def test_a_request_has_an_id(client: httpx.AsyncClient, sent: str, taken: 
 )  # fmt: skip
 async def test_what_is_logged_of_requests(access: Any, logged: list[str]) -> None:
     app = create_app(settings(api_auth="off", api_access_log=access))
-    async with serving(app) as address, httpx.AsyncClient(base_url=address) as client:
+    async with (
+        serving(app) as address,
+        httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as client,
+    ):
         with structlog.testing.capture_logs() as lines:
             await client.get("/healthz")
             await client.get("/v1/schema/facility")
@@ -226,7 +229,7 @@ async def test_the_api_speaks_https_and_takes_a_renewed_certificate(tmp_path: Pa
         files.renew("renewed.example")
         assert "renewed.example" in await names()
         with pytest.raises(httpx.RemoteProtocolError):
-            async with httpx.AsyncClient() as plain:
+            async with httpx.AsyncClient(timeout=PATIENCE_S) as plain:
                 await plain.get(f"http://127.0.0.1:{port}/healthz")
         old = ssl.create_default_context()
         files.authority.configure_trust(old)
@@ -239,7 +242,10 @@ async def test_the_api_speaks_https_and_takes_a_renewed_certificate(tmp_path: Pa
 async def test_behind_a_proxy_with_tls_browsers_are_told_to_keep_to_it() -> None:
     app = create_app(settings(api_trusted_proxies="127.0.0.1"))
     headers = {"X-Forwarded-Proto": "https", "Host": "tonne.example"}
-    async with serving(app) as address, httpx.AsyncClient(base_url=address) as client:
+    async with (
+        serving(app) as address,
+        httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as client,
+    ):
         answer = await client.get("/healthz", headers=headers)
     assert "strict-transport-security" in answer.headers
 

@@ -78,7 +78,7 @@ async def test_a_figure_past_its_successor_is_told_wherever_it_counts(
             "facility": "works",
             "source": source,
             "hour": f"{hour}T12:00:00Z",
-            "as_of": "2027-01-01",
+            "as_of": "2100-01-01",
         }
         explained = (await client.get("/v1/explain", params=asked)).json()["factor"]
         assert explained["stale"] == expected
