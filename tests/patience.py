@@ -6,6 +6,7 @@ machine that is busy. The timeout of a test lies above it: a wait that fails say
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -44,5 +45,21 @@ def until(
         if value := condition():
             return value
         time.sleep(pause_s)
+    why = f"\n{explain()}" if explain is not None else ""
+    pytest.fail(f"not within {seconds:g} s: {what}{why}")
+
+
+async def until_async(
+    condition: Callable[[], Any],
+    what: str,
+    seconds: float = PATIENCE_S,
+    *,
+    explain: Callable[[], str] | None = None,
+) -> Any:
+    """Do as :func:`until` does, while other tasks of the loop go on."""
+    for pause_s in pauses(seconds):
+        if value := condition():
+            return value
+        await asyncio.sleep(pause_s)
     why = f"\n{explain()}" if explain is not None else ""
     pytest.fail(f"not within {seconds:g} s: {what}{why}")

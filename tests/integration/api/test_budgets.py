@@ -6,7 +6,7 @@ Long reads are made by a lock on the table of readings: they last until the test
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -18,11 +18,12 @@ from pydantic import SecretStr
 
 from services.api.app import create_app
 from services.core.runtime.settings import Settings
+from services.core.store.database import connect
 from services.core.store.operations import keys
 from tests.integration.api.plant import found
 from tests.integration.api.server import serving
 from tests.integration.api.test_auth import bearer
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, until_async
 from tests.services import as_login
 
 Connection = psycopg.Connection[Any]
@@ -54,6 +55,11 @@ def plant(connection: Connection) -> None:
     )
 
 
+@pytest.fixture(autouse=True)
+def _reads_may_be_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connect, "_READ_TIMEOUT_MS", int(3000 * PATIENCE_S))
+
+
 @contextmanager
 def long_reads(database_url: str) -> Iterator[None]:
     """While it lasts whoever reads readings waits."""
@@ -66,7 +72,13 @@ def long_reads(database_url: str) -> Iterator[None]:
 async def served(
     database_url: str, **given: Any
 ) -> AsyncIterator[tuple[FastAPI, httpx.AsyncClient]]:
-    app = create_app(Settings(database_url=SecretStr(as_login(database_url, "tonne_api")), **given))
+    # on a busy machine a test takes longer than others may wait
+    patient = {"api_longest_wait_s": 3 * PATIENCE_S, "api_request_timeout_s": 3 * PATIENCE_S}
+    app = create_app(
+        Settings(
+            database_url=SecretStr(as_login(database_url, "tonne_api")), **{**patient, **given}
+        )
+    )
     limits = httpx.Limits(max_connections=300)
     async with (
         asyncio.timeout(PATIENCE_S * 3),
@@ -74,14 +86,6 @@ async def served(
         httpx.AsyncClient(base_url=address, timeout=PATIENCE_S, limits=limits) as client,
     ):
         yield app, client
-
-
-async def until(holds: Callable[[], bool], what: str) -> None:
-    for _ in range(int(PATIENCE_S * 100)):
-        if holds():
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail(f"it did not come about that {what}")
 
 
 def reading_now(connection: Connection) -> int:
@@ -118,8 +122,8 @@ async def test_one_who_reads_all_there_is_holds_up_nobody_else(
         turns = app.state.context.gate.turns
         with long_reads(database_url):
             attack = [read(client, greedy) for _ in range(24)]
-            await until(lambda: turns.waiting == 20, "four are at work, the others wait")
-            await until(lambda: reading_now(connection) == 4, "they wait in the database")
+            await until_async(lambda: turns.waiting == 20, "four are at work, the others wait")
+            await until_async(lambda: reading_now(connection) == 4, "they wait in the database")
             for _ in range(10):
                 for path in ("/v1/thresholds", "/v1/maintenance", "/v1/alerts"):
                     # the greedy one's other calls are answered too
@@ -127,7 +131,9 @@ async def test_one_who_reads_all_there_is_holds_up_nobody_else(
                         answer = await client.get(path, headers=bearer(key))
                         assert answer.status_code == 200
             mine = read(client, other)
-            await until(lambda: reading_now(connection) == 5, "another's long read is at work")
+            await until_async(
+                lambda: reading_now(connection) == 5, "another's long read is at work"
+            )
             assert turns.waiting == 20
             assert (await client.get("/healthz")).status_code == 200
             assert (await client.get("/readyz")).json()["database"] is True
@@ -144,7 +150,7 @@ async def test_who_has_too_many_waiting_is_told_so(
         turns = app.state.context.gate.turns
         with long_reads(database_url):
             held = [read(client, greedy) for _ in range(7)]
-            await until(lambda: turns.waiting == 3, "four are at work, three wait")
+            await until_async(lambda: turns.waiting == 3, "four are at work, three wait")
             assert "fewer" in says(await read(client, greedy), 429, "too-many-requests")
         assert [(await task).status_code for task in held] == [200] * 7
 
@@ -155,7 +161,9 @@ async def test_nobody_waits_for_ever(database_url: str, connection: Connection) 
         await client.get("/v1/alerts", headers=bearer(greedy))
         with long_reads(database_url):
             held = [read(client, greedy) for _ in range(6)]
-            await until(lambda: sum(task.done() for task in held) == 2, "two waited long enough")
+            await until_async(
+                lambda: sum(task.done() for task in held) == 2, "two waited long enough"
+            )
             for task in held:
                 if task.done():
                     assert "try again" in says(task.result(), 503, "busy")
@@ -169,14 +177,16 @@ async def test_a_read_that_nobody_waits_for_or_that_takes_too_long_ends(
     async with served(database_url) as (_, client):
         with long_reads(database_url):
             task = read(client, key)
-            await until(lambda: reading_now(connection) == 1, "it waits in the database")
+            await until_async(lambda: reading_now(connection) == 1, "it waits in the database")
             task.cancel()
-            await until(lambda: reading_now(connection) == 0, "it has ended there")
+            await until_async(lambda: reading_now(connection) == 0, "it has ended there")
         assert (await read(client, key)).status_code == 200
     async with served(database_url, api_request_timeout_s=3) as (_, client):
         with long_reads(database_url):
             assert "shorter" in says(await read(client, key), 503, "too-slow")
-            await until(lambda: reading_now(connection) == 0, "it has ended in the database too")
+            await until_async(
+                lambda: reading_now(connection) == 0, "it has ended in the database too"
+            )
         assert (await read(client, key)).status_code == 200
 
 
@@ -245,12 +255,12 @@ async def test_one_key_holds_its_share_of_streams_and_no_more(
         assert [answer.status_code for answer in opened] == [200, 200, 200]
         await opened.pop(0).aclose()
         gate = app.state.context.gate
-        await until(lambda: sum(gate._streams.values()) == 2, "its place is free again")
+        await until_async(lambda: sum(gate._streams.values()) == 2, "its place is free again")
         opened.append(await stream(greedy))
         assert opened[-1].status_code == 200
         for answer in opened:
             await answer.aclose()
-        await until(lambda: not gate._streams, "all are free again")
+        await until_async(lambda: not gate._streams, "all are free again")
 
 
 async def test_honest_users_meet_no_limit(database_url: str) -> None:
