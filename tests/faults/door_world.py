@@ -13,8 +13,6 @@ from tests.faults.proxy import Proxy
 from tests.faults.world import SCHEMES, World
 from tests.services import free_port, server_directory
 
-_DISCOVERS = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'tonne.ingest %'"
-
 
 class DoorWorld(World):
     """A world that readings come into by every way."""
@@ -60,13 +58,6 @@ class DoorWorld(World):
     def sparkplug_is_online(self) -> bool:
         """Whether edge nodes are heard."""
         return self._metric("tonne_ingest_sparkplug_online") == 1
-
-    @property
-    def discovers(self) -> bool:
-        """Whether discovery hears what is published."""
-        with self.connect() as connection:
-            row = connection.execute(_DISCOVERS).fetchone()
-        return row is not None and int(str(row[0])) >= 2
 
     def _metric(self, name: str) -> float:
         try:

@@ -22,7 +22,10 @@ from tests.faults.publisher import connected
 from tests.faults.senders import Sender
 from tests.patience import until
 
-_STORED: Final = "SELECT count(*) FROM candidate_message WHERE topic = %(topic)s"
+_STORED: Final = """
+SELECT count(*) FROM candidate_message
+WHERE topic = %(topic)s AND convert_from(payload, 'UTF8')::jsonb->>'ts' = ANY(%(times)s)
+"""
 #: What is adopted, and not yet handed over to be replayed, or not yet replayed.
 _WAITING: Final = """
 SELECT (SELECT count(*) FROM candidate_message WHERE topic = %(topic)s)
@@ -127,9 +130,16 @@ class UnknownSender(Sender):
 
     def prepare(self, entries: Sequence[Entry]) -> None:
         self._device = f"u-{entries[0].ts_ms // 1000}"
-        until(lambda: self.world.discovers, "discovery listens")
+        tried: list[Entry] = []
+
+        def is_heard() -> bool:
+            tried.extend(self._publish(1))
+            return self._count(_STORED, tried) > 0
+
+        # whether discovery listens shows by what it hears alone
+        until(is_heard, "discovery listens")
         told = self._publish(_UNKNOWN_MESSAGES)
-        until(lambda: self._count(_STORED) >= len(told), "discovery stored what it heard")
+        until(lambda: self._count(_STORED, told) == len(told), "discovery stored what it heard")
         for entry in told:
             self.books.acknowledged(entry)
 
@@ -167,7 +177,8 @@ class UnknownSender(Sender):
                 time.sleep(0.01)
         return told
 
-    def _count(self, statement: LiteralString) -> int:
+    def _count(self, statement: LiteralString, told: Sequence[Entry] = ()) -> int:
+        asked = {"topic": f"{self._device}/meter", "times": [str(entry.ts_ms) for entry in told]}
         with self.world.connect() as connection:
-            row = connection.execute(statement, {"topic": f"{self._device}/meter"}).fetchone()
+            row = connection.execute(statement, asked).fetchone()
         return int(str(row[0])) if row else 0
