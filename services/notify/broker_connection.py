@@ -83,7 +83,8 @@ class BrokerConnection:
             raise DeliveryError(
                 f"the broker at {self._broker.address} cannot be reached ({error or 'no answer'})"
             ) from None
-        except DeliveryError:
+        except BaseException:
+            # one who is cancelled, too, leaves neither a connection nor a thread
             await self.close()
             raise
 

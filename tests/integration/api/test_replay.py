@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from services.api.app import create_app
 from services.api.models.quarantine import Replay
+from services.api.routes import replay as routes
 from services.core.runtime.settings import Settings
 from services.core.store.operations import keys
 from tests.integration.api.plant import found
@@ -22,6 +23,12 @@ from tests.patience import PATIENCE_S
 from tests.services import as_login
 
 Connection = psycopg.Connection[Any]
+
+
+@pytest.fixture(autouse=True)
+def _waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No ingest is there that a call could wait for."""
+    monkeypatch.setattr(routes, "_WAIT_S", 0.0)
 
 
 @pytest.fixture
@@ -83,8 +90,9 @@ async def test_it_waits_for_ingest_and_tells_how_far_it_is(
 
 
 async def test_it_answers_at_once_when_ingest_is_quick(
-    guarded: httpx.AsyncClient, connection: Connection
+    guarded: httpx.AsyncClient, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(routes, "_WAIT_S", PATIENCE_S)
     refuse(connection, "linz")
     asked = asyncio.create_task(replay(guarded, bearer(connection, "write"), 200))
     async with asyncio.timeout(PATIENCE_S):

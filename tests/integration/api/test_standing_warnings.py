@@ -16,14 +16,14 @@ async def test_a_factor_that_runs_out_is_told_before_and_after(
 ) -> None:
     everything_progresses(connection)
     await client.put("/v1/facilities/works", content=FILE)
-    assert (await ready(client))[1]["warnings"] == []
+    assert (await ready(client, connection))[1]["warnings"] == []
     for days, code in ((-1, "factor-run-out"), (29, "factor-runs-out"), (31, None)):
         connection.execute(
             "UPDATE factor SET valid_to = current_date + %s WHERE slug = 'f' AND valid_to IS NULL"
             " OR slug = 'f' AND valid_from = (SELECT max(valid_from) FROM factor WHERE slug = 'f')",
             (days,),
         )
-        status, body = await ready(client)
+        status, body = await ready(client, connection)
         assert status == 200
         assert [notice["code"] for notice in body["notices"]] == ([code] if code else [])
         assert all("by-gauge" in warning for warning in body["warnings"])
@@ -43,16 +43,18 @@ async def test_a_negative_factor_and_mail_that_cannot_be_sent_are_told(
     assert [("f is negative" in w, "ops@example.org" in w) for w in told] == [
         (True, False), (False, True),
     ]  # fmt: skip
-    assert (await ready(client))[1]["warnings"] == []
+    assert (await ready(client, connection))[1]["warnings"] == []
     await client.put("/v1/facilities/works", content=file)
-    status, body = await ready(client)
+    status, body = await ready(client, connection)
     assert (status, body["ready"]) == (200, True)
     assert [n["code"] for n in body["notices"]] == ["factor-negative", "mail-unset"]
     assert body["warnings"] == told
     connection.execute(
         "UPDATE process_progress SET state = '{\"mail\": true}' WHERE process = 'notify'"
     )
-    assert [n["code"] for n in (await ready(client))[1]["notices"]] == ["factor-negative"]
+    assert [n["code"] for n in (await ready(client, connection))[1]["notices"]] == [
+        "factor-negative"
+    ]
 
 
 async def test_a_figure_past_its_successor_is_told_wherever_it_counts(
@@ -65,7 +67,7 @@ async def test_a_figure_past_its_successor_is_told_wherever_it_counts(
     put = (await client.put("/v1/facilities/works", content=file)).json()
     why = "of 2024; a newer one is expected since June 2025"
     assert len([w for w in put["warnings"] if f"f {why}; take the newer figure" in w]) == 1
-    status, body = await ready(client)
+    status, body = await ready(client, connection)
     assert (status, [n["code"] for n in body["notices"]]) == (200, ["factor-stale"])
     assert why in body["warnings"][0]
     live = (await client.get("/v1/live", params={"facility": "works"})).json()
@@ -85,7 +87,7 @@ async def test_a_figure_past_its_successor_is_told_wherever_it_counts(
     # the next year's figure ends it
     newer = file.replace(due, "").replace("co2_kg: 0.2,", "co2_kg: 0.2, data_year: 2026,")
     await client.put("/v1/facilities/works", content=newer)
-    assert (await ready(client))[1]["notices"] == []
+    assert (await ready(client, connection))[1]["notices"] == []
 
 
 async def test_an_audit_past_its_deadline_is_told(
@@ -102,13 +104,13 @@ async def test_an_audit_past_its_deadline_is_told(
         " next passed one among its audits"
     )
     assert sentence in put["warnings"]
-    _, body = await ready(client)
+    _, body = await ready(client, connection)
     assert [n["code"] for n in body["notices"]] == ["audit-expired"]
     assert sentence in body["warnings"]
     without = file.replace(audit + ", ", "")
     put = (await client.put("/v1/facilities/works", content=without)).json()
     assert any("cems.co2 has audit_deadlines and no audits" in w for w in put["warnings"])
-    assert (await ready(client))[1]["notices"] == []
+    assert (await ready(client, connection))[1]["notices"] == []
 
 
 async def test_a_facility_is_told_its_own_however_many_others_have(
@@ -130,7 +132,7 @@ async def test_a_facility_is_told_its_own_however_many_others_have(
     put = (await client.put("/v1/facilities/works", content=FILE + mail)).json()
     assert [w for w in put["warnings"] if "ops@example.org" in w]
     assert not [w for w in put["warnings"] if "a-works" in w]
-    _, body = await ready(client)
+    _, body = await ready(client, connection)
     codes = [n["code"] for n in body["notices"]]
     assert codes == ["mail-unset"] * 100 + ["more-notices"]
     assert "more than 100" in body["warnings"][-1]

@@ -11,6 +11,7 @@ import pytest
 
 from services.notify.alertmanager import AlertmanagerChannel
 from tests.integration.notify.harness import Make, notifier, until
+from tests.patience import PATIENCE_S
 from tests.receivers import Webhook
 from tests.services import Alertmanager, server_directory
 
@@ -28,7 +29,7 @@ def manager(hook: Webhook) -> Iterator[Alertmanager]:
 
 def standing(manager: Alertmanager) -> dict[str, str]:
     """State by threshold of what it holds."""
-    found = httpx.get(f"{manager.url}/api/v2/alerts").json()
+    found = httpx.get(f"{manager.url}/api/v2/alerts", timeout=PATIENCE_S).json()
     return {
         a["labels"].get("threshold", a["labels"]["alertname"]): a["status"]["state"] for a in found
     }
@@ -51,7 +52,8 @@ def silence(manager: Alertmanager, threshold: str) -> None:
         "createdBy": "berta",
         "comment": "known",
     }
-    httpx.post(f"{manager.url}/api/v2/silences", json=body).raise_for_status()
+    url = f"{manager.url}/api/v2/silences"
+    httpx.post(url, json=body, timeout=PATIENCE_S).raise_for_status()
 
 
 async def test_alerts_are_grouped_silenced_and_resolved(
@@ -71,7 +73,8 @@ async def test_alerts_are_grouped_silenced_and_resolved(
             ),
             "both are told together, the third is not",
         )
-        assert standing(manager) == {"high": "active", "low": "active", "muted": "suppressed"}
+        states = {"high": "active", "low": "active", "muted": "suppressed"}
+        await until(lambda: standing(manager) == states, "it holds all three")
         first = hook.taken[-1]["alerts"][0]
         assert first["labels"]["facility"] == "works"
         assert first["labels"]["severity"] == "critical"

@@ -7,6 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from services.api.app import create_app
+from services.api.routes import recipients
 from services.core.runtime.settings import Settings
 from services.core.store.database.progress import runs
 from tests.integration.api.server import serving
@@ -21,8 +22,9 @@ ADDRESS = "/v1/facilities/works/recipients"
 
 
 async def test_recipients_are_listed_and_say_whether_a_test_reached_them(
-    make: Make, hook: Webhook
+    make: Make, hook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(recipients, "_WAIT_S", PATIENCE_S)
     works = make(f"[{{mqtt: false}}, {{webhook: '{hook.url}', heartbeat: 1d}}]")
     settings = Settings(database_url=SecretStr(as_login(works.url, "tonne_api")), api_auth="off")
     async with (

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.core.store.alerts import outbox
+from services.core.store.database.progress import runs
 from tests.integration.notify.harness import Make, notifier, until
 from tests.receivers import Webhook
 from tests.services import as_login, free_port
@@ -43,14 +44,15 @@ async def test_a_test_message_reaches_every_recipient_or_says_why_not(
     status, said = await tonne(works.url, "alerts", "test", "works")
     assert (status, said) == (1, "tonne: the notifier is not running; start `tonne notify`\n")
     async with notifier(works.url):
+        await until(lambda: runs(works.connection, "notify"), "the notifier said that it runs")
         status, said = await tonne(works.url, "alerts", "test", "works", "--to", "webhook")
         assert status == 0
         assert said.startswith(f"webhook {hook.url.removesuffix('/hook')}: delivered in ")
-        status, said = await tonne(works.url, "alerts", "test", "works", "--wait", "1.5")
+        status, said = await tonne(works.url, "alerts", "test", "works", "--wait", "10")
         assert status == 1
         told, not_told = said.splitlines()
         assert ": delivered in " in told
-        assert "not delivered within 1.5 s: ConnectError" in not_told
+        assert "not delivered within 10 s: ConnectError" in not_told
         assert "secret" not in said
     kinds = [(body["kind"], body["facility"], "threshold" in body) for body in hook.taken]
     assert kinds == [("test", "works", False)] * 2
