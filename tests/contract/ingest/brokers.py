@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import nats
 import trustme
+from nats.js.api import ConsumerInfo
 
 from services.core.runtime import broker_tls, broker_url
 from services.ingest.sources.jetstream.durable import STREAM, Durable, Memory
@@ -83,17 +84,31 @@ def forget_durable(url: str, name: str, *, tls: ssl.SSLContext | None = None) ->
     asyncio.run(forget())
 
 
-def has_consumers(url: str) -> bool:
-    """Whether NATS keeps messages for any session."""
+def _sessions(url: str, tls: ssl.SSLContext | None = None) -> list[ConsumerInfo]:
+    """What NATS says of all sessions that it keeps messages for."""
 
-    async def look() -> bool:
-        client = await nats.connect(url)
+    async def look() -> list[ConsumerInfo]:
+        client = await nats.connect(url, tls=tls)
         try:
-            return bool(await client.jetstream().consumers_info(STREAM))
+            return await client.jetstream().consumers_info(STREAM)
         finally:
             await client.close()
 
     return asyncio.run(look())
+
+
+def has_consumers(url: str) -> bool:
+    """Whether NATS keeps messages for any session."""
+    return bool(_sessions(url))
+
+
+def is_left(url: str, *, tls: ssl.SSLContext | None = None) -> bool:
+    """Whether no MQTT client hears what NATS keeps, so that all that comes now waits.
+
+    A client that has closed its connection may count as there for a moment: what is sent to it then
+    waits for its acknowledgement.
+    """
+    return not any(session.push_bound for session in _sessions(url, tls))
 
 
 class TimedNats(UnsyncedNats):
@@ -171,13 +186,4 @@ class WiredMosquitto(Mosquitto):
 
 def is_settled(url: str) -> bool:
     """Whether NATS waits for no acknowledgement, so that nothing comes again."""
-
-    async def look() -> bool:
-        client = await nats.connect(url)
-        try:
-            sessions = await client.jetstream().consumers_info(STREAM)
-            return not any(session.num_ack_pending or session.num_pending for session in sessions)
-        finally:
-            await client.close()
-
-    return asyncio.run(look())
+    return not any(session.num_ack_pending or session.num_pending for session in _sessions(url))

@@ -21,6 +21,7 @@ from tests.contract.ingest.brokers import (
     WiredMosquitto,
     WiredNats,
     forget_durable,
+    is_left,
 )
 from tests.contract.ingest.traffic import Cable, forget_session, publish
 from tests.patience import until
@@ -98,6 +99,14 @@ class Line:
         made.start(frozenset({f"{self.name}/#"}))
         until(lambda: made.connected, "the source is connected")
         return made
+
+    def visited(self) -> None:
+        """Let a session begin that nobody is there for."""
+        self.opened().close()
+        if isinstance(self.broker, WiredNats) and self.scheme not in NATS:
+            scheme = "nats" if self.broker.certificates is None else "tls"
+            url = self.broker.passwords.ingest_at(scheme, self.broker.client_port)
+            until(lambda: is_left(url, tls=self.tls(url)), "NATS has heard of the end")
 
     def publish(self, *payloads: bytes, below: str = "a", **options: Any) -> None:
         messages = [(f"{self.name}/{below}", payload) for payload in payloads]

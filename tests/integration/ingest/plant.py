@@ -14,6 +14,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from tests import applying
+from tests.contract.ingest.brokers import PatientNats, is_left
 from tests.contract.ingest.traffic import publish
 from tests.forked import Forked
 from tests.patience import PATIENCE_S, until
@@ -115,6 +116,13 @@ class Plant:
         assert self.process is not None
         self.process.send_signal(how)
         return self.process.wait(PATIENCE_S)
+
+    def leave(self) -> None:
+        """Stop ingest, the only one at its broker, so that what is published now waits there."""
+        assert self.end() == 0
+        broker = self.broker
+        assert isinstance(broker, PatientNats)
+        until(lambda: is_left(broker.nats_url), "NATS has heard of the end")
 
     def kill(self) -> None:
         """Make sure that ingest does not run."""

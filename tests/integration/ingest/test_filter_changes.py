@@ -140,7 +140,7 @@ def test_a_registry_that_changes_while_ingest_is_down_is_no_obstacle(
     """Field cases 42 and 43: the session still holds the old filters, and messages for them."""
     plant.apply(works(*before))
     plant.started(**OVERLAP)
-    plant.end()
+    plant.leave()
     for topic in before:
         say(plant, topic, 1)
     plant.apply(works(*after))

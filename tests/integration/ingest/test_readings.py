@@ -260,6 +260,7 @@ def test_progress_is_reported_and_taken_back_at_the_end(plant: Plant) -> None:
     assert plant.said("ingest has finished") == 1
 
 
+@pytest.mark.redelivery
 def test_a_stop_finishes_what_is_in_hand(plant: Plant) -> None:
     plant.started(TONNE_FLUSH_INTERVAL_MS="1000")
     plant.publish('{"ts": 1700000000, "values": {"import-energy": 1}}', topic=METER)

@@ -79,7 +79,7 @@ def test_what_the_broker_still_holds_of_its_own_topics_is_not_lost(plant: Plant)
     plant.started(**OVERLAP)
     plant.publish('{"t": 1700000000000, "e": 1}', topic=OWN_TOPIC)
     until(lambda: count(plant) == 1, "the reading is stored")
-    plant.end()
+    plant.leave()
     # the session holds it while ingest is away
     plant.publish('{"t": 1700000060000, "e": 2}', topic=OWN_TOPIC)
     retire(plant)
