@@ -16,6 +16,7 @@ import pytest
 from pypdf import PdfReader
 
 from services.api.app import create_app
+from services.api.cells import all_cells, pulse
 from services.core.runtime.clock import FixedClock
 from services.core.store.cells.move import Move, Side, move
 from services.core.store.database.connect import connect
@@ -154,6 +155,14 @@ def plain(body: Any) -> Any:
             if name not in _OWN or (name == "id" and isinstance(value, str))
         }
     return [plain(part) for part in body] if isinstance(body, list) else body
+
+
+@pytest.fixture(autouse=True)
+def _a_busy_cell_is_not_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a cell of a busy machine take its time; one that is silent refuses at once."""
+    monkeypatch.setattr(pulse, "_ANSWERS_WITHIN_S", PATIENCE_S)
+    monkeypatch.setattr(all_cells, "_GLANCE_S", PATIENCE_S)
+    monkeypatch.setattr(all_cells, "_MOVES_WITHIN_S", PATIENCE_S)
 
 
 @pytest.fixture
