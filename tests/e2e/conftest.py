@@ -9,6 +9,7 @@ from playwright.async_api import Browser, async_playwright
 
 from deploy.site.pictures import CHROMIUM
 from tests.e2e.stack import Stack, running_stack
+from tests.leaks import open_now, until_closed
 from tests.patience import PATIENCE_S
 from tests.services import Nats, Postgres, UnsyncedNats, server_directory
 
@@ -34,6 +35,15 @@ async def chromium() -> AsyncIterator[Browser]:
         )
         yield opened
         await opened.close()
+
+
+@pytest.fixture(autouse=True)
+async def _leaves_nothing_open() -> AsyncIterator[None]:
+    """What a test leaves open fails it, and no later one."""
+    before = open_now()
+    yield
+    # the browser goes on
+    await until_closed(before | {one for one in open_now() if "/playwright/" in repr(one)})
 
 
 @pytest.fixture(scope="module")
