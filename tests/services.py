@@ -40,8 +40,17 @@ _ROOM_BYTES = 1 << 30
 _MOSQUITTO_SETTINGS = Path(__file__).parent.parent / "deploy" / "mosquitto" / "tonne.conf"
 
 
-#: Ports that the system gives to no client, in an order that each process of a test run has anew.
-_PORTS = itertools.cycle(random.SystemRandom().sample(range(10_000, 32_000), 22_000))
+def _ports() -> Iterator[int]:
+    """Ports that the system gives to no client, in an order that each process has anew.
+
+    Workers of a run share none: two would find the same one free before either listens on it.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    ports = range(10_000 + worker, 32_000, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+    return itertools.cycle(random.SystemRandom().sample(ports, len(ports)))
+
+
+_PORTS = _ports()
 
 
 def free_port() -> int:

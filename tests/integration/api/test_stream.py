@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -26,7 +25,7 @@ from tests.integration.api.plant import FULL, announce, at, found, minutes, roll
 from tests.integration.api.server import serving
 from tests.kernel_queues import queues_of
 from tests.patience import PATIENCE_S
-from tests.services import as_login
+from tests.services import as_login, free_port
 
 Connection = psycopg.Connection[Any]
 
@@ -248,9 +247,7 @@ async def test_a_signal_ends_the_process_at_once_with_open_streams(
     database_url: str, connection: Connection
 ) -> None:
     found(connection, "linz")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     program = (
         "import sys; from pydantic import SecretStr; from services.api.app import run;"
         " from services.core.runtime.settings import Settings; raise SystemExit(run(Settings("
