@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import threading
+import time
+from contextlib import suppress
 from typing import Any, Self, cast
 
 from paho.mqtt.client import Client
@@ -14,6 +17,8 @@ from services.core.runtime.broker_url import BrokerUrl
 
 #: How long a broker may take to answer a connection.
 _CONNECT_TIMEOUT_S = 5.0
+
+_READ_BYTES = 1 << 16
 
 
 class MqttClient(Client):
@@ -65,6 +70,27 @@ class MqttClient(Client):
         if thread is not threading.current_thread():
             thread.join()
         return MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def leave(self, within_s: float) -> None:
+        """Disconnect, and close the connection once the broker has heard of it.
+
+        Who closes while anything lies unread resets the connection: the broker may never read the
+        word that ends it, and publishes the will.
+        """
+        connection = self.socket()
+        if connection is None:
+            return
+        # paho closes its own as soon as the word is written
+        with socket.socket(fileno=os.dup(connection.fileno())) as remaining:
+            self.disconnect()
+            self.loop_write()
+            until_s = time.monotonic() + within_s
+            with suppress(OSError):
+                remaining.shutdown(socket.SHUT_WR)
+                while (left_s := until_s - time.monotonic()) > 0:
+                    remaining.settimeout(left_s)
+                    if not remaining.recv(_READ_BYTES):
+                        return
 
     def release(self) -> None:
         """Close what disconnecting and stopping have left open; the last call of all."""

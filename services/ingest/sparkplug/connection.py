@@ -30,7 +30,7 @@ from services.ingest.sparkplug.topics import group_filter, state_topic
 _log: Final = structlog.get_logger()
 
 _KEEPALIVE_S: Final = 30
-#: How long a death may take to leave.
+#: How long a death may take to leave, and then the broker to let go.
 _FAREWELL_S: Final = 2.0
 
 #: Births and data of edge nodes come at 0, deaths at 1.
@@ -118,8 +118,7 @@ class Connection:
             while not message.is_published() and self.open and time.monotonic() < until_s:
                 client.loop(0.05)
             self._away = True
-            client.disconnect()
-            client.loop_write()
+            client.leave(_FAREWELL_S)
         self.release()
 
     def release(self) -> None:

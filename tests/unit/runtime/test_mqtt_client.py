@@ -11,6 +11,7 @@ from paho.mqtt.client import WebsocketConnectionError
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from services.core.runtime.mqtt_client import MqttClient
+from tests.patience import PATIENCE_S, until
 
 
 class _Refusal:
@@ -87,3 +88,50 @@ def test_a_network_thread_that_ends_while_it_is_stopped_is_no_error() -> None:
     client.looks = 0
     assert client.loop_stop() == MQTTErrorCode.MQTT_ERR_SUCCESS
     assert client.loop_stop() == MQTTErrorCode.MQTT_ERR_INVAL
+
+
+class _Broker:
+    """Takes one connection, sends more than is read, and hears how it ends."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.heard = bytearray()
+        self.is_reset = False
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        connection, _ = self._listener.accept()
+        with connection:
+            connection.settimeout(60.0)
+            connection.recv(1 << 16)
+            # accepted, and a message of quality 0 again and again
+            connection.sendall(b"\x20\x02\x00\x00" + b"\x30\x04\x00\x01ax" * 1000)
+            try:
+                while data := connection.recv(1 << 16):
+                    self.heard += data
+            except ConnectionResetError:
+                self.is_reset = True
+
+    def close(self) -> None:
+        self._thread.join()
+        self._listener.close()
+
+
+def test_who_leaves_is_heard_by_the_broker_though_it_has_not_read_all_that_came() -> None:
+    broker = _Broker()
+    client = MqttClient(CallbackAPIVersion.VERSION2, client_id="one")
+    client.connect("127.0.0.1", broker.port)
+
+    def is_connected() -> bool:
+        assert client.loop(0.1) == MQTTErrorCode.MQTT_ERR_SUCCESS
+        return client.is_connected()
+
+    until(is_connected, "it is connected")
+    client.leave(PATIENCE_S)
+    broker.close()
+    assert (bytes(broker.heard), broker.is_reset) == (b"\xe0\x00", False)
+    # who has left is gone
+    client.leave(PATIENCE_S)
+    client.release()
