@@ -119,7 +119,7 @@ _REFUSED: tuple[tuple[object, str], ...] = (
     ({"values": []}, "there is no value"),
     ([1], "expected {"),
     (
-        {"values": [{**_ONE["values"][0], "known_at": "2027-01-01T00:00:00Z"}]},
+        {"values": [{**_ONE["values"][0], "known_at": "2100-01-01T00:00:00Z"}]},
         "lies in the future",
     ),
     (
