@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import ssl
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +24,8 @@ from services.core.runtime.clock import MACHINE, Clock
 from services.core.runtime.mqtt_client import MqttClient
 
 _KEEPALIVE_S: Final = 30
+#: A broker that was started a moment ago may take a session and forget to grant its topics.
+_GRANTED_WITHIN_S: Final = 10.0
 #: Packets that are read at once.
 _BURST: Final = 200
 
@@ -71,8 +74,12 @@ class MqttEar:
         filters: Sequence[str],
         tls: ssl.SSLContext | None,
         clock: Clock = MACHINE,
+        granted_within_s: float = _GRANTED_WITHIN_S,
     ) -> None:
-        """``clock``: the time at which messages arrive."""
+        """``clock``: the time at which messages arrive.
+
+        ``granted_within_s``: by when the broker has to grant the topics, or it is asked anew.
+        """
         self._url = url
         self._clock = clock
         self._filters = filters
@@ -80,6 +87,9 @@ class MqttEar:
         self._client: MqttClient | None = None
         self._heard: list[Heard] = []
         self._trouble = ""
+        self._granted_within_s = granted_within_s
+        #: by when the topics have to be granted, by the monotonic clock; None: they are
+        self._granted_until_s: float | None = None
 
     def open(self) -> None:
         """As :class:`Ear`."""
@@ -91,6 +101,7 @@ class MqttEar:
         client.on_message = self._on_message
         client.on_disconnect = self._on_disconnect
         self._client, self._trouble = client, ""
+        self._granted_until_s = time.monotonic() + self._granted_within_s
         try:
             client.connect(self._url.host, self._url.port, keepalive=_KEEPALIVE_S)
         except (OSError, ValueError) as error:
@@ -111,6 +122,10 @@ class MqttEar:
             if len(self._heard) <= i:
                 break
         heard, self._heard = self._heard, []
+        if self._granted_until_s is not None and time.monotonic() > self._granted_until_s:
+            self._trouble = self._trouble or (
+                f"the broker has not granted the topics within {self._granted_within_s:g} s"
+            )
         if self._trouble and not heard:
             trouble = self._trouble
             self.close()
@@ -147,6 +162,7 @@ class MqttEar:
         codes: list[ReasonCode],
         _properties: Properties | None,
     ) -> None:
+        self._granted_until_s = None
         refused = [
             name for name, code in zip(self._filters, codes, strict=False) if code.is_failure
         ]

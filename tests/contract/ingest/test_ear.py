@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -51,6 +52,28 @@ def test_everything_is_heard_and_what_is_retained_says_so(server: Server) -> Non
     listening.close()
     with pytest.raises(EarError, match="closed"):
         listening.listen(0.0)
+
+
+def test_topics_that_are_never_granted_are_asked_for_anew() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as broker:
+        url = broker_url.parse(f"mqtt://127.0.0.1:{broker.getsockname()[1]}")
+        listening = MqttEar(url, filters=["#"], tls=None, granted_within_s=0.2)
+        listening.open()
+        session, _ = broker.accept()
+        with session:
+            # it accepts the session, and grants nothing
+            session.sendall(b"\x20\x02\x00\x00")
+            troubles: list[str] = []
+
+            def gives_up() -> bool:
+                try:
+                    return bool(listening.listen(0.05))
+                except EarError as error:
+                    troubles.append(str(error))
+                    return True
+
+            until(gives_up, "it gives up")
+        assert troubles == ["the broker has not granted the topics within 0.2 s"]
 
 
 def test_a_broker_that_is_away_is_said(server: Server) -> None:
