@@ -64,9 +64,10 @@ unit:  ## the fast tests: no server
 	@$(BOOTSTRAP) lint
 	@deploy/local/unit.sh $(ARGS)
 
-fuzz:  ## look for input that breaks a decoder, FUZZ_SECONDS (30) for each of TARGETS (all)
+fuzz:  ## look for input that breaks a decoder, FUZZ_SECONDS (30) for each of TARGETS (all), and for new examples that break a property
 	@$(BOOTSTRAP) fuzz
 	@$(PYTHON) -m tests.fuzz --seconds $(FUZZ_SECONDS) $(TARGETS)
+	@$(if $(TARGETS),,$(PYTHON) -m pytest -n 2 -m hypothesis --hypothesis-profile search tests/unit tests/properties)
 
 faults:  ## play ROUNDS (200) rounds of faults of each KIND (gateway doors packing alerts states) from SEED (1), SOURCE mqtt or jetstream, ON one machine or a cluster; FIRST: begin with this round
 	@$(BOOTSTRAP) test
