@@ -27,7 +27,7 @@ from services.core.facility.discovery.observing import (
 from services.core.runtime import metrics
 from services.core.runtime.backoff import Backoff
 from services.core.store.candidates import notes
-from services.core.store.candidates.notes import CandidateMessage, RefusedMessage
+from services.core.store.candidates.notes import CandidateMessage, CandidateNote, RefusedMessage
 from services.core.store.database import connect
 from services.core.store.database.schema_version import SchemaError
 from services.core.store.registry import read
@@ -41,6 +41,10 @@ from services.ingest.discovery.recogniser import Recogniser
 from services.ingest.sparkplug.topics import handed_topic, parse
 
 _log: Final = structlog.get_logger()
+
+#: Topics of the broker itself. NATS answers its clients at the last ones, each of which is another
+#: topic: a session that hears everything hears them too, and they look like devices.
+_OF_BROKER: Final = ("$", "_INBOX/", "_R_/", "_GR_/")
 
 #: How long one turn waits for messages: what people decide is looked at in between.
 _TURN_S: Final = 0.25
@@ -145,7 +149,7 @@ class Discovery:
             # another ingest does it
             if self._stopping.wait(_WRITE_EVERY_S):
                 return
-        self._notebook.begin(notes.load(connection))
+        self._notebook.begin(self._devices(connection))
         self._quarantine_id = self._notebook.last_quarantine_id
         while not self._stopping.is_set():
             self._hear()
@@ -153,6 +157,19 @@ class Discovery:
                 self._write(connection)
                 backoff.reset()
         self._write(connection)
+
+    def _devices(self, connection: psycopg.Connection[Any]) -> list[CandidateNote]:
+        """Read what is noted; what was taken for devices and is the broker's own is forgotten."""
+        listed = notes.load(connection)
+        own = {
+            note.key
+            for note in listed
+            if note.state == "open"
+            and note.learned.topics
+            and all(topic.startswith(_OF_BROKER) for topic in note.learned.topics)
+        }
+        notes.forget(connection, own)
+        return [note for note in listed if note.key not in own]
 
     def _say(self, trouble: str) -> None:
         if trouble != self._trouble:
@@ -193,8 +210,8 @@ class Discovery:
     def _take(self, heard: Heard) -> str:
         """Learn from a message; return what became of it, as the metric tells it."""
         topic = heard.topic
-        if topic.startswith(("emissions/", "$")):
-            # the pipeline has them, and quarantine what it cannot store
+        # the pipeline has the native ones, and quarantine what it cannot store
+        if topic.startswith(("emissions/", *_OF_BROKER)):
             return "taken"
         if self._is_taken(topic) and not self._still_needs(topic):
             return "taken"

@@ -129,6 +129,26 @@ def test_a_shelly_is_seen_adopted_and_replayed_once(listening: Plant) -> None:
     assert plant.count("reading") == 8
 
 
+def test_what_the_broker_answers_its_clients_is_no_device(listening: Plant) -> None:
+    """NATS gives each answer a topic of its own: they took the places of devices."""
+    plant = listening
+    answer = json.dumps({"type": "io.nats.jetstream.api.v1.stream_info_response", "total": 12})
+    for i in range(3):
+        plant.publish(answer, topic=f"_INBOX/zLe63x36KB7ujIqsTdjcet/{i}")
+    plant.publish("7", topic="hall/other/energy_kwh")
+    assert noted(plant, 1)["label"] == "hall/other"
+    assert [row["label"] for row in candidates(plant)] == ["hall/other"]
+    # what was taken for a device before is forgotten
+    plant.rows(
+        "UPDATE device_candidate SET key = replace(key, 'hall/other', '_INBOX/zLe'),"
+        " learned = replace(learned::text, 'hall/other', '_INBOX/zLe')::jsonb"
+        " WHERE state = 'open' RETURNING id"
+    )
+    plant.end()
+    plant.started()
+    until(lambda: candidates(plant) == [], "it is forgotten")
+
+
 def test_each_device_of_a_gateway_is_recognised_and_adopted_with_its_familys_mapping(
     listening: Plant,
 ) -> None:
