@@ -161,15 +161,15 @@ class Discovery:
     def _devices(self, connection: psycopg.Connection[Any]) -> list[CandidateNote]:
         """Read what is noted; what was taken for devices and is the broker's own is forgotten."""
         listed = notes.load(connection)
-        own = {
+        no_devices = {
             note.key
             for note in listed
             if note.state == "open"
             and note.learned.topics
             and all(topic.startswith(_OF_BROKER) for topic in note.learned.topics)
         }
-        notes.forget(connection, own)
-        return [note for note in listed if note.key not in own]
+        notes.forget(connection, no_devices)
+        return [note for note in listed if note.key not in no_devices]
 
     def _say(self, trouble: str) -> None:
         if trouble != self._trouble:
