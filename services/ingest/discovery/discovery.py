@@ -45,6 +45,8 @@ _log: Final = structlog.get_logger()
 #: Topics of the broker itself. NATS answers its clients at the last ones, each of which is another
 #: topic: a session that hears everything hears them too, and they look like devices.
 _OF_BROKER: Final = ("$", "_INBOX/", "_R_/", "_GR_/")
+#: And those that the pipeline has, with quarantine for what it cannot store.
+_PASSED_OVER: Final = ("emissions/", *_OF_BROKER)
 
 #: How long one turn waits for messages: what people decide is looked at in between.
 _TURN_S: Final = 0.25
@@ -210,8 +212,7 @@ class Discovery:
     def _take(self, heard: Heard) -> str:
         """Learn from a message; return what became of it, as the metric tells it."""
         topic = heard.topic
-        # the pipeline has the native ones, and quarantine what it cannot store
-        if topic.startswith(("emissions/", *_OF_BROKER)):
+        if topic.startswith(_PASSED_OVER):
             return "taken"
         if self._is_taken(topic) and not self._still_needs(topic):
             return "taken"

@@ -24,7 +24,7 @@ from services.core.runtime.clock import MACHINE, Clock
 from services.core.runtime.mqtt_client import MqttClient
 
 _KEEPALIVE_S: Final = 30
-#: A broker that was started a moment ago may take a session and forget to grant its topics.
+#: A broker that takes a session and grants no topics answers pings: nothing else would show it.
 _GRANTED_WITHIN_S: Final = 10.0
 #: Packets that are read at once.
 _BURST: Final = 200

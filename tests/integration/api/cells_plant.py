@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -94,6 +95,19 @@ class Databases:
                 for facility in facilities:
                     asked = {"facility": facility, "kg": _KG[facility]}
                     connection.execute(_HISTORY, asked)
+
+
+@contextmanager
+def filled(cluster: Postgres, template: str) -> Iterator[Databases]:
+    """Make the databases, with both facilities in each way."""
+    with (
+        cluster.fresh_database(template=template) as single,
+        cluster.fresh_database(template=template) as home,
+        cluster.fresh_database(template=template) as b,
+    ):
+        made = Databases(single=single, home=home, b=b)
+        made.fill()
+        yield made
 
 
 def add(home: str, b: str) -> None:

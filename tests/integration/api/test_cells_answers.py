@@ -22,7 +22,7 @@ from services.core.store.cells.move import Move, Side, move
 from services.core.store.database.connect import connect
 from services.core.store.operations import keys
 from tests.command import tonne
-from tests.integration.api.cells_plant import NOW, Databases, let_in, settings, silence
+from tests.integration.api.cells_plant import NOW, Databases, filled, let_in, settings, silence
 from tests.integration.api.server import serving
 from tests.patience import PATIENCE_S
 from tests.services import Postgres
@@ -167,13 +167,7 @@ def _a_busy_cell_is_not_away(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def databases(postgres_cluster: Postgres, migrated_template: str) -> Iterator[Databases]:
-    with (
-        postgres_cluster.fresh_database(template=migrated_template) as single,
-        postgres_cluster.fresh_database(template=migrated_template) as home,
-        postgres_cluster.fresh_database(template=migrated_template) as b,
-    ):
-        made = Databases(single=single, home=home, b=b)
-        made.fill()
+    with filled(postgres_cluster, migrated_template) as made:
         yield made
 
 

@@ -20,7 +20,7 @@ from services.core.store.operations import keys
 from services.core.store.schema import migrate
 from services.core.store.schema.ddl import LOGINS
 from tests.faults.proxy import Proxy
-from tests.integration.api.cells_plant import NOW, Databases, settings
+from tests.integration.api.cells_plant import NOW, Databases, filled, settings
 from tests.integration.api.server import serving
 from tests.patience import PATIENCE_S, until_async
 from tests.services import Postgres, server_directory
@@ -165,14 +165,9 @@ async def test_others_are_served_while_a_cell_hangs_and_it_comes_back_by_itself(
 def home(postgres_cluster: Postgres, migrated_template: str) -> Iterator[Cell]:
     """A home cell behind a network that can stall; `graz` lives in another one."""
     with ExitStack() as ending:
-        single, home, b = (
-            ending.enter_context(postgres_cluster.fresh_database(template=migrated_template))
-            for _ in range(3)
-        )
+        databases = ending.enter_context(filled(postgres_cluster, migrated_template))
         network = Proxy(postgres_cluster.port)
         ending.callback(network.close)
-        databases = Databases(single=single, home=home, b=b)
-        databases.fill()
         yield Cell(databases=databases, server=postgres_cluster, network=network)
 
 

@@ -14,7 +14,7 @@ from services.api.app import create_app
 from services.core.store.cells.move import Move, Side, move
 from services.core.store.database.connect import connect
 from services.core.store.operations import keys
-from tests.integration.api.cells_plant import Databases, let_in, settings, silence
+from tests.integration.api.cells_plant import Databases, filled, let_in, settings, silence
 from tests.integration.api.server import serving
 from tests.patience import PATIENCE_S
 from tests.services import Postgres
@@ -25,16 +25,10 @@ pytestmark = pytest.mark.database
 @pytest.fixture
 def databases(postgres_cluster: Postgres, migrated_template: str) -> Iterator[Databases]:
     """Two cells; `linz` has moved to the second, where `graz` lives."""
-    with (
-        postgres_cluster.fresh_database(template=migrated_template) as single,
-        postgres_cluster.fresh_database(template=migrated_template) as home,
-        postgres_cluster.fresh_database(template=migrated_template) as b,
-    ):
-        made = Databases(single=single, home=home, b=b)
-        made.fill()
+    with filled(postgres_cluster, migrated_template) as made:
         with (
-            connect(home, process="test", autocommit=True) as old,
-            connect(b, process="test", autocommit=True) as new,
+            connect(made.home, process="test", autocommit=True) as old,
+            connect(made.b, process="test", autocommit=True) as new,
         ):
             task = Move(
                 facility="linz", old=Side(name="home", connection=old),
