@@ -46,6 +46,34 @@ def test_what_is_copied_exists_and_reaches_the_builder() -> None:
     assert all((ROOT / path).exists() for path in copied)
 
 
+#: Whose digest a release has to ask the registry for, by ``deploy/pin-images.sh``.
+_BY_VERSION = {
+    "nats:2.15.1-alpine",
+    "natsio/nats-server-config-reloader:0.19.1",
+    "timescale/timescaledb:2.29.1-pg17-oss",
+}
+
+
+def test_images_of_others_are_of_one_version_and_digest_everywhere() -> None:
+    named = {
+        image
+        for file in ("compose.yaml", "kubernetes/nats.yaml", "Dockerfile")
+        for image in re.findall(
+            r"^(?: *image: |FROM )(\S+[:@]\S+)", (DEPLOY / file).read_text(), re.MULTILINE
+        )
+    }
+    names = [re.split("[:@]", image)[0] for image in named]
+    assert len(set(names)) == len(names), named
+    assert all(re.search(r":v?\d+\.\d+\.\d+(?:-[\w-]+)?(?:@|$)", image) for image in named), named
+    pinned = {image for image in named if re.search("@sha256:[0-9a-f]{64}$", image)}
+    assert named - pinned == _BY_VERSION
+    checked = subprocess.run(
+        [str(DEPLOY / "pin-images.sh"), "--check"], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 1
+    assert set(checked.stderr.splitlines()[1:]) == _BY_VERSION
+
+
 def test_the_image_does_not_run_as_root() -> None:
     last_stage = (DEPLOY / "Dockerfile").read_text().rpartition("\nFROM ")[2]
     assert re.search(r"^USER 10001:10001$", last_stage, re.MULTILINE)
