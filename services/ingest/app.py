@@ -65,7 +65,7 @@ def run(settings: Settings) -> int:
         try:
             if uploads is not None:
                 uploads.start()
-            pipeline.run(discovery.start)
+            pipeline.run(discovery)
         finally:
             discovery.stop()
             if uploads is not None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import psycopg
 import structlog
@@ -19,7 +19,7 @@ from services.core.runtime import metrics, tracing
 from services.core.runtime.shutdown import Shutdown
 from services.core.runtime.steady_time import SteadyTime
 from services.core.store.database import database_time
-from services.core.store.database.progress import ProgressReporter
+from services.core.store.database.progress import DISCOVERY, ProgressReporter
 from services.core.store.operations.broker_sessions import BrokerSession
 from services.core.store.operations.heard_topics import HEARD_REVISION
 from services.core.store.operations.notices import FILTER_REFUSED
@@ -64,6 +64,21 @@ _SPARKPLUG_OFF: Final = (
 #: How long a change of the registry may go unnoticed while all devices are known, and one of the
 #: database's clock.
 _LOOK_S: Final = 1.0
+
+
+class Beside(Protocol):
+    """Hears devices that nobody registered, beside what is durable."""
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+
+    @property
+    def stage(self) -> str:
+        """How far it is; ``begins``: what is published now may not be heard yet."""
+
+    @property
+    def trouble(self) -> str:
+        """Why it hears nothing, or nothing."""
 
 
 class Pipeline:
@@ -116,8 +131,11 @@ class Pipeline:
         #: of this process, so that ids of batches are of no other
         self._run = secrets.token_hex(4)
         self._batches = 0
-        #: of the registry: the newest one whose topics the broker brings
+        self._beside: Beside | None = None
+        #: of the registry: the newest revision whose topics the broker brings
         self._heard_revision = 0
+        #: what was reported last of what others wait for
+        self._reported: tuple[int, str] | None = None
 
     def is_taken(self, topic: str) -> bool:
         """Whether messages at a topic are of registered devices, or of those of before."""
@@ -128,20 +146,21 @@ class Pipeline:
         """The time at which messages arrive."""
         return self._clock
 
-    def run(self, begun: Callable[[], None] | None = None) -> None:
+    def run(self, beside: Beside | None = None) -> None:
         """Turn until a stop is asked for; what is in hand is finished and acknowledged.
 
-        ``begun`` is called once the registry is known.
+        ``beside`` is started once the registry is known.
 
         :raises SourceError, DatabaseUnusableError: it cannot go on; the process must end.
         """
+        self._beside = beside
         try:
             # the registry names the topics, so the database comes first
             self._database.run(self._begin)
             for door in self._doors:
                 door.start()
-            if begun is not None:
-                begun()
+            if beside is not None:
+                beside.start()
             while not self._shutdown.requested:
                 self.run_once()
             self._close_hosts()
@@ -184,7 +203,7 @@ class Pipeline:
                 self._work_off(messages, brought)
         if self._queue.busy:
             self._write_piece()
-        if self._presence.due or self._progress.due:
+        if self._presence.due or self._report_due:
             self._database.run(self._report)
 
     def _work_off(self, messages: Sequence[Message], brought: Sequence[Message]) -> None:
@@ -246,6 +265,8 @@ class Pipeline:
 
     def _begin(self, connection: psycopg.Connection[Any], _tried: bool) -> None:
         database_time.look(connection, self._clock)
+        # before the registry is read: whoever changes it from now on knows that this one is behind
+        self._progress.report(connection, self._beginning())
         self._registry.refresh(connection)
         directory = self._registry.directory
         self._listening.begin(connection, directory.own_topics, directory.retired_topics)
@@ -284,19 +305,37 @@ class Pipeline:
         for host in self._hosts:
             if host.due:
                 host.write(connection)
-        if self._progress.due:
+        if self._report_due:
             self._listening.look(connection)
             self._progress.report(connection, self._state())
+
+    @property
+    def _report_due(self) -> bool:
+        """Whether a second has passed, or others hear that what they wait for is there now."""
+        return self._progress.due or (self._source.connected and self._hears != self._reported)
+
+    @property
+    def _hears(self) -> tuple[int, str]:
+        return self._registry.directory.revision, self._stage
+
+    @property
+    def _stage(self) -> str:
+        return "off" if self._beside is None else self._beside.stage
+
+    def _beginning(self) -> dict[str, Any]:
+        return {"broker": "away", HEARD_REVISION: 0, DISCOVERY: self._stage}
 
     def _state(self) -> dict[str, Any]:
         unheard = self._listening.refused
         if self._source.connected:
-            self._heard_revision = self._registry.directory.revision
+            self._reported = self._hears
+            self._heard_revision = self._reported[0]
         metrics.ingest_filters_refused.set(len(unheard))
         metrics.ingest_clock_ahead_seconds.set(self._clock.machine_ahead_s)
         return {
             "broker": self._broker(),
             HEARD_REVISION: self._heard_revision,
+            DISCOVERY: self._stage,
             "notices": self._notices(unheard),
             **self._measures.state(),
         }
@@ -319,6 +358,7 @@ class Pipeline:
             ("session-known", _SESSION_KNOWN if self._session_is_known else ""),
             ("sparkplug-off", _SPARKPLUG_OFF if self._misses_sparkplug else ""),
             ("device-hosts", self._connections.refused),
+            ("discovery-waits", self._unknown_unheard()),
         ]
         notices += [
             (FILTER_REFUSED, f"the broker brings nothing of {name!r} to ingest: {why}")
@@ -328,6 +368,10 @@ class Pipeline:
             *self._clock.notices(),
             *({"code": code, "detail": detail} for code, detail in notices if detail),
         ]
+
+    def _unknown_unheard(self) -> str:
+        trouble = "" if self._beside is None or not self._source.connected else self._beside.trouble
+        return trouble and f"devices that nobody registered are not heard: {trouble}"
 
     def _farewell(self, connection: psycopg.Connection[Any], _tried: bool) -> None:
         self._presence.write(connection)

@@ -49,6 +49,7 @@ const NOTICES = {
   "broker-damaged": t("The broker lost what it held for ingest"),
   "session-known": t("The broker knows an old session"),
   "sparkplug-off": t("Sparkplug is not heard"),
+  "discovery-waits": t("Unknown devices are not heard"),
   "session-taken": t("Another client has taken the session"),
   "mail-unset": t("No mail server is set"),
   "messages-set-aside": t("Messages are set aside"),

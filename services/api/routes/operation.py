@@ -86,6 +86,8 @@ def _readiness_body(
             )
     if readiness is not None and readiness.broker_away:
         missing.append("ingest has no session with the broker; check TONNE_MQTT_URL and the broker")
+    if readiness is not None and readiness.discovery_begins:
+        missing.append("ingest does not listen to unknown devices yet; ask again in a moment")
     notices = [] if readiness is None else _notices(readiness)
     if isinstance(clock, SteadyTime):
         notices += [Notice(process="api", **notice) for notice in clock.notices()]

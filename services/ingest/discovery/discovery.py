@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import psycopg
 import structlog
@@ -66,6 +66,9 @@ _MAX_REFUSALS: Final = 200
 #: How much of a quiet time is saved up for a busy one.
 _SAVED_S: Final = 60.0
 
+Stage = Literal["off", "begins", "listens", "elsewhere", "waits"]
+"""How far it is: nothing is listened to; not yet; it hears; another ingest does; it cannot."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
@@ -101,6 +104,8 @@ class Discovery:
         self._recogniser = Recogniser()
         self._connection: psycopg.Connection[Any] | None = None
         self._is_open = False
+        #: how far it is, which the pipeline says of it
+        self.stage: Stage = "off" if ear is None else "begins"
         #: what the log has told of last
         self._trouble = ""
         #: the last entry of quarantine that was looked at
@@ -120,6 +125,11 @@ class Discovery:
             daemon=True,
         )
 
+    @property
+    def trouble(self) -> str:
+        """Why unknown devices are not heard, though they are to be; or nothing."""
+        return self._trouble if self.stage == "waits" else ""
+
     def start(self) -> None:
         """Begin; returns at once."""
         self._thread.start()
@@ -137,8 +147,10 @@ class Discovery:
                 self._work(backoff)
             except (psycopg.Error, EarError, SchemaError) as error:
                 self._say(" ".join(str(error).split()))
-            except Exception:  # noqa: BLE001 - what is learned aside must not end ingest
+            except Exception as error:  # noqa: BLE001 - what is learned aside must not end ingest
                 _log.exception("discovery failed; it begins again")
+                self._trouble = f"it failed ({type(error).__name__}), see the log"
+                self._now("waits")
             self._close()
             self._stopping.wait(backoff.next_s())
 
@@ -149,6 +161,7 @@ class Discovery:
         )
         while not notes.try_lock(connection):
             # another ingest does it
+            self._now("elsewhere")
             if self._stopping.wait(_WRITE_EVERY_S):
                 return
         self._notebook.begin(self._devices(connection))
@@ -177,6 +190,11 @@ class Discovery:
         if trouble != self._trouble:
             self._trouble = trouble
             _log.warning("discovery waits", reason=trouble)
+        self._now("waits")
+
+    def _now(self, stage: Stage) -> None:
+        if self._ear is not None:
+            self.stage = stage
 
     def _close(self) -> None:
         if self._ear is not None:
@@ -204,7 +222,8 @@ class Discovery:
             self._ear.open()
             self._is_open = True
         heard = self._ear.listen(_TURN_S)
-        self._trouble = ""
+        if self._ear.is_granted:
+            self._trouble, self.stage = "", "listens"
         self._budget.spend(len(heard))
         for message in heard:
             metrics.discovery_messages.labels(self._take(message)).inc()

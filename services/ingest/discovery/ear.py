@@ -60,6 +60,10 @@ class Ear(Protocol):
         :raises EarError: the connection is lost, or the broker does not grant the topics.
         """
 
+    @property
+    def is_granted(self) -> bool:
+        """Whether the broker brings the topics: what is published from now on is heard."""
+
     def close(self) -> None:
         """End the connection, and with it what the broker does for it."""
 
@@ -131,6 +135,11 @@ class MqttEar:
             self.close()
             raise EarError(trouble)
         return heard
+
+    @property
+    def is_granted(self) -> bool:
+        """As :class:`Ear`."""
+        return self._client is not None and self._granted_until_s is None
 
     def close(self) -> None:
         """As :class:`Ear`."""

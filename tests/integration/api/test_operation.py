@@ -94,6 +94,24 @@ async def test_an_ingest_without_a_broker_is_not_ready(
     assert (await ready(client, connection))[0] == 200
 
 
+async def test_an_ingest_that_does_not_hear_unknown_devices_yet_is_not_ready(
+    client: httpx.AsyncClient, connection: Connection
+) -> None:
+    everything_progresses(connection)
+
+    async def missing(discovery: str) -> list[str]:
+        connection.execute(
+            "UPDATE process_progress SET state = jsonb_build_object('discovery', %s::text)"
+            " WHERE process = 'ingest'",
+            (discovery,),
+        )
+        return list((await ready(client, connection))[1]["missing"])
+
+    assert "unknown devices" in " ".join(await missing("begins"))
+    for stage in ("listens", "elsewhere", "waits", "off"):
+        assert await missing(stage) == []
+
+
 async def test_a_newer_schema_that_lets_this_version_work_is_ready(
     client: httpx.AsyncClient, connection: Connection
 ) -> None:

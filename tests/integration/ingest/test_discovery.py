@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from typing import Any
 
 import pytest
 
+from services.core.store.operations.readiness import readiness
 from tests.command import tonne as called
+from tests.faults.proxy import Proxy
 from tests.integration.ingest.plant import FILE, METER, Plant
-from tests.patience import until
+from tests.patience import PATIENCE_S, until
 from tests.services import as_login
 
 pytestmark = [pytest.mark.broker, pytest.mark.database]
@@ -75,15 +78,40 @@ def listening(plant: Plant) -> Plant:
     """Ingest with discovery: what nobody registered is heard from now on."""
     plant.apply(FACILITY)
     plant.started()
-    probe = "hall/probe/energy_kwh"
-
-    def is_heard() -> bool:
-        plant.publish("1", topic=probe)
-        return plant.count("device_candidate") > 0
-
-    until(is_heard, "discovery listens")
+    until(lambda: plant.state.get("discovery") == "listens", "discovery listens")
+    # from here on the first message of anybody is heard
+    plant.publish("1", topic="hall/probe/energy_kwh")
     tonne(plant, "devices", "dismiss", str(noted(plant, 1)["id"]))
     return plant
+
+
+def is_ready(plant: Plant) -> bool:
+    """Whether /readyz would have nothing against discovery."""
+    state = asyncio.run(readiness(as_login(plant.database, "tonne_api"), stale_after_s=PATIENCE_S))
+    return "ingest" in state.progress_age_s and not state.discovery_begins
+
+
+def test_ingest_is_not_ready_before_it_hears_whom_nobody_registered(plant: Plant) -> None:
+    network = Proxy(plant.broker.port)
+    network.stall()
+    try:
+        plant.apply(FACILITY)
+        plant.started(TONNE_DISCOVERY_URL=f"mqtt://127.0.0.1:{network.port}")
+        until(lambda: plant.state.get("broker") == "connected", "ingest is connected")
+        assert plant.state["discovery"] == "begins"
+        assert not is_ready(plant)
+        network.flow()
+        until(lambda: is_ready(plant), "discovery listens", explain=plant.shown)
+        plant.publish("7", topic="hall/first/energy_kwh")
+        assert noted(plant, 1)["label"] == "hall/first"
+    finally:
+        network.close()
+    until(
+        lambda: [n["code"] for n in plant.state["notices"]] == ["discovery-waits"],
+        "that it hears nothing is said, and ingest goes on",
+        explain=plant.shown,
+    )
+    assert is_ready(plant)
 
 
 def test_a_shelly_is_seen_adopted_and_replayed_once(listening: Plant) -> None:

@@ -25,6 +25,11 @@ ReportingProcess = Literal["ingest", "aggregator", "notify"]
 #: Reports older than this mean that the process hangs or is gone.
 STALE_AFTER_S: Final = 10.0
 
+#: In what ingest says of itself: whether it hears devices that nobody registered.
+DISCOVERY: Final = "discovery"
+#: Not yet, and nobody knows whether it will: what such devices publish now may be lost.
+BEGINS: Final = "begins"
+
 #: SQL: seconds since a row of ``process_progress`` was written. A clock that was set back leaves
 #: rows in the future, which is no progress: the age counts both ways.
 AGE_S: Final[LiteralString] = "abs(extract(epoch FROM now() - progressed_at))"
@@ -69,8 +74,9 @@ def runs_here(connection: psycopg.Connection[Any]) -> bool:
 
 
 def _tell(state: dict[str, Any]) -> None:
-    """Let the service manager know; a process that has a broker is ready when it is there."""
-    service_manager.tell(ready=state.get("broker") != "away")
+    """Let the service manager know; a process that has a broker is ready when it hears it."""
+    hears = state.get("broker") != "away" and state.get(DISCOVERY) != BEGINS
+    service_manager.tell(ready=hears)
 
 
 class ProgressReporter:

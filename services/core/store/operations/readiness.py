@@ -12,7 +12,7 @@ from psycopg.rows import class_row
 
 from services.core.store.database import schema_version, unreadable_chunks
 from services.core.store.database.connect import connect_async
-from services.core.store.database.progress import AGE_S, RUNS
+from services.core.store.database.progress import AGE_S, BEGINS, DISCOVERY, RUNS
 from services.core.store.database.schema_version import Stored
 from services.core.store.operations import (
     audits_due,
@@ -38,6 +38,13 @@ coalesce(bool_or((state->>'mostly_refused')::boolean), false)
 FROM process_progress
 WHERE process = 'ingest' AND {AGE_S} < %s
 """  # noqa: S608 - the age
+
+# Until an ingest knows whether it hears devices that nobody registered.
+_DISCOVERY_BEGINS = f"""
+SELECT coalesce(bool_or(state->>'{DISCOVERY}' = '{BEGINS}'), false)
+FROM process_progress
+WHERE process = 'ingest' AND {AGE_S} < %s
+"""  # noqa: S608 - the age, and constants
 
 # What a process wants said beside readiness, in the words and under the code that it chose itself:
 # state -> 'notices' -> [{"code": "filter-refused", "detail": "one sentence saying what to do"}]
@@ -109,6 +116,8 @@ class Readiness:
     progress_age_s: Mapping[str, float] = field(default_factory=dict)
     #: whether every ingest that works is without a session with the broker
     broker_away: bool = False
+    #: whether an ingest does not hear yet devices that nobody registered
+    discovery_begins: bool = False
     #: refusals that quarantine had no room for, in about the last two minutes
     shed: int = 0
     #: whether an ingest refuses more than half of what arrives
@@ -159,6 +168,7 @@ async def readiness(
         async with connection.pipeline():
             progress = await connection.execute(_PROGRESS)
             broker = await connection.execute(_BROKER_AWAY, freshness)
+            begins = await connection.execute(_DISCOVERY_BEGINS, freshness)
             warned = await connection.execute(_WARNED, freshness)
             pending = await connection.execute(_PENDING, freshness)
             notice_rows = await connection.execute(_NOTICES, freshness)
@@ -193,6 +203,7 @@ async def readiness(
             ]
         stands = tuple(stands or ()) if current else ()
         ((broker_away,),) = await broker.fetchall()
+        ((discovery_begins,),) = await begins.fetchall()
         ((shed, mostly_refused),) = await warned.fetchall()
         ((waiting, oldest_s),) = await pending.fetchall()
         notices = _limited(
@@ -210,6 +221,7 @@ async def readiness(
             unreadable=unreadable,
             progress_age_s={str(name): float(age_s) for name, age_s in await progress.fetchall()},
             broker_away=bool(broker_away),
+            discovery_begins=bool(discovery_begins),
             shed=shed,
             mostly_refused=mostly_refused,
             pending=waiting,
