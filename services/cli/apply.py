@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from services.cli import process
 from services.cli.errors import clear_errors, failure
 from services.cli.files import read_file
+from services.cli.member_cells import living_elsewhere
 from services.cli.options import DryRun
 from services.cli.say import amount, say
 from services.core.facility.checks import warnings
@@ -20,6 +21,7 @@ from services.core.facility.file import parse
 from services.core.facility.model import FacilityFile
 from services.core.facility.organisation import OrganisationFile
 from services.core.facility.organisation_file import is_of_organisation, parse_organisation
+from services.core.store.cells.errors import CellError
 from services.core.store.operations import heard_topics
 from services.core.store.operations.apply_facility import apply_facility
 from services.core.store.operations.notices import FILTER_REFUSED, notices
@@ -44,7 +46,7 @@ def apply_files(
     before it does is lost.
     """
     revision: int | None = None
-    with clear_errors():
+    with clear_errors(CellError):
         settings = process.settings("apply")
         with process.transaction(dry_run=dry_run) as connection:
             shared = shared_factors(connection)
@@ -71,7 +73,8 @@ def apply_files(
                 assert document is not None  # noqa: S101 - refused above
                 text, file = document
                 if isinstance(file, OrganisationFile):
-                    _apply_organisation(connection, path, file, dry_run=dry_run)
+                    elsewhere = living_elsewhere(connection, file, settings)
+                    _apply_organisation(connection, path, file, elsewhere, dry_run=dry_run)
                     continue
                 applied = apply_facility(connection, file, text=text, by=process.operator())
                 _say_changes(path, applied.changes, dry_run=dry_run)
@@ -109,10 +112,15 @@ def _is_organisation(
 
 
 def _apply_organisation(
-    connection: Connection, path: Path, file: OrganisationFile, *, dry_run: bool
+    connection: Connection,
+    path: Path,
+    file: OrganisationFile,
+    elsewhere: Collection[str],
+    *,
+    dry_run: bool,
 ) -> None:
     try:
-        changes = apply_organisation(connection, file, by=process.operator())
+        changes = apply_organisation(connection, file, by=process.operator(), elsewhere=elsewhere)
     except UnknownFacilityError as error:
         raise failure(f"{path}: {error}") from None
     _say_changes(path, changes, dry_run=dry_run)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
@@ -21,7 +20,14 @@ from services.core.runtime.cell_urls import HOME
 from services.core.runtime.metrics import api_cell_seconds, api_cell_up
 from services.core.store.cells import directory
 from services.core.store.cells.errors import CellError
-from services.core.store.cells.places import Moves, Residents, cell_numbers, live_here, residents
+from services.core.store.cells.places import (
+    Journeys,
+    Moves,
+    Residents,
+    cell_numbers,
+    live_here,
+    residents,
+)
 from services.core.store.cells.places import moves as read_moves
 from services.core.store.database import open_connections
 from services.core.store.database.connect import driver_connection
@@ -46,25 +52,6 @@ _GLANCE_S: Final = 3.0
 _MAX_NAMED: Final = 20
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Journeys:
-    """What has moved between the cells that answer."""
-
-    by_cell: Mapping[str, Moves]
-
-    @property
-    def in_none(self) -> frozenset[str]:
-        """Facilities that left one cell, and have not arrived in the other."""
-        leaving = frozenset[str]().union(*(moves.leaving for moves in self.by_cell.values()))
-        coming = frozenset[str]().union(*(moves.coming for moves in self.by_cell.values()))
-        return leaving & coming
-
-    @property
-    def arrivals(self) -> int:
-        """How many facilities have arrived anywhere."""
-        return sum(moves.arrived for moves in self.by_cell.values())
-
-
 class AllCells:
     """The contexts of all cells, home first."""
 
@@ -80,6 +67,8 @@ class AllCells:
         self._abandoned: dict[asyncio.Future[Any], str] = {}
         self._reading = asyncio.Lock()
         self._begun = 0
+        #: how many facilities had arrived anywhere when it was last read where they live
+        self._arrivals: int | None = None
         for name in contexts:
             api_cell_up.labels(name).set(1)
 
@@ -393,6 +382,9 @@ class AllCells:
         until_s = time.monotonic() + _MOVES_WITHIN_S
         while True:
             before = await self.journeys()
+            if before.arrivals != self._arrivals:
+                await self.look()
+                self._arrivals = before.arrivals
             moving = sorted(filter(wanted, before.in_none))
             if not moving:
                 result = await answer(before)

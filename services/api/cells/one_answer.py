@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 import msgspec
+from fastapi.responses import Response
 from starlette.types import Message, Receive, Send
 
 from services.api.http.problems import DatabaseAway
@@ -150,3 +151,30 @@ def tags_of(if_none_match: bytes, suffix: bytes) -> bytes:
         elif not suffix and b"~" not in tag:
             written.append(tag)
     return b", ".join(written)
+
+
+class Unsent(OneAnswer):
+    """An answer of which nothing is passed on."""
+
+    def __init__(self) -> None:
+        super().__init__(self._nowhere, cell="", tag_suffix=b"")
+        self._headers: dict[str, str] = {}
+
+    async def send(self, message: Any) -> None:
+        """Take a part of it."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self._headers = {
+                name.decode("latin-1"): value.decode("latin-1")
+                for name, value in message["headers"]
+            }
+        self._held_back.append(message)
+
+    @staticmethod
+    async def _nowhere(_message: Any) -> None:
+        return None
+
+    def response(self) -> Response:
+        """Return it as one."""
+        body = b"".join(message.get("body", b"") for message in self._held_back)
+        return Response(body, status_code=self.status, headers=self._headers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, cast, get_args
 from urllib.parse import parse_qs, urlencode
 
@@ -18,9 +18,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.api.auth import WHO, Principal, authenticate, no_facility
 from services.api.cells import cursors
-from services.api.cells.all_cells import AllCells, Journeys
+from services.api.cells.all_cells import AllCells
 from services.api.cells.merge import Wanted, head_of, merged
-from services.api.cells.one_answer import NotPassedOnError, OneAnswer, Repeated, tags_of
+from services.api.cells.one_answer import NotPassedOnError, OneAnswer, Repeated, Unsent, tags_of
+from services.api.cells.organisations import asked_organisation
 from services.api.cells.rules import AtFacility, AtHome, Merged, Sought, rule_of
 from services.api.context import CONTEXT
 from services.api.http import gathered
@@ -37,6 +38,8 @@ from services.api.http.problems import (
     SeveralCells,
 )
 from services.core.runtime.cell_urls import HOME
+from services.core.store.cells.places import Journeys
+from services.core.store.registry.organisations import Membership
 
 #: By which a new facility is put into another cell than home.
 CELL: Final = b"tonne-cell"
@@ -58,6 +61,8 @@ class _Call:
     scope: Scope
     body: Repeated
     send: Send
+    #: whose facilities it is of
+    organisation: Membership | None = None
 
     @property
     def facilities(self) -> list[str]:
@@ -122,7 +127,7 @@ class OverCells:
             else:
                 await self._at_facility(call, named)
         elif "organisation" in call.query:
-            await self._seek(call, list(self._cells.contexts))
+            await self._add_up(call, rule)
         else:
             await self._merge(call, rule)
 
@@ -282,7 +287,23 @@ class OverCells:
         ):
             await self._at_facility(call, named)
             return
-        visible = named or who.facilities
+        await self._of_several(call, rule, named or who.facilities)
+
+    async def _add_up(self, call: _Call, rule: Merged) -> None:
+        """Answer of an organisation, whose facilities may live in any cells."""
+        who = await self._who(call)
+        organisation = await asked_organisation(self._cells, who, call.query)
+        if organisation is None:
+            # in the words of the call
+            await self._pass_on(call, HOME)
+            return
+        named = replace(call, organisation=organisation)
+        await self._of_several(named, rule, list(organisation.members))
+
+    async def _of_several(
+        self, call: _Call, rule: Merged, visible: Sequence[str] | frozenset[str] | None
+    ) -> None:
+        """Answer with what the cells have of facilities; None: of all."""
 
         async def answer(journeys: Journeys) -> Response:
             return await self._gathered(call, rule, visible, journeys)
@@ -372,7 +393,8 @@ class OverCells:
         scope = self._scope(call, cell, b"")
         scope["query_string"] = urlencode(query, doseq=True).encode()
         scope["headers"] = [h for h in scope["headers"] if h[0] != _IF_NONE_MATCH]
-        part, unsent, began_s = Gathered(elsewhere=elsewhere), _Unsent(), time.perf_counter()
+        part = Gathered(elsewhere=elsewhere, organisation=call.organisation)
+        unsent, began_s = Unsent(), time.perf_counter()
         before = gathered.current.set(part)
         try:
             await self._cells.unless_it_hangs(
@@ -400,33 +422,6 @@ async def _together(parts: Mapping[str, Gathered], rule: Merged, wanted: Wanted)
     if isinstance(head, Response):
         return head
     return await combine([part.part for part in parts.values()], head)
-
-
-class _Unsent(OneAnswer):
-    """An answer of which nothing is passed on."""
-
-    def __init__(self) -> None:
-        super().__init__(self._nowhere, cell="", tag_suffix=b"")
-        self._headers: dict[str, str] = {}
-
-    async def send(self, message: Any) -> None:
-        """Take a part of it."""
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            self._headers = {
-                name.decode("latin-1"): value.decode("latin-1")
-                for name, value in message["headers"]
-            }
-        self._held_back.append(message)
-
-    @staticmethod
-    async def _nowhere(_message: Any) -> None:
-        return None
-
-    def response(self) -> Response:
-        """Return it as one."""
-        body = b"".join(message.get("body", b"") for message in self._held_back)
-        return Response(body, status_code=self.status, headers=self._headers)
 
 
 def _number(text: object) -> int:

@@ -92,7 +92,7 @@ RULES: Final[dict[str, Rule]] = {
     "get_electricity": _BY_TIME,
     "get_contracts": _BY_TIME,
     "get_storage": _BY_TIME,
-    "get_organisations": Merged(by=("id",)),
+    "get_organisations": Merged(by=("id",), may_lack=True),
     "get_alert": Sought(number="alert"),
     "post_ack": Sought(number="alert"),
     "post_adopt": Sought(number="candidate"),

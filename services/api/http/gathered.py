@@ -17,6 +17,7 @@ from fastapi.responses import Response
 if TYPE_CHECKING:
     from services.api.http.columns import Table
     from services.api.http.shapes import Shape
+    from services.core.store.registry.organisations import Membership
 
 Part = TypeVar("Part")
 #: Makes one answer of what each database has, with the headers of all of them.
@@ -52,6 +53,8 @@ class Gathered:
     missing: set[str] = field(default_factory=set)
     #: those that another database has: of others the call is refused; None: of none yet
     elsewhere: frozenset[str] | None = None
+    #: whose answer it is, read once for all databases; None: of facilities
+    organisation: Membership | None = None
 
 
 #: What the present call's parts are put into; None: it is answered as it is.

@@ -144,7 +144,7 @@ async def _asked(context: Context, who: Principal, query: EmissionReportQuery) -
         if query.facility:
             raise InvalidRequest("organisation: name it, or facilities, but not both")
         read = await organisation_members(context, who, query.organisation, now=now, as_of=as_of)
-        subject, name = query.organisation, read.stated.file.organisation.name
+        subject, name = query.organisation, read.membership.stated.file.organisation.name
         facilities = read.facilities
     else:
         facilities = await visible_facilities(context, who, query.facility)

@@ -120,6 +120,9 @@ def report_of(parts: Sequence[ReportPart]) -> EmissionReport:
 
     :raises NotBegunError: the period has not begun anywhere.
     """
+    subjects = {(part.asked.subject, part.asked.name) for part in parts}
+    # an organisation is the subject wherever its facilities live
+    subject, name = subjects.pop() if len(subjects) == 1 else (None, None)
     # what was read later is known of less
     asked = min((part.asked for part in parts), key=lambda one: one.now)
     begun = sorted((row for part in parts for row in part.begun), key=lambda row: row.slug)
@@ -132,8 +135,8 @@ def report_of(parts: Sequence[ReportPart]) -> EmissionReport:
     )
     return EmissionReport(
         period=asked.period,
-        subject=asked.subject if len(parts) == 1 else None,
-        name=asked.name if len(parts) == 1 else None,
+        subject=subject,
+        name=name,
         known_at=asked.now,
         since=asked.since,
         facilities=sorted((row for part in parts for row in part.facilities), key=lambda f: f.id),

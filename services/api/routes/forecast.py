@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Final, Literal, Self
 
@@ -15,6 +16,7 @@ from services.api.auth import Reader, retired_header, visible_facilities
 from services.api.context import InContext
 from services.api.http.answers import Accept, rows_answer
 from services.api.http.formats import TextFormat
+from services.api.http.gathered import combined_answer
 from services.api.http.parameters import FacilityList, Instant, Query
 from services.api.http.problems import NotFound
 from services.api.http.shapes import Row, Shape
@@ -147,16 +149,25 @@ async def get_forecast(
                         ),
                     }
                 )
-    if query.organisation is not None and rows:
-        of_horizons = [[row for row in rows if row["horizon"] == name] for name in horizons]
-        rows = [added(parts, query.organisation) for parts in of_horizons]
-    return rows_answer(
-        rows,
-        _ROWS,
-        accept=accept,
-        name=query.format,
-        headers=retired_header(facilities, query.facility),
-    )
+
+    async def answer(databases: Sequence[Sequence[Row]], headers: Mapping[str, str]) -> Response:
+        answered: Sequence[Row] = [row for of_one in databases for row in of_one]
+        if query.organisation is not None:
+            answered = _added(answered, query.organisation)
+        return rows_answer(answered, _ROWS, accept=accept, name=query.format, headers=headers)
+
+    headers = retired_header(facilities, query.facility)
+    if query.organisation is None:
+        return await answer([rows], headers)
+    return await combined_answer(rows, answer, headers)
+
+
+def _added(rows: Sequence[Row], organisation: str) -> list[Row]:
+    """Add up what facilities are expected to emit, a row for each horizon."""
+    of_horizons: dict[str, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: str(row["facility"])):
+        of_horizons.setdefault(row["horizon"], []).append(row)
+    return [added(parts, organisation) for parts in of_horizons.values()]
 
 
 def _unknown(reason: str, **known: float | str | None) -> Row:

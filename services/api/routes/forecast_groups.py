@@ -27,6 +27,8 @@ def added(parts: Sequence[Row], organisation: str) -> Row:
     row = {
         **parts[0],
         "organisation": organisation,
+        # each cell looks at the clock by itself
+        "time": min(part["time"] for part in parts),
         "facility": " ".join(part["facility"] for part in parts),
         # each facility's period is of its own time zone
         "begins": min(part["begins"] for part in parts),

@@ -28,13 +28,17 @@ from services.api.routes import pathway_groups
 from services.api.routes.asked import moment
 from services.api.routes.pathway_balance import balance_row, counting_row, removed_row
 from services.api.routes.pathway_groups import DatedPeak, ScopeStanding, standing
-from services.api.routes.pathway_organisation import organisation_standings
+from services.api.routes.pathway_organisation import (
+    organisation_readings,
+    organisation_standing,
+)
 from services.api.routes.pathway_reading import readings
 from services.api.routes.pathway_weather import weather
 from services.core.accounting.pathway.progress import least_share, sum_of_known
 from services.core.store.answers.facility_queries import FacilityRow
 from services.core.store.answers.paths import facility_paths
 from services.core.store.emissions.base_years import local_year
+from services.core.store.registry.organisations import Membership
 
 router = APIRouter(tags=["pathway"])
 
@@ -64,6 +68,8 @@ class _Paths:
     facilities: list[FacilityRow]
     groups: list[_Group]
     now: datetime
+    #: whose paths they are; None: those of the facilities
+    organisation: Membership | None = None
 
     @staticmethod
     def added_up(databases: Sequence[_Paths]) -> _Paths:
@@ -72,17 +78,21 @@ class _Paths:
         for group in (group for read in databases for group in read.groups):
             spec = group.parts[0].reading.stated.spec
             groups.setdefault((spec.scope, spec.figure), []).append(group)
+        organisation = databases[0].organisation
         return _Paths(
             facilities=[facility for read in databases for facility in read.facilities],
-            groups=[_sum_of(groups[key]) for key in sorted(groups)],
+            groups=[_sum_of(groups[key], organisation) for key in sorted(groups)],
             now=min(read.now for read in databases),
+            organisation=organisation,
         )
 
 
-def _sum_of(groups: Sequence[_Group]) -> _Group:
+def _sum_of(groups: Sequence[_Group], organisation: Membership | None) -> _Group:
     ordered = sorted(groups, key=lambda group: group.parts[0].reading.facility.slug)
-    parts = [part for group in ordered for part in group.parts]
-    return _Group(parts=parts, members=parts, context=ordered[0].context)
+    members = [part for group in ordered for part in group.parts]
+    # an organisation has a path of its own
+    parts = members if organisation is None else [organisation_standing(organisation, members)]
+    return _Group(parts=parts, members=members, context=ordered[0].context)
 
 
 class PathwayQuery(Query):
@@ -189,7 +199,7 @@ async def _answered(
 ) -> Response:
     """Answer with rows of one database, or with sums over all facilities, wherever they live."""
     headers = retired_header(read.facilities, query.facility)
-    if not query.total:
+    if not query.total and query.organisation is None:
         return await answer(read, headers)
 
     async def total(databases: Sequence[_Paths], of_all: Mapping[str, str]) -> Response:
@@ -202,11 +212,15 @@ async def _paths(context: InContext, who: Reader, query: PathwayQuery) -> _Paths
     """Read the paths that are asked for, by facility or of the organisation."""
     now, as_of = moment(context, query.as_of)
     if query.organisation is not None:
-        facilities, standings = await organisation_standings(
+        members, of_members = await organisation_readings(
             context, who, query.organisation, scope=query.scope, now=now, as_of=as_of
         )
-        groups = [_Group(parts=[s.total], members=s.members, context=context) for s in standings]
-        return _Paths(facilities=facilities, groups=groups, now=now)
+        return _Paths(
+            facilities=members.facilities,
+            groups=[_Group(parts=[one], members=[one], context=context) for one in of_members],
+            now=now,
+            organisation=members.membership,
+        )
     facilities = await visible_facilities(context, who, query.facility)
     ids = [facility.id for facility in facilities]
     paths = await context.database.read_in_thread(

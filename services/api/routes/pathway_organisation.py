@@ -4,36 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from services.api.auth import Principal
 from services.api.context import Context
-from services.api.routes.organisation_members import organisation_members
+from services.api.routes.organisation_members import OrganisationMembers, organisation_members
 from services.api.routes.pathway_groups import ScopeStanding, standing
 from services.api.routes.pathway_reading import ScopeReading, readings
 from services.core.accounting.pathway.balance import Removed
 from services.core.accounting.pathway.days import KnownMass
 from services.core.accounting.pathway.progress import least_share, sum_of_known
 from services.core.accounting.pathway.standing import Moment, actual_years, progress
-from services.core.facility.model import ScopePath
 from services.core.facility.organisation import Member
 from services.core.facility.pathway import T_KG
 from services.core.store.answers.facility_queries import FacilityRow
 from services.core.store.answers.paths import member_paths
-from services.core.store.registry.organisations import StatedOrganisation
+from services.core.store.registry.organisations import Membership, StatedOrganisation
 from services.core.store.registry.pathways import StatedPath
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class OrganisationStanding:
-    """One path of an organisation, and its facilities by themselves."""
-
-    total: ScopeStanding
-    members: list[ScopeStanding]
-
-
-async def organisation_standings(
+async def organisation_readings(
     context: Context,
     who: Principal,
     slug: str,
@@ -41,43 +31,38 @@ async def organisation_standings(
     scope: int | None,
     now: datetime,
     as_of: datetime | None,
-) -> tuple[list[FacilityRow], list[OrganisationStanding]]:
-    """Compare what the facilities of an organisation emitted with its paths.
+) -> tuple[OrganisationMembers, list[ScopeStanding]]:
+    """Read what the facilities of an organisation emitted in the scopes of its paths.
 
     :raises NotFound: there is none, or the key does not see all of its facilities.
     """
-    read_members = await organisation_members(context, who, slug, now=now, as_of=as_of)
-    organisation, members = read_members.stated, read_members.members
-    facilities = read_members.facilities
+    members = await organisation_members(context, who, slug, now=now, as_of=as_of)
+    facilities = members.facilities
     if not facilities:
-        return [], []
-    paths = [path for path in organisation.file.pathway if scope in {None, path.scope}]
-    member_specs = [path.model_copy(update={"actual": ()}) for path in paths]
+        return members, []
+    paths = members.membership.stated.file.pathway
+    specs = [
+        path.model_copy(update={"actual": ()}) for path in paths if scope in {None, path.scope}
+    ]
     ids = [facility.id for facility in facilities]
-    of_members = await context.database.read_in_thread(
-        lambda c: member_paths(c, ids, member_specs, as_of)
-    )
+    of_members = await context.database.read_in_thread(lambda c: member_paths(c, ids, specs, as_of))
     async with context.database.read() as connection:
         read = await readings(context, connection, facilities, of_members, now, as_of=as_of)
-    standings = []
-    for path in sorted(paths, key=lambda path: path.scope):
-        parts = [standing(r) for r in read if r.stated.spec.scope == path.scope]
-        total = _total(organisation, path, parts, members)
-        standings.append(OrganisationStanding(total=total, members=parts))
-    return facilities, standings
+    return members, [standing(reading) for reading in read]
 
 
-def _total(
-    organisation: StatedOrganisation,
-    path: ScopePath,
-    parts: Sequence[ScopeStanding],
-    members: Mapping[str, Member],
-) -> ScopeStanding:
+def organisation_standing(membership: Membership, parts: Sequence[ScopeStanding]) -> ScopeStanding:
+    """Compare what all facilities of an organisation emitted in a scope with its path."""
+    organisation = membership.stated
+    scope = parts[0].reading.stated.spec.scope
+    path = next(path for path in organisation.file.pathway if path.scope == scope)
     year = min(part.reading.now.year for part in parts)
     elapsed = max(part.reading.now.elapsed for part in parts if part.reading.now.year == year)
     now = Moment(year=year, elapsed=elapsed)
     years = range(path.base.year + 1, year + 1)
-    measured = {y: mass for y in years if (mass := _of_year(parts, members, y)) is not None}
+    measured = {
+        y: mass for y in years if (mass := _of_year(parts, membership.members, y)) is not None
+    }
     actual = actual_years(years, measured, {a.year: a.tonnes * T_KG for a in path.actual}, now)
     base = organisation.base(path)
     allowances = None if base is None else path.path(base.kg)

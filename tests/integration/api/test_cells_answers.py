@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -158,7 +159,7 @@ def plain(body: Any) -> Any:
 
 
 @pytest.fixture(autouse=True)
-def _a_busy_cell_is_not_away(monkeypatch: pytest.MonkeyPatch) -> None:
+def a_busy_cell_is_not_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a cell of a busy machine take its time; one that is silent refuses at once."""
     monkeypatch.setattr(pulse, "_ANSWERS_WITHIN_S", PATIENCE_S)
     monkeypatch.setattr(all_cells, "_GLANCE_S", PATIENCE_S)
@@ -224,7 +225,9 @@ def cells_of(workbook: bytes) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def pdf_text(document: bytes) -> str:
-    return "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(document)).pages)
+    """The text of each page, without the minute in which a database knew a factor."""
+    pages = PdfReader(io.BytesIO(document)).pages
+    return re.sub(r"\d\d-\d\d \d\d:\d\d", "", "\n".join(p.extract_text() for p in pages))
 
 
 async def test_every_answer_is_that_of_one_database(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, LiteralString
 
@@ -25,6 +26,16 @@ SELECT (SELECT count(*) FROM cell_departure WHERE left_at IS NOT NULL) AS "left"
 """
 
 
+#: One that is under way to another cell is found where it left: it is in none for a moment.
+_LIVING: Final[LiteralString] = """
+SELECT slug FROM facility f WHERE slug = ANY(%(slugs)s) AND NOT EXISTS (
+    SELECT FROM facility_purge p WHERE p.facility = f.slug AND p.finished_at IS NULL)
+UNION
+SELECT facility FROM cell_departure
+WHERE facility = ANY(%(slugs)s) AND left_at IS NOT NULL AND finished_at IS NULL
+"""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Residents:
     """The facilities of a database."""
@@ -44,6 +55,30 @@ class Moves:
     leaving: frozenset[str]
     #: facilities that wait to arrive
     coming: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Journeys:
+    """What has moved between the cells that answer."""
+
+    by_cell: Mapping[str, Moves]
+
+    @property
+    def in_none(self) -> frozenset[str]:
+        """Facilities that left one cell, and have not arrived in the other."""
+        leaving = frozenset[str]().union(*(moves.leaving for moves in self.by_cell.values()))
+        coming = frozenset[str]().union(*(moves.coming for moves in self.by_cell.values()))
+        return leaving & coming
+
+    @property
+    def arrivals(self) -> int:
+        """How many facilities have arrived anywhere."""
+        return sum(moves.arrived for moves in self.by_cell.values())
+
+
+def living(connection: psycopg.Connection[Any], slugs: Collection[str]) -> set[str]:
+    """Read which of these facilities there are in a cell, without those that are purged."""
+    return {slug for (slug,) in connection.execute(_LIVING, {"slugs": sorted(slugs)})}
 
 
 async def ping(connection: psycopg.AsyncConnection[Any]) -> None:

@@ -66,7 +66,8 @@ def _recalculate(
         base_years.known_ug(connection, PathFacility(id=id_, timezone=zone), path, now)
         for _, id_, zone in facilities
     ]
-    if not of_members or None in of_members:
+    # one that lives in another cell, or nowhere, is missing: a figure without it is another's
+    if not of_members or len(of_members) < len(members) or None in of_members:
         return
     known_ug = sum(mass for mass in of_members if mass is not None)
     before = organisation.measured.get((path.scope, path.figure, year))

@@ -6,7 +6,7 @@ stays, and applying its file brings it back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -16,7 +16,7 @@ from sqlalchemy import JSON, Connection, Select, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from services.core.facility.model import ScopePath
-from services.core.facility.organisation import OrganisationFile
+from services.core.facility.organisation import Member, OrganisationFile
 from services.core.facility.pathway import T_KG
 from services.core.store.audit.record import record
 from services.core.store.registry import revisions
@@ -99,11 +99,30 @@ class StatedOrganisation:
                     )
         return base
 
+    def members(self, day: date) -> Mapping[str, Member]:
+        """Return the facilities that belong to it on a day, by their ids."""
+        return {member.id: member for member in self.file.facilities if member.belongs(day)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Membership:
+    """An organisation, and who belonged to it when it was asked for."""
+
+    stated: StatedOrganisation
+    #: by facility id
+    members: Mapping[str, Member]
+
 
 def apply_organisation(
-    connection: Connection, file: OrganisationFile, *, by: str | None = None
+    connection: Connection,
+    file: OrganisationFile,
+    *,
+    by: str | None = None,
+    elsewhere: Collection[str] = (),
 ) -> list[str]:
     """Write an organisation's file; return a line for each change, none if it was there already.
+
+    ``elsewhere``: facilities that live in other cells.
 
     :raises UnknownFacilityError: it names a facility that is not registered.
     """
@@ -112,6 +131,7 @@ def apply_organisation(
     known = set(
         connection.scalars(select(facility.c.slug).where(~facility.c.slug.in_(being_purged)))
     )
+    known.update(elsewhere)
     unknown = [member.id for member in file.facilities if member.id not in known]
     if unknown:
         raise UnknownFacilityError(

@@ -1,0 +1,315 @@
+"""An organisation whose facilities live in two cells is answered as by one database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from services.api.app import create_app
+from services.core.runtime.clock import FixedClock
+from services.core.store.cells.move import Move, Side, move
+from services.core.store.database.connect import connect
+from services.core.store.operations import keys
+from tests.command import Ended, tonne
+from tests.integration.api.cells_plant import NOW, Databases, filled, let_in, settings, silence
+from tests.integration.api.server import serving
+from tests.integration.api.test_cells_answers import (
+    a_busy_cell_is_not_away,
+    cells_of,
+    first_difference,
+    pages,
+    pdf_text,
+)
+from tests.patience import PATIENCE_S
+from tests.services import Postgres
+
+__all__ = ["a_busy_cell_is_not_away"]
+
+pytestmark = pytest.mark.database
+
+_SINCE = "2024-01-01T00:00:00Z"
+
+GROUP = """
+organisation: {id: group, name: Group}
+facilities: [{id: linz}, {id: graz, joined: 2026-06-01}]
+pathway:
+  - scope: 1
+    figure: co2
+    base: {year: 2024}
+    policy: stated
+    milestones: [{year: 2030, tonnes: 0}]
+  - scope: 2
+    figure: co2
+    base: {year: 2024, tonnes: 70}
+    policy: stated
+    milestones: [{year: 2026, tonnes: 30}, {year: 2030, tonnes: 0}]
+    actual: [{year: 2025, tonnes: 50}]
+"""
+#: All of which live at home.
+ALONE = "organisation: {id: alone, name: Alone}\nfacilities: [{id: linz}]\n"
+#: Of whom nobody belongs to it yet.
+LATER = "organisation: {id: later, name: Later}\nfacilities: [{id: graz, joined: 2027-01-01}]\n"
+
+_REPORT = "/v1/reports/emissions?period=2026-11&organisation=group"
+#: What adds up.
+SUMS = (
+    "/v1/pathway?organisation=group",
+    "/v1/pathway?organisation=group&scope=2&as_of=2026-11-20T00:00:00Z",
+    "/v1/pathway/years?organisation=group",
+    "/v1/forecast?organisation=group",
+    "/v1/forecast?organisation=group&horizon=year&scope=2&figure=co2e",
+    "/v1/reports/emissions?period=2025&organisation=group",
+    _REPORT,
+)
+CALLS = (
+    *SUMS,
+    "/v1/organisations",
+    "/v1/organisations?as_of=2023-06-01T00:00:00Z",
+    "/v1/pathway?organisation=group&format=csv",
+    "/v1/pathway?organisation=group&as_of=2026-05-01T00:00:00Z",
+    "/v1/pathway?organisation=group&as_of=-1d",
+    "/v1/pathway/years?organisation=group&scope=1&format=csv",
+    "/v1/pathway?organisation=alone",
+    "/v1/forecast?organisation=group&format=csv",
+    "/v1/forecast?organisation=alone",
+    "/v1/forecast?organisation=later",
+    "/v1/pathway?organisation=later",
+    "/v1/reports/emissions?period=2026-11&organisation=later",
+    *(f"{_REPORT}&format=csv&table={table}" for table in ("totals", "months", "facilities")),
+    f"{_REPORT}&language=de",
+    # refused in the same words
+    *(
+        f"/v1/{call}organisation={asked}"
+        for call in ("pathway?", "forecast?", "reports/emissions?period=2026&")
+        for asked in (
+            "nobody",
+            "group&facility=linz",
+            "group&as_of=nonsense",
+            "group&as_of=2023-06-01T00:00:00Z",
+            "",
+        )
+    ),
+    "/v1/pathway?organisation=group&total=true",
+    "/v1/emissions?organisation=group",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def databases(
+    postgres_cluster: Postgres, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Databases]:
+    """Years of `linz` and `graz`, and organisations that are stated at home alone.
+
+    Each test leaves them as they were.
+    """
+    tmp_path = tmp_path_factory.mktemp("organisations")
+    with filled(postgres_cluster, migrated_template) as made:
+        made.lengthen()
+        for text in (GROUP, ALONE, LATER):
+            for url, cells in ((made.single, None), (made.home, f"b={made.b}")):
+                assert apply(url, tmp_path, text, cells=cells).code == 0
+        for url in (made.single, made.home):
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute("UPDATE organisation_revision SET known_at = %s", (_SINCE,))
+        yield made
+
+
+def apply(url: str, folder: Path, text: str, *, cells: str | None = None) -> Ended:
+    file = folder / "organisation.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        if cells is not None:
+            patch.setenv("TONNE_CELLS", cells)
+        return tonne(url, "apply", file)
+
+
+@pytest.fixture
+async def clients(
+    databases: Databases,
+) -> AsyncIterator[tuple[httpx.AsyncClient, httpx.AsyncClient]]:
+    """A client of the API over one database, and one of that over cells."""
+    clock = FixedClock(NOW)
+    one = create_app(settings(databases.single), clock=clock, health_holds_s=0)
+    over = create_app(settings(databases.home, databases.b), clock=clock, health_holds_s=0)
+    async with (
+        serving(one) as single,
+        serving(over) as cells,
+        httpx.AsyncClient(base_url=single, timeout=PATIENCE_S) as of_one,
+        httpx.AsyncClient(base_url=cells, timeout=PATIENCE_S) as of_cells,
+    ):
+        yield of_one, of_cells
+
+
+async def differences(
+    one: httpx.AsyncClient, over: httpx.AsyncClient, calls: tuple[str, ...]
+) -> list[str]:
+    different = []
+    for call in calls:
+        wanted, answered = await pages(one, call), await pages(over, call)
+        if wanted != answered:
+            different.append(f"{call}\n  {first_difference(wanted, answered)}")
+    return different
+
+
+def move_it(databases: Databases, facility: str, old: str, new: str) -> None:
+    urls = {"home": databases.home, "b": databases.b}
+    with (
+        connect(urls[old], process="test", autocommit=True) as leaving,
+        connect(urls[new], process="test", autocommit=True) as coming,
+    ):
+        task = Move(
+            facility=facility, old=Side(name=old, connection=leaving),
+            new=Side(name=new, connection=coming), by="user anna", step=lambda _step: None,
+            copied=lambda _rows: None,
+        )  # fmt: skip
+        move(task, lambda _connection, _facility: 0)
+
+
+async def test_every_answer_is_that_of_one_database(
+    clients: tuple[httpx.AsyncClient, httpx.AsyncClient], databases: Databases
+) -> None:
+    one, over = clients
+    different = await differences(one, over, CALLS)
+    assert not different, "\n\n".join(different)
+    # they are of both, and not of nothing
+    (row,) = (await over.get("/v1/pathway?organisation=group&scope=2")).json()
+    assert (row["organisation"], row["facility"], row["peak"]) == ("group", "graz linz", "peaked")
+    assert row["base_kg"] == 70_000
+    (total, *_) = (await over.get(_REPORT)).json()["totals"]
+    assert total["facility"] is None
+    assert (await over.get(_REPORT)).json()["name"] == "Group"
+    rows = (await over.get("/v1/forecast?organisation=group&scope=2")).json()
+    assert rows[2]["total_kg"] > 0
+    # wherever they live, also where all of them are in another cell than their organisation
+    for facility, old, new in (("linz", "home", "b"), ("graz", "b", "home")):
+        move_it(databases, facility, old, new)
+        different = await differences(one, over, SUMS)
+        assert not different, "\n\n".join(different)
+    for facility, old, new in (("linz", "b", "home"), ("graz", "home", "b")):
+        move_it(databases, facility, old, new)
+
+
+async def test_its_report_is_one_document(
+    clients: tuple[httpx.AsyncClient, httpx.AsyncClient],
+) -> None:
+    workbooks, texts = [], []
+    for api in clients:
+        answer = await api.get(f"{_REPORT}&format=xlsx")
+        assert 'filename="group-2026-11.xlsx"' in answer.headers["content-disposition"]
+        workbooks.append(cells_of(answer.content))
+        texts.append(pdf_text((await api.get(f"{_REPORT}&format=pdf")).content))
+    for title, rows in workbooks[0].items():
+        assert rows == workbooks[1][title], title
+    assert texts[0] == texts[1]
+    # where each facility lives
+    noted = (await clients[1].get("/v1/audit?action=report.export&limit=4")).json()
+    assert sorted(row["facility"] for row in noted) == ["graz", "graz", "linz", "linz"]
+
+
+async def test_no_sum_lacks_a_cell_that_has_a_member(
+    clients: tuple[httpx.AsyncClient, httpx.AsyncClient],
+    databases: Databases,
+    postgres_cluster: Postgres,
+) -> None:
+    _, over = clients
+    assert (await over.get(SUMS[0])).status_code == 200
+    silence(postgres_cluster, databases.b)
+    for call in (*SUMS, f"{_REPORT}&format=pdf"):
+        refused = await over.get(call)
+        assert refused.status_code == 503, call
+        assert refused.json()["type"].endswith("cell-away"), call
+        assert "graz" in refused.text, call
+    # nobody has looked in all cells
+    assert (await over.get("/v1/pathway?organisation=nobody")).status_code == 503
+    for call in ("/v1/forecast?organisation=alone", "/v1/pathway?organisation=later"):
+        assert (await over.get(call)).status_code == 200, call
+    listed = await over.get("/v1/organisations")
+    assert [row["id"] for row in listed.json()] == ["group", "alone", "later"]
+    let_in(postgres_cluster, databases.b)
+
+
+async def test_who_does_not_see_all_of_it_sees_none_of_it(databases: Databases) -> None:
+    with psycopg.connect(databases.home, autocommit=True) as connection:
+        of_all, of_linz, of_graz = (
+            keys.create(connection, name="-".join(of), scopes=["read"], facilities=of)
+            for of in (["linz", "graz"], ["linz"], ["graz"])
+        )
+        sends = keys.create(connection, name="sends", scopes=["send"])
+    over = create_app(settings(databases.home, databases.b, auth="required"))
+    async with (
+        serving(over) as address,
+        httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as client,
+    ):
+
+        async def status(key: str, call: str) -> int:
+            return (await client.get(call, headers={"Authorization": f"Bearer {key}"})).status_code
+
+        for call in SUMS:
+            assert await status(of_all, call) == 200, call
+            assert await status(of_linz, call) == 404, call
+            assert await status(of_graz, call) == 404, call
+            assert await status(sends, call) == 403, call
+            assert (await client.get(call)).status_code == 401, call
+        assert await status(of_linz, "/v1/pathway?organisation=alone") == 200
+        # what a limited key sees follows a facility, whoever asked for something else before
+        headers = {"Authorization": f"Bearer {of_linz}"}
+        call = "/v1/emissions?from=2026-11-23T16:00:00Z&to=2026-11-23T18:00:00Z&interval=1h"
+        before = (await client.get(call, headers=headers)).json()
+        assert before
+        move_it(databases, "linz", "home", "b")
+        assert (await client.get(call, headers=headers)).json() == before
+        move_it(databases, "linz", "b", "home")
+
+
+async def test_a_member_that_is_nowhere_is_named(
+    clients: tuple[httpx.AsyncClient, httpx.AsyncClient], databases: Databases
+) -> None:
+    one, over = clients
+    for url in (databases.single, databases.home):
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(
+                "UPDATE organisation_revision SET spec = jsonb_set(spec, '{facilities}',"
+                " spec->'facilities' || '[{\"id\": \"gone\"}]') WHERE spec->>'pathway' <> '[]'"
+            )
+    different = await differences(one, over, SUMS)
+    assert not different, "\n\n".join(different)
+    refused = await over.get(SUMS[0])
+    assert (refused.status_code, "There is no facility gone" in refused.text) == (404, True)
+    for url in (databases.single, databases.home):
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(
+                "UPDATE organisation_revision SET spec = jsonb_set(spec, '{facilities}',"
+                " (spec->'facilities') - 2) WHERE spec->>'pathway' <> '[]'"
+            )
+
+
+def test_members_are_looked_for_in_all_cells(databases: Databases, tmp_path: Path) -> None:
+    both = f"b={databases.b}"
+    added = GROUP.replace("{id: linz}", "{id: linz}, {id: wels}")
+    unknown = apply(databases.home, tmp_path, added, cells=both)
+    assert (unknown.code, "there is no facility wels: apply its file" in unknown.stderr) == (
+        1,
+        True,
+    )
+    blind = apply(databases.home, tmp_path, GROUP)
+    assert blind.code == 1
+    assert "facility graz does not live here, and may in cell b: name that cell" in blind.stderr
+    elsewhere = apply(databases.b, tmp_path, LATER)
+    assert elsewhere.code == 1
+    assert "this database is cell b, and organisations are the home cell's" in elsewhere.stderr
+    swapped = apply(databases.home, tmp_path, added, cells=f"c={databases.b}")
+    assert (swapped.code, "is cell b: correct TONNE_CELLS" in swapped.stderr) == (1, True)
+    # while it is purged it is no member any more
+    with psycopg.connect(databases.b, autocommit=True) as b:
+        b.execute(
+            "INSERT INTO facility_purge (facility, name, retired_at, begun_by, reason)"
+            " VALUES ('graz', 'graz', now(), 'user anna', 'test')"
+        )
+    purged = apply(databases.home, tmp_path, GROUP, cells=both)
+    assert (purged.code, "there is no facility graz" in purged.stderr) == (1, True)
+    with psycopg.connect(databases.b, autocommit=True) as b:
+        b.execute("DELETE FROM facility_purge")
