@@ -327,6 +327,8 @@ def create_app(
     app.router.routes.extend(_ROUTES.routes)
     if cells is not None:
         app.add_middleware(OverCells, cells=cells, routes=_CALLS)
+    # of what is packed nothing can be told: once more outside, for what never comes so far
+    app.add_middleware(PrometheusErrors)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     app.add_middleware(
         InTurn,
@@ -343,11 +345,8 @@ def create_app(
     app.add_middleware(SameSiteOnly, authenticated=settings.api_auth == "required")
     app.add_middleware(Admission, gate=gate)
     app.add_middleware(TellTime, clock=clock)
-    app.add_middleware(TellReader)
-    app.add_middleware(NameFormat)
-    app.add_middleware(PrometheusErrors)
-    app.add_middleware(HeadAsGet)
-    app.add_middleware(CountRequests)
+    for middleware in (TellReader, NameFormat, PrometheusErrors, HeadAsGet, CountRequests):
+        app.add_middleware(middleware)
     app.add_middleware(EveryAnswer, access=settings.api_access_log)
     return app
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from threading import Event
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from services.api.prometheus.labels import Labels, nameless
 from services.api.prometheus.matching import combined
 from services.api.prometheus.operators import COMPARISONS, computed
 from services.api.prometheus.ranges import KEEPS_NAME, RANGE_FUNCTIONS, Windows
+from services.api.prometheus.refusals import GivenUpError
 from services.api.prometheus.values import (
     Booleans,
     Floats,
@@ -48,11 +50,14 @@ class Evaluation:
     #: how old a sample may be that still counts
     lookback_ms: int
     select: Select
+    #: set when nobody waits for the answer any more
+    given_up: Event
 
     def value(self, expression: Expression) -> Value:
         """Evaluate an expression; a range of samples only at the one step of a query of one.
 
         :raises ExecutionError: its series do not fit together.
+        :raises GivenUpError: nobody waits for it any more.
         """
         match expression:
             case Text(value=text):
@@ -64,7 +69,17 @@ class Evaluation:
             case _:
                 return self._vector(expression)
 
+    def _series(self, selector: Selector) -> Iterator[Samples]:
+        for samples in self.select(selector):
+            self._go_on()
+            yield samples
+
+    def _go_on(self) -> None:
+        if self.given_up.is_set():
+            raise GivenUpError
+
     def _scalar(self, expression: Expression) -> Scalar:
+        self._go_on()
         match expression:
             case Number(value=number):
                 return Scalar(np.full(self.steps_ms.size, number))
@@ -83,6 +98,7 @@ class Evaluation:
         raise AssertionError(expression)
 
     def _vector(self, expression: Expression) -> Vector:
+        self._go_on()
         match expression:
             case Selector():
                 return self._newest(expression, lambda samples, index: samples.values[index])
@@ -117,7 +133,7 @@ class Evaluation:
         """Return what ``tell`` makes of the newest sample of each series before each step."""
         until_ms = self.steps_ms - selector.offset_ms
         rows: list[tuple[Labels, Floats, Booleans]] = []
-        for samples in self.select(selector):
+        for samples in self._series(selector):
             if not samples.times_ms.size:
                 continue
             index = np.searchsorted(samples.times_ms, until_ms, side="right") - 1
@@ -140,7 +156,7 @@ class Evaluation:
         assert isinstance(selector, Selector)  # noqa: S101 - as the grammar checked
         function = RANGE_FUNCTIONS[call.function]
         rows: list[tuple[Labels, Floats, Booleans]] = []
-        for samples in self.select(selector):
+        for samples in self._series(selector):
             first, end = self._bounds(selector, samples)
             filled = np.flatnonzero(end > first)
             windows = Windows(
@@ -173,7 +189,7 @@ class Evaluation:
     def _matrix(self, selector: Selector) -> Matrix:
         assert self.steps_ms.size == 1  # noqa: S101 - a query over time has no ranges
         series = []
-        for samples in self.select(selector):
+        for samples in self._series(selector):
             (first,), (end,) = self._bounds(selector, samples)
             if end > first:
                 part = slice(first, end)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ from services.api.prometheus.expressions import (
 from services.api.prometheus.functions import FUNCTIONS
 from services.api.prometheus.labels import NAME, Matcher, MatchOperator
 from services.api.prometheus.operators import OPERATORS, SET_OPERATORS
-from services.api.prometheus.patterns import Pattern
+from services.api.prometheus.patterns import Allowance, Pattern
 from services.api.prometheus.refusals import BadQueryError
 from services.core.timeline.instants import MILLISECOND
 
@@ -50,16 +51,30 @@ _CARDINALITIES: Final[Sequence[tuple[Any, Cardinality]]] = (
 )
 
 
+#: Of the query that is being read.
+_allowance: ContextVar[Allowance] = ContextVar("allowance")
+
+
 def parse(query: str) -> Expression:
     """Read a query.
 
     :raises BadQueryError: it is not PromQL, or not of the part that is spoken here.
     """
-    if len(query) > _MAX_LENGTH or len(_MARKS.findall(query)) > _MAX_MARKS:
+    _check_size([query])
+    return _parse(query, Allowance())
+
+
+def _check_size(texts: Sequence[str]) -> None:
+    marks = sum(len(_MARKS.findall(text)) for text in texts)
+    if len(texts) + marks > _MAX_MARKS or sum(map(len, texts)) > _MAX_LENGTH:
         raise BadQueryError(
             f"the query is too large: write at most {_MAX_LENGTH} characters with"
             f" {_MAX_MARKS} operators, matchers and parentheses"
         )
+
+
+def _parse(query: str, allowance: Allowance) -> Expression:
+    _allowance.set(allowance)
     try:
         parsed = grammar.parse(query)
     except ValueError as error:
@@ -70,12 +85,18 @@ def parse(query: str) -> Expression:
         raise BadQueryError("the query is nested too deeply; write a shorter one") from None
 
 
-def parse_selector(text: str) -> Selector:
-    """Read a selector of series, as ``match[]`` has it.
+def parse_selectors(texts: Sequence[str]) -> list[Selector]:
+    """Read selectors of series, as ``match[]`` has them; together they are as large as one query.
 
-    :raises BadQueryError: it is anything else.
+    :raises BadQueryError: one of them is anything else, or they are too large.
     """
-    expression = parse(text)
+    _check_size(texts)
+    allowance = Allowance()
+    return [_selected(text, allowance) for text in texts]
+
+
+def _selected(text: str, allowance: Allowance) -> Selector:
+    expression = _parse(text, allowance)
     if not isinstance(expression, Selector) or expression.range_ms or expression.offset_ms:
         raise BadQueryError(
             f'invalid parameter "match[]": `{text[:60]}` is no selector such as'
@@ -119,7 +140,7 @@ def _matcher(node: grammar.Matcher) -> Matcher:
     if operator in {"=", "!="}:
         return Matcher(node.name, operator, node.value)
     try:
-        return Matcher(node.name, operator, node.value, Pattern(node.value))
+        return Matcher(node.name, operator, node.value, Pattern(node.value, _allowance.get()))
     except ValueError as error:
         raise BadQueryError(str(error)) from None
 

@@ -2,7 +2,8 @@ r"""Regular expressions of matchers, which take linear time whatever they are.
 
 Prometheus' own (RE2) never go back, and neither do these: a query of somebody who may only read
 must not keep the API busy for hours, as ``(a|a)*b`` would with Python's engine. What one character
-may be (``[a-z]``, ``\d``) is left to Python.
+may be (``[a-z]``, ``\d``) is left to Python. All patterns of a query have one allowance of steps:
+linear is long, too, where hundreds of patterns meet thousands of values.
 
 A pattern becomes the states of Thompson's automaton, several of which a value is in at a time (K.
 Thompson, Regular expression search algorithm, CACM 11:6, 1968).
@@ -15,6 +16,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from services.api.prometheus.refusals import BadQueryError
+
 _TOKEN: Final = re.compile(
     r"(?P<open>\((?:\?:|\?P?<\w+>|(?!\?)))|(?P<close>\))|(?P<either>\|)"
     r"|(?P<times>[*+?]|\{\d+(?:,\d*)?\})\??|(?P<edge>[\^$])"
@@ -23,6 +26,12 @@ _TOKEN: Final = re.compile(
 )
 #: A pattern has no more of them, once repetitions are written out.
 _MAX_STATES: Final = 2_000
+#: Of one query: some seconds of a processor.
+_STEPS: Final = 5_000_000
+#: What a part costs that is written out, beside a state that a value is in.
+_PART_STEPS: Final = 150
+#: States that a pattern remembers as what follows others.
+_MAX_REMEMBERED: Final = 20_000
 #: The state in which a value may end.
 _END: Final = 0
 
@@ -45,32 +54,82 @@ class _Part:
     largest: int | None = 1
 
 
+class Allowance:
+    """The steps that all patterns of a query may take together."""
+
+    def __init__(self, steps: int = _STEPS) -> None:
+        self._left = steps
+
+    def spend(self, steps: int) -> None:
+        """Take note of steps.
+
+        :raises BadQueryError: there were too many.
+        """
+        self._left -= steps
+        if self._left < 0:
+            raise BadQueryError(
+                "the regular expressions of the query take too many steps; write fewer or shorter"
+                " ones"
+            )
+
+
 class Pattern:
     """A regular expression that a whole value must match."""
 
-    def __init__(self, text: str) -> None:
-        """Compile a pattern whose grammar was checked.
+    def __init__(self, text: str, allowance: Allowance | None = None) -> None:
+        """Compile a pattern whose grammar was checked; ``allowance``: None: one of its own.
 
         :raises ValueError: it uses what is not understood, or is too large.
+        :raises BadQueryError: it takes more steps than are left.
         """
-        states = _States()
-        self._first = states.alternatives(_Parts(text).alternatives(), _END)
+        self._allowance = allowance or Allowance()
+        states = _States(self._allowance)
+        first = states.alternatives(_Parts(text).alternatives(), _END)
         self._states = states.all
+        self._outcomes: dict[str, bool] = {}
+        #: what follows a set of states by a character; the last of a value is apart
+        self._later: dict[tuple[frozenset[int], str, bool], frozenset[int]] = {}
+        self._remembered = 0
+        #: before the first character of a value, and in one that has none
+        self._begun = self._reached([first], is_first=True, is_last=False)
+        self._empty = self._reached([first], is_first=True, is_last=True)
 
     def matches(self, value: str) -> bool:
-        """Whether the whole value is one that the pattern describes."""
-        reached = self._reached([self._first], is_first=True, is_last=not value)
+        """Whether the whole value is one that the pattern describes.
+
+        :raises BadQueryError: to tell takes more steps than are left.
+        """
+        outcome = self._outcomes.get(value)
+        if outcome is None:
+            outcome = self._outcomes[value] = self._ends(value)
+        return outcome
+
+    def _ends(self, value: str) -> bool:
+        self._allowance.spend(len(value) + 1)
+        reached = self._empty if not value else self._begun
         for length, character in enumerate(value, 1):
-            after = [
-                later
-                for index in reached
-                if (takes := self._states[index].takes) is not None and takes(character)
-                for later in self._states[index].then
-            ]
-            reached = self._reached(after, is_first=False, is_last=length == len(value))
+            reached = self._after(reached, character, is_last=length == len(value))
         return _END in reached
 
-    def _reached(self, states: Iterable[int], *, is_first: bool, is_last: bool) -> set[int]:
+    def _after(self, reached: frozenset[int], character: str, *, is_last: bool) -> frozenset[int]:
+        key = reached, character, is_last
+        known = self._later.get(key)
+        if known is not None:
+            return known
+        self._allowance.spend(len(reached))
+        after = [
+            later
+            for index in reached
+            if (takes := self._states[index].takes) is not None and takes(character)
+            for later in self._states[index].then
+        ]
+        later = self._reached(after, is_first=False, is_last=is_last)
+        self._remembered += len(later)
+        if self._remembered <= _MAX_REMEMBERED:
+            self._later[key] = later
+        return later
+
+    def _reached(self, states: Iterable[int], *, is_first: bool, is_last: bool) -> frozenset[int]:
         """Return states, with those that come after them without a character."""
         reached: set[int] = set()
         waiting = list(states)
@@ -82,7 +141,8 @@ class Pattern:
                 reached.add(index)
                 if state.takes is None:
                     waiting += state.then
-        return reached
+        self._allowance.spend(len(reached))
+        return frozenset(reached)
 
 
 class _Parts:
@@ -124,8 +184,9 @@ class _Parts:
 class _States:
     """Builds states from the end of a pattern on, for each has to know those that come after it."""
 
-    def __init__(self) -> None:
+    def __init__(self, allowance: Allowance) -> None:
         self.all = [_State()]
+        self._allowance = allowance
 
     def alternatives(self, alternatives: list[list[_Part]], then: int) -> int:
         """Add alternatives that go on at the state ``then``; return their first state."""
@@ -147,6 +208,8 @@ class _States:
         return then
 
     def _once(self, part: _Part, then: int) -> int:
+        # what takes nothing, as (), makes no state however often it is repeated
+        self._allowance.spend(_PART_STEPS)
         if isinstance(part.atom, list):
             return self.alternatives(part.atom, then)
         kind, text = part.atom

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import Event
 from typing import Any, Final
 
 import numpy as np
@@ -76,7 +77,7 @@ def instant_query(query: str, time_ms: int, lookback_ms: int, provide: Provide) 
     """
     expression = parse(query)
     select = provide(looked_at(expression, time_ms, time_ms, lookback_ms))
-    return evaluate_once(expression, time_ms, lookback_ms, select)
+    return evaluate_once(expression, time_ms, lookback_ms, select, Event())
 
 
 def range_query(
@@ -88,22 +89,29 @@ def range_query(
     """
     expression = parse_range(query)
     select = provide(looked_at(expression, times.start_ms, times.end_ms, lookback_ms))
-    return evaluate_range(expression, times, lookback_ms, select)
+    return evaluate_range(expression, times, lookback_ms, select, Event())
 
 
 def evaluate_once(
-    expression: Expression, time_ms: int, lookback_ms: int, select: Select
+    expression: Expression, time_ms: int, lookback_ms: int, select: Select, given_up: Event
 ) -> dict[str, Any]:
-    """Evaluate an expression at one time."""
+    """Evaluate an expression at one time.
+
+    :raises GivenUpError: ``given_up`` was set meanwhile.
+    """
     steps_ms = np.array([time_ms])
-    return instant_result(Evaluation(steps_ms, lookback_ms, select).value(expression), time_ms)
+    value = Evaluation(steps_ms, lookback_ms, select, given_up).value(expression)
+    return instant_result(value, time_ms)
 
 
 def evaluate_range(
-    expression: Expression, times: QueryRange, lookback_ms: int, select: Select
+    expression: Expression, times: QueryRange, lookback_ms: int, select: Select, given_up: Event
 ) -> dict[str, Any]:
-    """Evaluate an expression at each step of a range."""
+    """Evaluate an expression at each step of a range.
+
+    :raises GivenUpError: ``given_up`` was set meanwhile.
+    """
     steps_ms = np.arange(times.start_ms, times.end_ms + 1, times.step_ms)
-    value = Evaluation(steps_ms, lookback_ms, select).value(expression)
+    value = Evaluation(steps_ms, lookback_ms, select, given_up).value(expression)
     assert isinstance(value, Vector | Scalar)  # noqa: S101 - see parse_range
     return range_result(value, steps_ms)

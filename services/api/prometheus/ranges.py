@@ -70,16 +70,10 @@ def _extrapolated(windows: Windows, *, is_counter: bool, is_rate: bool) -> Outco
 def _resets(windows: Windows) -> Floats:
     """Return what a counter had reached each time before it began anew, by step."""
     fell = np.flatnonzero(windows.values[1:] < windows.values[:-1])
-    lost = np.zeros(windows.first.size)
-    if not fell.size:
-        return lost
     # a fall from a sample to the next is in a range if both are
     begin = np.searchsorted(fell, windows.first)
     end = np.searchsorted(fell, windows.end - 1)
-    for step in np.flatnonzero(end > begin):
-        for index in fell[begin[step] : end[step]]:
-            lost[step] += windows.values[index]
-    return lost
+    return ExactSums(windows.values[fell]).between(begin, end)
 
 
 def _rate(windows: Windows) -> Outcome:
@@ -108,10 +102,16 @@ def _mean(windows: Windows) -> Outcome:
 
 
 def _extreme(windows: Windows, choose: np.ufunc) -> Outcome:
-    # of every other pair of bounds: from the end of a range to the next one's beginning is no range
-    bounds = np.stack((windows.first, windows.end), axis=1).ravel()
-    padded = np.append(windows.values, np.nan)
-    return _all(windows, choose.reduceat(padded, bounds)[::2])
+    # any range is two of a power of two that overlap: as many passes as the longest has bits,
+    # where looking through each of thousands of overlapping ranges would take minutes
+    values = np.zeros(windows.first.size)
+    chosen, length, count = windows.values, 1, windows.count
+    while chosen.size:
+        its = np.flatnonzero((count >= length) & (count < 2 * length))
+        values[its] = choose(chosen[windows.first[its]], chosen[windows.end[its] - length])
+        chosen = choose(chosen[:-length], chosen[length:]) if chosen.size > length else chosen[:0]
+        length *= 2
+    return _all(windows, values)
 
 
 def _smallest(windows: Windows) -> Outcome:

@@ -13,3 +13,7 @@ class BadQueryError(QueryError):
 
 class ExecutionError(QueryError):
     """Its series do not fit together, or are more than one answer may take."""
+
+
+class GivenUpError(QueryError):
+    """Nobody waits for the answer any more."""

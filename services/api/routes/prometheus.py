@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # Texts here stay English: they are as Prometheus words them
 import asyncio
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import parse_qs
@@ -33,7 +34,7 @@ from services.api.models.prometheus import (
 )
 from services.api.prometheus.labels import Labels
 from services.api.prometheus.metrics import METRICS
-from services.api.prometheus.parse import parse, parse_selector
+from services.api.prometheus.parse import parse, parse_selectors
 from services.api.prometheus.query import (
     evaluate_once,
     evaluate_range,
@@ -116,10 +117,12 @@ async def _evaluated(context: Context, who: Principal, asked: InstantQuery) -> R
         first_ms = last_ms = _time(context, "time", asked.time)
     looked = looked_at(expression, first_ms, last_ms, lookback_ms)
 
+    given_up = threading.Event()
+
     def evaluate() -> dict[str, Any]:
         if times is None:
-            return evaluate_once(expression, first_ms, lookback_ms, select)
-        return evaluate_range(expression, times, lookback_ms, select)
+            return evaluate_once(expression, first_ms, lookback_ms, select, given_up)
+        return evaluate_range(expression, times, lookback_ms, select, given_up)
 
     try:
         async with asyncio.timeout(within_s):
@@ -127,6 +130,9 @@ async def _evaluated(context: Context, who: Principal, asked: InstantQuery) -> R
             data = await asyncio.to_thread(evaluate)
     except TimeoutError:
         raise TooSlow from None
+    finally:
+        # nobody waits for its thread any more, which would go on for as long as it takes
+        given_up.set()
     warnings: list[str] = []
     if data["resultType"] in {"vector", "matrix"}:
         note_rows(sum(len(row.get("values", (0,))) for row in data["result"]))
@@ -204,7 +210,7 @@ async def _series(
     """Return the labels of the series that selectors take; without any all."""
     if is_needed and not asked.match:
         raise BadQueryError("no match[] parameter provided")
-    selectors = [parse_selector(text) for text in asked.match]
+    selectors = parse_selectors(asked.match)
     last_ms = _time(context, "end", asked.end)
     first_ms = read_time("start", asked.start) if asked.start else last_ms - DAY_S * 1000
     if last_ms < first_ms:

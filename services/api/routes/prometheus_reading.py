@@ -74,10 +74,17 @@ def metrics_of(selectors: Sequence[Selector]) -> tuple[Metric, ...]:
     )
 
 
-def takes_source(selector: Selector, listed: ListedSource) -> bool:
-    """Whether a selector may take any series of a source."""
-    matchers = [matcher for matcher in selector.matchers if matcher.name != NAME]
-    return are_taken(labels_of(source_labels(listed)), matchers)
+def taken_sources(
+    looked: Sequence[Looked], sources: Sequence[ListedSource]
+) -> tuple[ListedSource, ...]:
+    """Return the sources of which selectors may take any series."""
+    wanted = {tuple(m for m in look.selector.matchers if m.name != NAME) for look in looked}
+    labels = (labels_of(source_labels(listed)) for listed in sources)
+    return tuple(
+        listed
+        for listed, its in zip(sources, labels, strict=True)
+        if listed.counts and any(are_taken(its, matchers) for matchers in wanted)
+    )
 
 
 async def stored_select(context: Context, who: Principal, looked: Sequence[Looked]) -> Select:
@@ -162,17 +169,15 @@ async def _listed(
         max(needed.ends, needed.begins + MINUTE),
         now=now,
     )
-    return [
-        Series(timezone=part.timezone, sources=sources)
-        for part in series
-        if (
-            sources := tuple(
-                listed
-                for listed in part.sources
-                if listed.counts and any(takes_source(k.selector, listed) for k in needed.looked)
-            )
+    # hundreds of selectors may meet thousands of sources
+    taken = [
+        Series(
+            timezone=part.timezone,
+            sources=await asyncio.to_thread(taken_sources, needed.looked, part.sources),
         )
+        for part in series
     ]
+    return [part for part in taken if part.sources]
 
 
 async def _totals(

@@ -142,6 +142,22 @@ async def test_a_query_without_an_answer_says_why(client: httpx.AsyncClient) -> 
     assert "11,000 points" in response.json()["error"]
 
 
+async def test_a_long_refusal_is_told_as_any_when_it_is_packed(client: httpx.AsyncClient) -> None:
+    headers = {"Accept-Encoding": "gzip"}
+    query = {"query": f"0x{'f' * 5000}"}
+    response = await client.get(f"{API}/query", params=query, headers=headers)
+    assert response.headers["content-encoding"] == "gzip"
+    assert response.status_code == 400, response.text
+    assert response.json()["errorType"] == "bad_data"
+
+
+async def test_many_selectors_are_as_large_as_one_query(client: httpx.AsyncClient) -> None:
+    for selectors in (['{a="b"}'] * 600, ['{a=~"(.?){900}"}'] * 300):
+        response = await client.post(f"{API}/series", data={"match[]": selectors})
+        assert response.status_code == 400, response.text
+        assert response.json()["errorType"] == "bad_data"
+
+
 @pytest.mark.usefixtures("linz")
 async def test_a_key_sees_its_facilities_and_may_be_a_password(
     guarded: httpx.AsyncClient, connection: Connection
