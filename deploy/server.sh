@@ -9,6 +9,11 @@
 #   server.sh credentials FACILITY/DEVICE...       accounts of devices at the broker, with passwords
 #   server.sh certificates DIRECTORY [FACILITY/DEVICE...]
 #                                                  certificates of devices, by an authority in DIRECTORY
+#   server.sh up --devices certificates            devices show these from now on, none a password;
+#                                                  back: --devices passwords
+#   server.sh revoke FACILITY/DEVICE [--serial N]  certificates that let nobody in any more
+#   server.sh renew                                what is due of all certificates, for a timer; says
+#                                                  what it did, and what you have to do
 #   server.sh backup [--keep N]                    a backup into BACKUP_DIR, see operate/backup.md
 #
 # `up` again changes no secret: it starts what is not running, and renews the own certificate in its
@@ -27,7 +32,16 @@ die() {
 }
 
 compose() {
-  docker compose -f "$here/compose.yaml" "$@"
+  if by_certificates; then
+    docker compose -f "$here/compose.yaml" -f "$here/compose.certificates.yaml" "$@"
+  else
+    docker compose -f "$here/compose.yaml" "$@"
+  fi
+}
+
+# Whether devices show certificates at the broker.
+by_certificates() {
+  [ "$(setting TONNE_DEVICES)" = certificates ]
 }
 
 # make FILE: puts what comes in into a file of the secrets, unless it is there. Never half of it.
@@ -101,6 +115,35 @@ put() {
   chmod 444 "$secrets/$2"
 }
 
+# When NATS read its settings, as it says itself; nothing where it does not run.
+settings_read() {
+  compose exec -T nats wget -qO- http://127.0.0.1:8222/varz 2>/dev/null |
+    sed -n 's/.*"config_load_time": *"\([^"]*\)".*/\1/p'
+}
+
+# reload_broker WHAT: lets NATS read its settings again, and returns when it has; else says so, and fails.
+reload_broker() {
+  before=$(settings_read)
+  [ -n "$before" ] || {
+    echo "server.sh: NATS does not run, and reads $1 when it starts: server.sh up" >&2
+    return 1
+  }
+  refusal=$(compose exec -T nats nats-server -t --config /etc/nats/tonne.conf 2>&1) || {
+    printf '%s\nserver.sh: NATS refuses its settings and goes on without %s\n' "$refusal" "$1" >&2
+    return 1
+  }
+  compose kill -s HUP nats
+  waited=0
+  until read=$(settings_read) && [ -n "$read" ] && [ "$read" != "$before" ]; do
+    [ "$waited" -lt 30 ] || {
+      echo "server.sh: NATS has not read $1 within 30 s; see: docker compose -f $here/compose.yaml logs nats" >&2
+      return 1
+    }
+    sleep 1
+    waited=$((waited + 1))
+  done
+}
+
 make_secrets() {
   mkdir -p "$secrets"
   chmod 700 "$secrets"
@@ -128,6 +171,35 @@ make_secrets() {
   chmod 644 "$secrets/grafana_api_key"
 }
 
+# take_certificates: what the broker and tonne need of the authority, into files of theirs; fails where
+# nothing of it has changed.
+take_certificates() {
+  authority=$(setting TONNE_AUTHORITY)
+  mkdir -p "$secrets/certificates"
+  chmod 755 "$secrets/certificates"
+  printf 'mqtts://%s:8883\n' "$(setting TONNE_BROKER)" >"$secrets/certificates/url.new"
+  taken=1
+  take "$secrets/certificates/url.new" mqtt_url
+  rm -f "$secrets/certificates/url.new"
+  take "$authority/backup-broker-url" backup_broker_url
+  take "$authority/authority.pem" authority
+  take "$authority/certificates/tonne-ingest/key.pem" ingest_key
+  take "$authority/certificates/tonne-ingest/certificate.pem" ingest_certificate
+  take "$authority/certificates/tonne-notify/key.pem" notifier_key
+  take "$authority/certificates/tonne-notify/certificate.pem" notifier_certificate
+  take "$authority/nats-users.conf" nats_users
+  return "$taken"
+}
+
+# take FILE NAME: as put, of certificates, where it differs.
+take() {
+  [ -r "$1" ] || die "$1 cannot be read; make it: server.sh certificates DIRECTORY"
+  cmp -s "$1" "$secrets/certificates/$2" || {
+    put "$1" "certificates/$2"
+    taken=0
+  }
+}
+
 # rename_broker NAME: what tonne's processes call the broker, if it was another name before.
 rename_broker() {
   for name in ingest_mqtt_url notifier_mqtt_url; do
@@ -139,7 +211,7 @@ rename_broker() {
 
 up() {
   host=$(setting TONNE_HOST)
-  mail='' certificate='' key='' authority=''
+  mail='' certificate='' key='' authority='' devices=$(setting TONNE_DEVICES)
   while [ "$#" -gt 0 ]; do
     [ "$#" -gt 1 ] || die "$1 needs a value"
     case "$1" in
@@ -148,14 +220,22 @@ up() {
       --certificate) certificate=$2 ;;
       --key) key=$2 ;;
       --authority) authority=$2 ;;
-      *) die "up takes --host, --acme, --certificate, --key and --authority, not $1" ;;
+      --devices) devices=$2 ;;
+      *) die "up takes --host, --acme, --certificate, --key, --authority and --devices, not $1" ;;
     esac
     shift 2
   done
   host=${host:-localhost}
   case "$host" in *[!A-Za-z0-9.-]* | -* | .*) die "$host is no host name; take letters, digits, . and -" ;; esac
   [ -z "$certificate" ] || [ -n "$key" ] || die "--certificate needs --key"
+  case "${devices:=passwords}" in passwords) ;;
+    certificates)
+      [ -n "$(setting TONNE_AUTHORITY)" ] ||
+        die "there are no certificates of devices yet; make them, and bring each device its own: server.sh certificates DIRECTORY" ;;
+    *) die "--devices takes certificates or passwords, not $devices" ;;
+  esac
   mkdir -p "$secrets"
+  shown=$(cat "$secrets/tls_certificate" 2>/dev/null) || shown=''
   files='/run/secrets/tls_certificate /run/secrets/tls_key'
   broker=nats
   if [ -n "$certificate" ]; then
@@ -182,6 +262,9 @@ up() {
   rename_broker "$broker"
   remember TONNE_HOST "$host"
   remember TONNE_BROKER "$broker"
+  changed=''
+  [ "$devices" = passwords ] || ! take_certificates || changed=1
+  remember TONNE_DEVICES "$devices"
   if [ "$host" = localhost ]; then
     remember TONNE_BIND 127.0.0.1
   else
@@ -194,12 +277,26 @@ up() {
     rm -f "$secrets/grafana_api_key.new"
   fi
   compose up -d --wait
+  [ -z "$changed" ] || reload_broker "the certificates" || exit 1
+  show_certificate "$shown"
   first_admin
   echo "tonne runs at https://$host"
   [ "$(setting TONNE_TLS)" != "$files" ] || [ "$broker" != nats ] ||
     echo "Browsers and devices trust it by $secrets/ca, a certificate to hand out"
-  echo "Devices get accounts by: server.sh credentials FACILITY/DEVICE"
-  echo "No certificates of devices were made; to have some: server.sh certificates DIRECTORY"
+  if by_certificates; then
+    echo "Devices show certificates, and nobody comes in by a password: server.sh certificates FACILITY/DEVICE"
+  else
+    echo "Devices get accounts by: server.sh credentials FACILITY/DEVICE"
+    echo "No certificates of devices were made; to have some: server.sh certificates DIRECTORY"
+  fi
+}
+
+# show_certificate BEFORE: lets those who run show the server's certificate, where it is another one.
+show_certificate() {
+  [ -n "$1" ] && [ "$(cat "$secrets/tls_certificate")" != "$1" ] || return 0
+  reload_broker "the server's new certificate" || exit 1
+  compose restart caddy
+  echo "Broker and HTTPS show the server's new certificate"
 }
 
 # The account admin, with a password that is shown this once, unless somebody has an account.
@@ -220,6 +317,7 @@ first_admin() {
 # Accounts of devices: their lines go into the broker's file, their passwords to who asked.
 credentials() {
   [ "$#" -gt 0 ] || die "name the devices, such as linz/cems-1, or --facility linz"
+  ! by_certificates || die "devices show certificates here, and no passwords: server.sh certificates $*"
   made=$secrets/credentials.new
   compose run --rm -T admin devices credentials --broker nats "$@" >"$made" || {
     cat "$made" >&2
@@ -234,33 +332,38 @@ credentials() {
     grep '^    {user: ' "$made"
     printf '  ]\n}\n'
   } >"$secrets/nats_users.new"
+  cp "$secrets/nats_users" "$secrets/nats_users.before"
   put "$secrets/nats_users.new" nats_users
-  compose kill -s HUP nats
-  sed -n '/^# ---- passwords/,$p' "$made"
-  rm -f "$made" "$secrets/nats_users.new"
+  if reload_broker "the new accounts"; then
+    sed -n '/^# ---- passwords/,$p' "$made"
+  else
+    put "$secrets/nats_users.before" nats_users
+    rm -f "$made" "$secrets"/nats_users.*
+    die "no account was made or changed"
+  fi
+  rm -f "$made" "$secrets"/nats_users.*
 }
 
 # Certificates of devices and of tonne's own accounts, by an authority in a directory, which is made at
-# first; again: those that are missing or due. Nothing of it is in the broker's settings yet.
+# first; again: those that are missing or due. Where devices show them, the broker has them on return.
 certificates() {
   case "${1:-}" in
-    /*) directory=$1 ;;
-    *) die "name the directory of the authority by its whole path, such as /srv/tonne-authority" ;;
+    /*)
+      directory=$1
+      shift ;;
+    *)
+      directory=$(setting TONNE_AUTHORITY)
+      [ -n "$directory" ] ||
+        die "name the directory of the authority by its whole path, such as /srv/tonne-authority" ;;
   esac
-  shift
   mkdir -p "$directory"
   chmod 700 "$directory"
   # whom the containers run as
   [ "$(stat -c %u "$directory")" = 10001 ] || chown 10001:10001 "$directory" 2>/dev/null ||
     die "$directory has to be user 10001's: chown 10001:10001 $directory"
-  host=$(setting TONNE_HOST)
-  # a certificate of the broker is made once
-  names="--server ${host:-localhost} --server nats"
-  [ ! -e "$directory/certificates/broker" ] || names=''
   said=$secrets/certificates.new
-  # shellcheck disable=SC2086 # several options
   compose run --rm -T -v "$directory:/authority" admin devices credentials --tls --broker nats \
-    --into /authority $names "$@" >"$said" || {
+    --into /authority "$@" >"$said" || {
     cat "$said" >&2
     rm -f "$said"
     exit 1
@@ -271,9 +374,36 @@ certificates() {
     chmod 600 "$said.url"
     mv "$said.url" "$directory/backup-broker-url"
   fi
-  sed -n -e '/^# ---- password/d' -e "s#/authority/#$directory/#p" "$said"
+  remember TONNE_AUTHORITY "$directory"
+  made=$(sed -n -e '/^# ---- password/d' -e "s#/authority/#$directory/#p" "$said")
   rm -f "$said" "$said.url"
-  echo "What the broker and tonne need with them: deploy/docs/howto/certificates.md, At the broker"
+  if [ -n "$made" ]; then
+    echo "$made"
+    echo "Bring each device its own"
+    by_certificates || echo "Then let the broker ask for them: server.sh up --devices certificates"
+  fi
+  ! by_certificates || ! take_certificates || reload_broker "the new certificates" || exit 1
+}
+
+# Certificates of a device that let nobody in from now on; a connection that has one ends.
+revoke() {
+  directory=$(setting TONNE_AUTHORITY)
+  [ -n "$directory" ] || die "there are no certificates of devices: server.sh certificates DIRECTORY"
+  [ "$#" -gt 0 ] || die "name the device, such as linz/cems-1"
+  compose run --rm -T -v "$directory:/authority" admin devices revoke --into /authority "$@" ||
+    die "nothing was revoked"
+  ! by_certificates || ! take_certificates || reload_broker "the revocation" || exit 1
+}
+
+# What is due of all certificates; fails where somebody has to do something.
+renew() {
+  shown=$(cat "$secrets/tls_certificate") || die "there is no server here: server.sh up"
+  [ "$(setting TONNE_BROKER)" != nats ] || make_certificate "$(setting TONNE_HOST)"
+  show_certificate "$shown"
+  [ -z "$(setting TONNE_AUTHORITY)" ] || certificates
+  openssl x509 -in "$secrets/tls_certificate" -noout -checkend 2592000 >/dev/null ||
+    die "the server's certificate ends within a month ($(openssl x509 -in "$secrets/tls_certificate" \
+      -noout -enddate)); give it the next one: server.sh up --certificate FILE --key FILE"
 }
 
 verb=${1:-}
@@ -282,6 +412,8 @@ case "$verb" in
   up) up "$@" ;;
   credentials) credentials "$@" ;;
   certificates) certificates "$@" ;;
+  revoke) revoke "$@" ;;
+  renew) renew ;;
   backup) compose run --rm -T backup backup "$@" ;;
   # any command of tonne, as who administers
   tonne) compose run --rm admin "$@" ;;

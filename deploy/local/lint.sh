@@ -19,7 +19,7 @@ check names .venv/bin/python -m pytest -q -p no:cacheprovider tests/repository/t
 check documentation .venv/bin/python -m deploy.site
 check dockerfile .venv/bin/hadolint --failure-threshold warning deploy/Dockerfile
 [ ! -e deploy/compose.yaml ] || check compose .venv/bin/check-jsonschema \
-  --builtin-schema vendor.compose-spec deploy/compose.yaml
+  --builtin-schema vendor.compose-spec deploy/compose.yaml deploy/compose.certificates.yaml
 
 if [ "${#failed[@]}" -gt 0 ]; then
   printf 'lint failed: %s\n' "$(IFS=,; echo "${failed[*]}")" >&2

@@ -14,7 +14,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -29,7 +29,7 @@ from tests.upgrade.next_version import NextVersion
 pytestmark = [
     pytest.mark.database,
     pytest.mark.broker,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(os.getuid() != 0, reason="namespaces of a network take root"),
 ]
 
@@ -41,6 +41,8 @@ _FACILITY = """
 facility: {id: works, name: Works, timezone: Europe/Vienna}
 devices:
   - id: meter
+    channels: [{id: power, quantity: power, unit: kW, kind: gauge, max_gap: 120}]
+  - id: spare
     channels: [{id: power, quantity: power, unit: kW, kind: gauge, max_gap: 120}]
 factors:
   - {id: grid, unit: kWh, co2_kg: 0.2, valid_from: 2020-01-01, citation: a certificate}
@@ -70,15 +72,24 @@ class _Server:
 
     def run(self, *words: str) -> str:
         """Run server.sh, and return what it says."""
-        done = subprocess.run(
+        done = self._done(words)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def refused(self, *words: str) -> str:
+        """Run server.sh, which does not do it, and return why."""
+        done = self._done(words)
+        assert done.returncode == 1, done.stdout + done.stderr
+        return done.stderr
+
+    def _done(self, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [str(self.deploy / "server.sh"), *words],
             env=self._environment,
             capture_output=True,
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
 
     def inside(self, *words: str) -> str:
         """Run a program where the server's ports are."""
@@ -131,21 +142,22 @@ def test_one_command_makes_a_server_that_devices_and_people_reach_by_tls(server:
     mqtt = ["mosquitto_pub", "-h", _HOST, "-p", "8883", "-q", "1", "-i", "meter-1"]
     mqtt += ["--cafile", str(server.deploy / "secrets" / "ca")]
 
-    def send(power: int, password: str = device_password, command: list[str] = mqtt) -> str:
+    def publish(power: int, *credentials: str, command: list[str] = mqtt) -> str:
         message = json.dumps({"ts": int(time.time()), "values": {"power": power}})
         sending = ["-t", "emissions/works/meter/readings", "-m", message]
-        return server.inside(*_named(command), "-u", user, "-P", password, *sending)
+        return server.inside(*_named(command), *credentials, *sending)
 
-    # a moment after it was told to, the broker has read its accounts
-    until(lambda: send(100) == "", "the broker knows the device", explain=lambda: send(100))
-    assert "not authorised" in send(100, password="guess")
-    assert "rror" in send(100, command=mqtt[:-2])
-
-    _certificates_are_made(server)
+    by_password = ("-u", user, "-P", device_password)
+    # the broker has read its accounts
+    assert publish(100, *by_password) == ""
+    assert "not authorised" in publish(100, "-u", user, "-P", "guess")
+    assert "rror" in publish(100, *by_password, command=mqtt[:-2])
+    _a_change_that_the_broker_does_not_take_is_none(server)
+    assert publish(100, *by_password) == ""
 
     session = _signed_in(server, password)
     # a rate is known for two minutes
-    assert send(100) == ""
+    assert publish(100, *by_password) == ""
     until(
         lambda: _RATE.search(server.https("/v1/live?facility=works", *session)),
         "100 kW at 0.2 kg/kWh are 20 kg an hour",
@@ -166,6 +178,12 @@ def test_one_command_makes_a_server_that_devices_and_people_reach_by_tls(server:
     again = server.run("up")
     assert "password" not in again
     assert server.secrets() == before
+
+    _certificates_are_made(server)
+    meter = _devices_show_certificates(server, publish, by_password)
+
+    def send(power: int) -> str:
+        return publish(power, *meter)
 
     # this version is started again on the schema of the next one
     next_version = NextVersion(server.deploy.parent / "next")
@@ -216,12 +234,82 @@ def _secrets_are_closed(server: _Server, password: str) -> None:
             assert secret not in environment.read_text()
 
 
+def _a_change_that_the_broker_does_not_take_is_none(server: _Server) -> None:
+    settings, users = (server.deploy / name for name in ("nats/tonne.conf", "secrets/nats_users"))
+    good, before = settings.read_text(), users.read_text()
+    settings.write_text(good + "nonsense {\n")
+    why = server.refused("credentials", "works/meter")
+    assert "NATS refuses its settings and goes on without the new accounts" in why
+    assert "no account was made or changed" in why
+    assert users.read_text() == before
+    settings.write_text(good)
+
+
+def _devices_show_certificates(
+    server: _Server, publish: Callable[..., str], by_password: Sequence[str]
+) -> Sequence[str]:
+    """The server changes over, and with it every device; return what the meter shows."""
+    passwords = server.secrets()
+    told = server.run("up", "--devices", "certificates")
+    assert "nobody comes in by a password" in told
+    assert passwords.items() <= server.secrets().items()
+    pids = {name: running.pid for name, running in server.engine.running.items()}
+
+    def shown(device: str, into: str) -> list[str]:
+        """What a device has been brought."""
+        copy = server.deploy.parent / into
+        shutil.copytree(server.deploy.parent / "authority" / "certificates" / device, copy)
+        return ["--cert", str(copy / "certificate.pem"), "--key", str(copy / "key.pem")]
+
+    meter, spare = shown("works.meter", "meter"), shown("works.spare", "spare")
+    assert publish(100, *meter) == ""
+    assert "rror" in publish(100, *by_password)
+    assert "rror" in publish(100)
+    assert "show certificates here" in server.refused("credentials", "works/meter")
+    # another device's topic is dropped, as ever; the device itself is let in until it is revoked
+    assert publish(100, *spare) == ""
+    assert "works.spare" in server.run("revoke", "works/spare")
+    assert "rror" in publish(100, *spare)
+    # the broker knows the next one on return, and the one before until it ends
+    assert "works.meter" in server.run("certificates", "works/meter")
+    renewed = shown("works.meter", "renewed")
+    assert renewed != meter
+    assert publish(100, *renewed) == ""
+    assert publish(100, *meter) == ""
+    _the_servers_own_certificate_is_renewed(server)
+    assert publish(100, *renewed) == ""
+    after = {name: running.pid for name, running in server.engine.running.items()}
+    assert {name for name in pids if pids[name] != after[name]} == {"caddy"}
+    # and what is left to do is nothing
+    assert server.run("renew") == ""
+    return renewed
+
+
+def _the_servers_own_certificate_is_renewed(server: _Server) -> None:
+    """In its last month, by what a timer runs; broker and HTTPS show the next one."""
+    secrets = server.deploy / "secrets"
+    own, certificate = secrets / "own-authority", secrets / "tls_certificate"
+    asked = ["openssl", "req", "-new", "-key", str(secrets / "tls_key"), "-subj", f"/CN={_HOST}"]
+    (own / "request").write_text(server.inside(*asked))
+    certificate.chmod(0o644)
+    ending = ["openssl", "x509", "-req", "-in", str(own / "request"), "-days", "3"]
+    ending += ["-CA", str(own / "ca.crt"), "-CAkey", str(own / "ca.key"), "-set_serial", "7"]
+    subprocess.run([*ending, "-out", str(certificate)], check=True, capture_output=True)
+    assert "show the server's new certificate" in server.run("renew")
+    for port in ("8883", "8443"):
+        looking = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-servername", _HOST]
+        answer = server.inside("sh", "-c", '"$@" </dev/null', "sh", *looking)
+        shown = answer[answer.index("-----BEGIN") : answer.index("-----END")]
+        assert shown in certificate.read_text()
+
+
 def _certificates_are_made(server: _Server) -> None:
     """By an authority of devices, whose keys nobody else reads; again: nothing is due."""
+    assert "certificates DIRECTORY" in server.refused("up", "--devices", "certificates")
     authority = server.deploy.parent / "authority"
-    made = server.run("certificates", str(authority), "--facility", "works")
+    made = server.run("certificates", str(authority))
     assert f"works.meter {authority}/certificates/works.meter" in made
-    for name in ("works.meter", "broker"):
+    for name in ("works.meter", "tonne-ingest", "tonne-notify"):
         pair = authority / "certificates" / name
         chain = ["openssl", "verify", "-CAfile", str(authority / "authority.pem")]
         assert server.inside(*chain, str(pair / "certificate.pem")).endswith(": OK\n")
@@ -231,11 +319,10 @@ def _certificates_are_made(server: _Server) -> None:
     password = url.removeprefix("nats://tonne-ingest:").partition("@")[0]
     assert len(password) > 20
     secrets = [password, *(path.read_text() for path in authority.rglob("*.key"))]
-    again = server.run("certificates", str(authority), "--facility", "works")
-    assert "works.meter" not in again
+    assert server.run("certificates", "--facility", "works") == ""
     assert (authority / "backup-broker-url").read_text() == url
     logs = [log.read_text() for log in server.deploy.parent.glob("*.log")]
-    assert not [secret for secret in secrets for text in (made, again, *logs) if secret in text]
+    assert not [secret for secret in secrets for text in (made, *logs) if secret in text]
 
 
 def _signed_in(server: _Server, password: str) -> list[str]:

@@ -39,8 +39,9 @@ class Engine:
     def __init__(self, deploy: Path, directory: Path) -> None:
         """``deploy``: a copy of the folder deploy, whose compose file is run."""
         self._deploy, self._directory = deploy, directory
-        self._services: dict[str, dict[str, Any]] = read_yaml(deploy / "compose.yaml")["services"]
-        self._secrets: dict[str, Any] = read_yaml(deploy / "compose.yaml")["secrets"]
+        self._services: dict[str, dict[str, Any]] = {}
+        self._secrets: dict[str, Any] = {}
+        self._read([deploy / "compose.yaml"])
         self._images: dict[str, images.Image] = {}
         self._completed: set[str] = set()
         self.running: dict[str, Running] = {}
@@ -76,9 +77,22 @@ class Engine:
                     answer = {"out": "", "err": f"{type(error).__name__}: {error}\n", "code": 1}
                 stream.write(json.dumps(answer).encode() + b"\n")
 
+    def _read(self, files: Sequence[Path]) -> None:
+        """Put the files together as compose does: mappings by name, mounts by where they are."""
+        self._services, self._secrets = {}, {}
+        for document in map(read_yaml, files):
+            self._secrets |= document["secrets"]
+            for name, service in document["services"].items():
+                self._services[name] = _merged(self._services.get(name, {}), service)
+
     def _do(self, words: list[str], text: str) -> dict[str, Any]:
-        assert words[:2] == ["compose", "-f"]
-        match words[3:]:
+        words.pop(0)
+        files = []
+        while words[0] == "-f":
+            files.append(Path(words[1]))
+            del words[:2]
+        self._read(files)
+        match words:
             case ["build"]:
                 self._images = {"tonne": images.tonne(self._directory), **images.others()}
             case ["up", "-d", "--wait"]:
@@ -87,8 +101,14 @@ class Engine:
                 return self._run(service, command, text, mounts=[_mount(volume)])
             case ["run", "--rm", "-T", service, *command]:
                 return self._run(service, command, text)
+            case ["exec", "-T", service, *command]:
+                done = self.running[service].run(command)
+                return {"out": done.stdout, "err": done.stderr, "code": done.returncode}
             case ["kill", "-s", "HUP", service]:
                 self.running[service].signal(signal.SIGHUP)
+            case ["restart", service]:
+                self.running[service].stop()
+                self._start(service)
             case other:
                 raise NotImplementedError(other)
         return {"out": "", "err": "", "code": 0}
@@ -134,7 +154,10 @@ class Engine:
     def _start(self, name: str) -> None:
         known = self.running.get(name)
         if known is not None and known.ended() is None:
-            return
+            if known.container == self._container(name):
+                return
+            # as compose does with what is described in another way
+            known.stop()
         if name in self._completed:
             return
         for other, how in self._services[name].get("depends_on", {}).items():
@@ -238,6 +261,20 @@ class Engine:
             target = f"/run/secrets/{name}" if isinstance(entry, str) else entry["target"]
             files.append((self._deploy / self._secrets[name]["file"], target, False))
         return files
+
+
+def _merged(service: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Lay one file's words on a service over those of another file."""
+    both = {**service, **other}
+    if "environment" in service and "environment" in other:
+        both["environment"] = service["environment"] | other["environment"]
+    if "secrets" in service and "secrets" in other:
+        both["secrets"] = [*service["secrets"], *other["secrets"]]
+    if "volumes" in service and "volumes" in other:
+        by_target = {volume.split(":")[1]: volume for volume in service["volumes"]}
+        by_target |= {volume.split(":")[1]: volume for volume in other["volumes"]}
+        both["volumes"] = list(by_target.values())
+    return both
 
 
 def _mount(volume: str) -> Mount:

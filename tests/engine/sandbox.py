@@ -133,15 +133,19 @@ class Running:
         """Run compose's health check in the container."""
         assert test[0] == "CMD"
         try:
-            done = subprocess.run(
-                self.container.inside(self.pid, test[1:]),
-                capture_output=True,
-                timeout=_HEALTH_S,
-                check=False,
-            )
+            return self.run(test[1:]).returncode == 0
         except subprocess.TimeoutExpired:
             return False
-        return done.returncode == 0
+
+    def run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """Run a command in the container."""
+        return subprocess.run(
+            self.container.inside(self.pid, command),
+            capture_output=True,
+            text=True,
+            timeout=_HEALTH_S,
+            check=False,
+        )
 
     def ended(self) -> int | None:
         """How it ended; None while it runs."""

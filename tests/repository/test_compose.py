@@ -46,6 +46,31 @@ def test_the_compose_file_is_what_compose_accepts() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_where_devices_show_certificates_files_are_taken_the_place_of_and_nothing_else() -> None:
+    base, other = read_yaml(COMPOSE), read_yaml(DEPLOY / "compose.certificates.yaml")
+    assert set(other) == {"services", "secrets"}
+    assert set(other["services"]) == {"nats", "ingest", "notifier"}
+    files = {entry["file"] for entry in other["secrets"].values()}
+    assert {str(Path(file).parent) for file in files} == {"secrets/certificates"}
+    # each is one that the script makes
+    script = (DEPLOY / "server.sh").read_text()
+    made = re.findall(r"^  take \S+ (\w+)$", script, re.MULTILINE)
+    assert {Path(file).name for file in files} == set(made)
+    # whoever logs in by a password would go on to: none of it is left
+    replaced = set(other["secrets"]) & set(base["secrets"])
+    accounts = {"nats_users", "ingest_mqtt_url", "notifier_mqtt_url", "backup_broker_url"}
+    assert replaced == accounts
+    for name, service in other["services"].items():
+        assert set(service) <= {"volumes", "environment", "secrets"}
+        assert set(service["secrets"]) <= set(other["secrets"])
+        for setting, path in service.get("environment", {}).items():
+            assert setting.lower().removeprefix("tonne_") in Settings.model_fields
+            assert Path(path).name in service["secrets"], name
+    (mount,) = other["services"]["nats"]["volumes"]
+    assert mount.split(":")[1] in {v.split(":")[1] for v in base["services"]["nats"]["volumes"]}
+    assert (DEPLOY / mount.split(":")[0]).is_file()
+
+
 def _words(service: dict[str, Any]) -> list[str]:
     """The ``tonne`` commands that a service of ours runs."""
     text = " ".join(service["command"])
