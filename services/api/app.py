@@ -18,12 +18,9 @@ import structlog
 import uvloop
 from fastapi import APIRouter, Depends, FastAPI
 from pydantic import SecretStr
-from starlette.middleware.gzip import GZipMiddleware
 
 from services.api.admission.gate import Gate
-from services.api.admission.requests import Admission, InTurn, Patience
 from services.api.cells.all_cells import AllCells
-from services.api.cells.over_cells import OverCells
 from services.api.cells.pulse import Pulse
 from services.api.context import Context
 from services.api.database import Database
@@ -31,15 +28,7 @@ from services.api.health import HOLDS_S, Health
 from services.api.http import errors
 from services.api.http.answer_cache import AnswerCache
 from services.api.http.calls import well_asked
-from services.api.http.every_answer import EveryAnswer
-from services.api.http.formats import NameFormat
-from services.api.http.head_requests import HeadAsGet
-from services.api.http.middleware import CountRequests, LimitBody
-from services.api.http.parameters import TellTime
-from services.api.http.prometheus_errors import PrometheusErrors
-from services.api.http.same_site import SameSiteOnly
-from services.api.http.well_formed import WellFormedOnly
-from services.api.languages.reader import TellReader
+from services.api.layers import add_layers
 from services.api.live.bodies import LiveBodies
 from services.api.live.credentials import Uses
 from services.api.live.feed import LiveFeed, Pace
@@ -99,6 +88,7 @@ from services.api.routes.live import live_reader
 from services.api.routes.live_hours import hours_reader
 from services.api.server_tls import ServerTlsError, tls_context
 from services.api.serving import Server, server_config
+from services.api.standby import Standby
 from services.api.states import AnswerStates
 from services.core.runtime import logging, tasks
 from services.core.runtime.cell_urls import HOME, cell_urls
@@ -190,15 +180,24 @@ class _Database:
 
     settings: Settings
     reading: Database
+    #: what requests that only read may read from; None: the primary alone
+    standby: Standby | None
     #: streams go on whatever requests do
     feeding: Database
 
 
 def _database(settings: Settings) -> _Database:
+    # as many as may read at once: a request takes one connection at a time, and none ever waits
+    connections, stated = settings.api_reads_at_once, settings.api_reads_url
+    standby = (
+        None
+        if stated is None
+        else Standby(stated.get_secret_value(), settings.database, connections=connections)
+    )
     return _Database(
         settings=settings,
-        # as many as may read at once: a request takes one connection at a time, and none ever waits
-        reading=Database(settings.database, connections=settings.api_reads_at_once),
+        reading=Database(settings.database, connections=connections, standby=standby),
+        standby=standby,
         feeding=Database(settings.database, connections=_FEED_CONNECTIONS),
     )
 
@@ -210,6 +209,8 @@ def _of_cell(settings: Settings, name: str, url: str) -> Settings:
         update={
             "database_url": SecretStr(url),
             "cells": None,
+            # the home cell's alone
+            "api_reads_url": None,
             "readings_socket": door.with_name(f"{door.stem}-{name}{door.suffix}"),
         }
     )
@@ -232,6 +233,7 @@ def _context(
     return Context(
         settings=settings,
         database=database.reading,
+        standby=database.standby,
         clock=clock,
         feed=LiveFeed(live_reader(database.feeding, clock, bodies), pace=pace),
         states=states,
@@ -296,6 +298,8 @@ def create_app(
             ]
         if cells is not None:
             background += [asyncio.create_task(Pulse(cells, name).watch()) for name in contexts]
+        if home.standby is not None:
+            background.append(asyncio.create_task(home.standby.watch()))
         for task in background:
             task.add_done_callback(_end_loudly)
         try:
@@ -325,29 +329,9 @@ def create_app(
     errors.install(app)
     # so a route works out its parameters once a process, with the first request to any app
     app.router.routes.extend(_ROUTES.routes)
-    if cells is not None:
-        app.add_middleware(OverCells, cells=cells, routes=_CALLS)
-    # of what is packed nothing can be told: once more outside, for what never comes so far
-    app.add_middleware(PrometheusErrors)
-    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
-    app.add_middleware(
-        InTurn,
-        gate=gate,
-        patience=Patience(
-            begins_within_s=settings.api_request_timeout_s,
-            fetched_within_s=settings.api_answer_timeout_s,
-        ),
+    add_layers(
+        app, settings, gate, clock, cells=cells, calls=_CALLS, has_standby=home.standby is not None
     )
-    app.add_middleware(WellFormedOnly)
-    app.add_middleware(
-        LimitBody, limit=settings.api_body_bytes, readings_limit=settings.readings_body_bytes
-    )
-    app.add_middleware(SameSiteOnly, authenticated=settings.api_auth == "required")
-    app.add_middleware(Admission, gate=gate)
-    app.add_middleware(TellTime, clock=clock)
-    for middleware in (TellReader, NameFormat, PrometheusErrors, HeadAsGet, CountRequests):
-        app.add_middleware(middleware)
-    app.add_middleware(EveryAnswer, access=settings.api_access_log)
     return app
 
 

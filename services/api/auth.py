@@ -176,7 +176,7 @@ async def _at_home(context: Context, ask: Callable[[AsyncConnection], Awaitable[
     """
 
     async def read(home: Context) -> Result:
-        async with home.database.read() as connection:
+        async with home.database.read_at_primary() as connection:
             return await ask(connection)
 
     if context.cells is None:

@@ -16,6 +16,7 @@ from services.api.live.bodies import LiveBodies
 from services.api.live.credentials import Uses
 from services.api.live.feed import LiveFeed
 from services.api.oidc.provider import Provider
+from services.api.standby import Standby
 from services.api.states import AnswerStates
 from services.core.runtime.clock import Clock
 from services.core.runtime.settings import Settings
@@ -66,6 +67,8 @@ class Context:
     #: where people may sign in beside here
     provider: Provider | None
     health: Health
+    #: where requests that only read may read; None: at the primary alone
+    standby: Standby | None = None
     #: all databases that facilities live in; None: there is this one alone
     cells: AllCells | None = None
 

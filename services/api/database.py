@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.concurrency import run_in_threadpool
 
+from services.api.standby import Standby, place
 from services.core.store.database.connect import ProcessName
 from services.core.store.database.transactions import ReadingConnections, reading_pool, writing
 
@@ -23,8 +24,16 @@ _IDLE = 4
 class Database:
     """Reads with a role that can do nothing else; writes configuration and requests only."""
 
-    def __init__(self, url: str, *, connections: int, process: ProcessName = "api") -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        connections: int,
+        process: ProcessName = "api",
+        standby: Standby | None = None,
+    ) -> None:
         self._url = url
+        self._standby = standby
         self._process = process
         self._pool = reading_pool(url, process=process, connections=connections)
         self._in_threads = ReadingConnections(url, process=process, idle=_IDLE)
@@ -33,8 +42,14 @@ class Database:
         """Take a connection of the pool, in autocommit.
 
         What needs one state of the database for several statements opens a snapshot
-        (``packing.opened``).
+        (``packing.opened``). Where a request only reads, it may be one state of a standby.
         """
+        if self._standby is None or not self._standby.may_serve():
+            return self._pool.connect()
+        return self._standby.read(self._pool.connect)
+
+    def read_at_primary(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """As :meth:`read`, of what no standby is asked: who may do what."""
         return self._pool.connect()
 
     async def read_in_thread(self, ask: Callable[[psycopg.Connection[Any]], Result]) -> Result:
@@ -44,7 +59,12 @@ class Database:
             with self._in_threads.reading() as connection:
                 return ask(connection)
 
-        return await run_in_threadpool(work)
+        async def at_primary() -> Result:
+            return await run_in_threadpool(work)
+
+        if self._standby is None or not self._standby.may_serve():
+            return await at_primary()
+        return await self._standby.read_in_thread(ask, at_primary)
 
     async def write(
         self,
@@ -57,6 +77,9 @@ class Database:
 
         ``address``: of the client, for the audit log.
         """
+        if (request := place.get()) is not None:
+            # what begins anew at the primary must not have written
+            request.at_primary = True
 
         def work() -> Result:
             with writing(
@@ -70,3 +93,5 @@ class Database:
         """Close the connections."""
         await self._pool.dispose()
         self._in_threads.close()
+        if self._standby is not None:
+            await self._standby.close()

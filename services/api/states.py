@@ -1,18 +1,14 @@
-"""What answers follow from, read by one statement for all who ask at once.
-
-Who asks while a statement is under way waits for the next one, with all the others who do: the
-state that he is told was read after he asked, and many who ask cost as much as one.
-"""
+"""What answers follow from, read by one statement for all who ask at once."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Any, Generic, TypeVar
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import psycopg
 
-from services.core.runtime import tasks
+from services.api.together import Together
 from services.core.store.alerts.queries import ALERTS_SHOWN_FOR
 from services.core.store.answers.answer_states import (
     AnswerState,
@@ -21,8 +17,6 @@ from services.core.store.answers.answer_states import (
     live_states,
 )
 from services.core.store.database.connect import connect_async, has_ended
-
-State = TypeVar("State")
 
 
 class AnswerStates:
@@ -33,8 +27,8 @@ class AnswerStates:
         self._connection: psycopg.AsyncConnection[Any] | None = None
         #: one statement at a time: whether the connection has ended, shows while nobody uses it
         self._using = asyncio.Lock()
-        self._live = _Together(self._read_live)
-        self._totals = _Together(self._read_totals)
+        self._live = Together(self._read_live)
+        self._totals = Together(self._read_totals)
 
     async def live(self, facility: str) -> LiveState | None:
         """Return what the live totals of a facility follow from; None: it is not in force."""
@@ -77,41 +71,3 @@ class AnswerStates:
                 one_plan=True,
             )
         return self._connection
-
-
-class _Together(Generic[State]):
-    """Reads the states of all facilities that are asked for meanwhile, one batch at a time."""
-
-    def __init__(self, read: Callable[[Collection[str]], Awaitable[Mapping[str, State]]]) -> None:
-        self._read = read
-        #: what the next statement is to tell, by facility
-        self._asked: dict[str, asyncio.Future[State | None]] = {}
-        self._reading: asyncio.Task[None] | None = None
-
-    async def state(self, facility: str) -> State | None:
-        """Return the state of a facility, read from now on; None: it has none."""
-        answer = self._asked.get(facility)
-        if answer is None:
-            answer = self._asked[facility] = asyncio.get_running_loop().create_future()
-        if self._reading is None or self._reading.done():
-            self._reading = asyncio.create_task(self._read_on())
-        # who hangs up leaves the others what they asked for
-        return await asyncio.shield(answer)
-
-    async def end(self) -> None:
-        """End the reading, when nobody waits for it any more."""
-        await tasks.end(self._reading)
-
-    async def _read_on(self) -> None:
-        while self._asked:
-            asked, self._asked = self._asked, {}
-            try:
-                states = await self._read(asked)
-            except Exception as error:  # noqa: BLE001 - each who asked is told
-                for answer in asked.values():
-                    answer.set_exception(error)
-                    # nobody may wait for it any more, which is no fault that a log should tell
-                    answer.exception()
-            else:
-                for facility, answer in asked.items():
-                    answer.set_result(states.get(facility))

@@ -56,6 +56,7 @@ const NOTICES = {
   "recipient-left-alone": t("A recipient is left alone"),
   "backup-old": t("The newest backup is old"),
   "cell-away": t("A database of several does not answer"),
+  "standby-unused": t("The standby is not read from"),
   "backup-log-left": t("The log of the database is not followed"),
   "schema-newer": t("The database is of a newer version"),
   "more-notices": t("There is more"),

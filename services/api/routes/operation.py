@@ -10,7 +10,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from services.api.context import InContext
 from services.api.http.answers import json_answer
-from services.api.http.problems import CellAway
 from services.api.languages.reader import translate
 from services.api.models.operation import Ready
 from services.core.runtime.clock import Clock
@@ -28,6 +27,27 @@ _PROCESSES = {
 #: Notifications that are pending for longer are reported; the first retries are over by then.
 _PENDING_S = 300.0
 
+#: What to do about a standby that is not read from, by the reason that counts it.
+_UNUSED = {
+    "away": "the API reads from the primary: the standby of TONNE_API_READS_URL cannot be reached;"
+    " check the URL and the server",
+    "hangs": "the API reads from the primary: the standby of TONNE_API_READS_URL takes connections"
+    " and does not answer; check the server",
+    "behind": "the API reads from the primary: the standby of TONNE_API_READS_URL is behind; check"
+    " its replication and what holds up its replay",
+    "ahead": "the API reads from the primary: the standby of TONNE_API_READS_URL shows commits that"
+    " the primary waits with; check the synchronous standby",
+    "promoted": "the API reads from the primary: what TONNE_API_READS_URL leads to is a primary"
+    " itself; name a server that follows the one of TONNE_DATABASE_URL",
+    "other-database": "the API reads from the primary: TONNE_API_READS_URL leads to another"
+    " database; name a server that follows the one of TONNE_DATABASE_URL",
+    "timeline": "the API reads from the primary: the standby of TONNE_API_READS_URL is of another"
+    " timeline, or has not noted the new one since a failover, which its next restartpoint does;"
+    " check that it follows the primary",
+    "error": "the API reads from the primary: the standby of TONNE_API_READS_URL answers with an"
+    " error; check the logs of the API and of the server",
+}
+
 
 @router.get("/healthz", summary="Liveness probe")
 async def healthz() -> dict[str, str]:
@@ -44,7 +64,12 @@ async def healthz() -> dict[str, str]:
 async def readyz(context: InContext) -> Response:
     """Check that the database is migrated and that ingest, aggregator and notifier progress."""
     away = [] if context.cells is None else await context.cells.who_is_away()
-    body = _readiness_body(await context.health.read(), context.clock, away)
+    # what else is wrong, while answers are right
+    beside = [Notice(process="api", code="cell-away", detail=cell.detail) for cell in away]
+    if context.standby is not None and (reason := context.standby.unused) is not None:
+        detail = _UNUSED.get(reason, _UNUSED["error"])
+        beside.append(Notice(process="api", code="standby-unused", detail=detail))
+    body = _readiness_body(await context.health.read(), context.clock, beside)
     answer = json_answer(body)
     answer.status_code = 200 if body["ready"] else 503
     return answer
@@ -62,7 +87,7 @@ async def metrics() -> Response:
 
 
 def _readiness_body(
-    readiness: Readiness | None, clock: Clock, away: Sequence[CellAway]
+    readiness: Readiness | None, clock: Clock, beside: Sequence[Notice]
 ) -> dict[str, object]:
     missing: list[str] = []
     processes: dict[str, object] = {}
@@ -91,8 +116,7 @@ def _readiness_body(
     notices = [] if readiness is None else _notices(readiness)
     if isinstance(clock, SteadyTime):
         notices += [Notice(process="api", **notice) for notice in clock.notices()]
-    # the facilities of the others are served
-    notices += [Notice(process="api", code="cell-away", detail=cell.detail) for cell in away]
+    notices += beside
     return {
         "ready": not missing,
         "database": readiness is not None,

@@ -404,6 +404,30 @@ api_connections = Gauge(
     "tonne_api_connections", "Open connections, idle ones too.", registry=api_registry
 )
 api_streams = Gauge("tonne_api_streams", "Open live streams.", registry=api_registry)
+api_reads = Counter(
+    "tonne_api_reads",
+    "Reads that a standby might answer, by the server that did: standby or primary.",
+    ["server"],
+    registry=api_registry,
+)
+api_fallbacks = Counter(
+    "tonne_api_standby_fallbacks",
+    "Reads that the standby was not asked for, or could not answer, by reason.",
+    ["reason"],
+    registry=api_registry,
+)
+api_fence_seconds = Histogram(
+    "tonne_api_fence_seconds",
+    "From a read's beginning until the standby was found to show what the primary does.",
+    buckets=_SECONDS,
+    registry=api_registry,
+)
+api_standby_used = Gauge(
+    "tonne_api_standby_used",
+    "1 while the API reads from a standby, 0 while the primary has to answer, -1: none is named.",
+    registry=api_registry,
+)
+api_standby_used.set(-1)
 api_cell_up = Gauge(
     "tonne_api_cell_up",
     "1 while the database of a cell answers the API over all cells, 0 while it does not.",

@@ -78,6 +78,12 @@ class Settings(BaseSettings):
         description="other databases that facilities live in, `NAME=postgresql://...`, parted by"
         " spaces or lines; the one of `TONNE_DATABASE_URL` is `home` (see Cells)",
     )
+    api_reads_url: SecretStr | None = Field(
+        None,
+        description="standby of that database, which the API reads from where it has all that the"
+        " primary shows, `postgresql://...`; of several hosts, comma separated, a standby (see"
+        " Many machines); the primary alone if not set",
+    )
     mqtt_url: SecretStr | None = Field(
         None,
         description="broker: `mqtt://user:pw@host:1883`, `mqtts://`, `ws://`, `wss://`, or NATS"

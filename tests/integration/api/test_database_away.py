@@ -7,7 +7,7 @@ by whatever call, and never with 500: nothing of tonne failed. A new call is ask
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -51,8 +51,16 @@ _AWAY = "urn:tonne:problem:database-away"
 pytestmark = [pytest.mark.usefixtures("hidden"), pytest.mark.timeout(300)]
 
 
-def _calls(*, of_methods: Callable[[str], bool] = lambda _: True) -> Iterator[dict[str, Any]]:
-    """Every call of the specification but the stream, about what there is of the facility."""
+def calls(
+    *,
+    of_methods: Callable[[str], bool] = lambda _: True,
+    names: Mapping[str, str] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Every call of the specification but the stream, about what there is of the facility.
+
+    ``names``: of what there is, by parameter; those of the hidden facility if not said.
+    """
+    present = names or {name: of[0] for name, of in NAMES.items()}
     document = json.loads(PATH.read_text(encoding="utf-8"))
     for path, methods in sorted(document["paths"].items()):
         for method, call in methods.items():
@@ -60,7 +68,7 @@ def _calls(*, of_methods: Callable[[str], bool] = lambda _: True) -> Iterator[di
             if path == "/v1/stream" or not of_methods(method):
                 continue
             parameters = call.get("parameters", [])
-            known = {name: of[0] for name, of in NAMES.items()} | _VALUES
+            known = {**present, **_VALUES}
             places = {p["name"]: known[p["name"]] for p in parameters if p["in"] == "path"}
             body = BODIES.get(label, {} if "requestBody" in call else None)
             yield {
@@ -137,7 +145,7 @@ async def test_a_connection_that_ends_before_a_statement_is_no_fault_of_tonne(
     client: httpx.AsyncClient, cutting: _Cutting
 ) -> None:
     asked = cut = 0
-    for call in _calls(of_methods=lambda method: method == "get"):
+    for call in calls(of_methods=lambda method: method == "get"):
         for number in _CUT_BEFORE:
             cutting.left = number
             response = await client.request(**call)
@@ -169,7 +177,7 @@ async def test_no_call_fails_while_the_database_lets_nobody_in(
         beside.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
         _end_connections(beside, connection.info.dbname)
         refused = 0
-        for call in _calls():
+        for call in calls():
             response = await client.request(**call)
             _assert_may_be_asked_again(response, call)
             refused += response.status_code == 503
@@ -184,7 +192,7 @@ async def test_no_call_fails_on_a_schema_of_another_version(
 ) -> None:
     connection.execute("UPDATE alembic_version SET version_num = '0001'")
     told = set()
-    for call in _calls():
+    for call in calls():
         response = await client.request(**call)
         _assert_may_be_asked_again(response, call)
         if response.status_code == 503 and response.headers["content-type"] == MEDIA_TYPE:
@@ -202,7 +210,7 @@ async def test_no_change_fails_on_a_database_that_only_reads_for_now(
         )
     )
     refused = []
-    for call in _calls(of_methods=lambda method: method != "get"):
+    for call in calls(of_methods=lambda method: method != "get"):
         response = await client.request(**call)
         _assert_may_be_asked_again(response, call)
         if response.status_code == 503:

@@ -149,6 +149,17 @@ CASES = {
             f"tonne_aggregator_database_retries_total{{{_AGGREGATOR}}}": "0x25 0+1x5",
         },
     ),
+    "TonneStandbyUnused": Case(
+        fires={'tonne_api_standby_used{instance="api:8000",job="api"}': "1x10 0x20"},
+        summary="The API at api:8000 has read from the primary alone for ten minutes, though a"
+        " standby is named",
+        # none is named, or it was restarted
+        quiet={
+            'tonne_api_standby_used{instance="api:8000",job="api"}': "-1x30",
+            'tonne_api_standby_used{instance="api-2:8000",job="api"}': "1x20 0x5 1x5",
+        },
+        labels={"instance": "api:8000", "job": "api"},
+    ),
     "TonneApiFails": Case(
         fires={'tonne_api_requests_total{job="api",route="/v1/live",status="503"}': "0+60x30"},
         summary="The API answers with errors of its own",

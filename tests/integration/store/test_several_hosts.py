@@ -12,6 +12,7 @@ from sqlalchemy import text
 from services.core.store.database.connect import (
     DatabaseUrlError,
     async_engine,
+    check_standby_url,
     check_url,
     connect,
     connect_async,
@@ -78,3 +79,24 @@ def test_every_way_to_connect_ends_at_the_primary(several: str, postgres_cluster
 def test_a_url_that_leads_to_a_standby_is_refused(attribute: str) -> None:
     with pytest.raises(DatabaseUrlError, match="standby"):
         check_url(f"postgresql://u:secret@one,two/tonne?target_session_attrs={attribute}")
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("postgresql://u:secret@one,two/tonne?target_session_attrs=read-write", "the primary"),
+        ("postgresql://u:secret@one/tonne?target_session_attrs=primary", "the primary"),
+        ("mysql://u:secret@one/tonne", "cannot be read"),
+        ("postgresql://u:se/cret@one/tonne", "cannot be read"),
+    ],
+)
+def test_a_url_to_read_by_that_leads_elsewhere_is_refused(url: str, words: str) -> None:
+    with pytest.raises(DatabaseUrlError, match=f"TONNE_API_READS_URL .*{words}") as refused:
+        check_standby_url(url)
+    assert "cret" not in str(refused.value)
+
+
+def test_a_standby_of_several_hosts_is_none_that_can_be_written(several: str) -> None:
+    # the second takes no writes, and is no standby either
+    with pytest.raises(psycopg.OperationalError, match=r"standby|recovery|refused"):
+        connect(several, process="test", server="standby").close()

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 ProcessName = Literal["ingest", "aggregator", "notify", "api", "migrate", "apply", "admin", "test"]
 RoleName = Literal["tonne_ingest", "tonne_aggregate", "tonne_notify", "tonne_read"]
+#: Which server a URL leads to: the one that is written, or one that follows it.
+ServerName = Literal["primary", "standby"]
 
 #: A database that has vanished without a word is noticed after about 15 s.
 _KEEPALIVE = {
@@ -53,6 +55,13 @@ _HOLDS_A_FACILITY = (
 
 #: Values of ``target_session_attrs`` that may end at a server which is not the primary.
 _OF_STANDBYS: Final = frozenset({"read-only", "standby", "prefer-standby"})
+#: Those that end at the primary.
+_OF_PRIMARIES: Final = frozenset({"read-write", "primary"})
+
+#: Of a standby nobody waits long, for the primary answers as well. Who stands still there must not
+#: hold back what the primary may clear away, and a lock that replay holds is none of the primary's.
+_AT_STANDBY: Final = " -c lock_timeout=1s -c idle_in_transaction_session_timeout=60s"
+_STANDBY_KEEPALIVE: Final = {"tcp_user_timeout": 3_000, "connect_timeout": 2}
 
 
 class DatabaseUrlError(ValueError):
@@ -73,6 +82,26 @@ def check_url(url: str) -> str:
     return url
 
 
+def check_standby_url(url: str) -> str:
+    """Return ``url`` if it may lead to a standby, else raise :class:`DatabaseUrlError`."""
+    if (
+        url.partition("://")[0] not in {"postgresql", "postgres"}
+        or unclear(url)
+        or not _is_understood(url)
+    ):
+        raise DatabaseUrlError(f"TONNE_API_READS_URL {ADVICE}")
+    if conninfo_to_dict(url).get("target_session_attrs") in _OF_PRIMARIES:
+        raise DatabaseUrlError(
+            "TONNE_API_READS_URL asks for the primary, which the API reads from without it; let its"
+            " target_session_attrs be standby, or leave it out"
+        )
+    return url
+
+
+def _checked(url: str, server: ServerName) -> str:
+    return check_url(url) if server == "primary" else check_standby_url(url)
+
+
 def _is_understood(url: str) -> bool:
     try:
         conninfo_to_dict(url)
@@ -91,7 +120,12 @@ _READ_TIMEOUT_MS = 15_000
 
 
 def _parameters(
-    url: str, process: ProcessName, role: RoleName | None, *, one_plan: bool = False
+    url: str,
+    process: ProcessName,
+    role: RoleName | None,
+    *,
+    one_plan: bool = False,
+    server: ServerName = "primary",
 ) -> dict[str, Any]:
     # JIT compilation costs more than it saves on queries this short
     options = "-c TimeZone=UTC -c jit=off" + (f" -c role={role}" if role else "")
@@ -101,23 +135,23 @@ def _parameters(
         options += _HOLDS_A_FACILITY
     if one_plan:
         options += " -c plan_cache_mode=force_generic_plan"
-    followed = {"target_session_attrs": "read-write"} if _follows_primary(url) else {}
+    if server == "standby":
+        options += _AT_STANDBY
+    wanted = {"primary": "read-write", "standby": "standby"}[server]
+    chosen = {"target_session_attrs": wanted} if _leaves_open_which(url) else {}
     return {
         "application_name": session_name(process),
         "options": options,
         # texts, whatever the environment says, also of a database that is refused for its encoding
         "client_encoding": "UTF8",
-        **followed,
+        **chosen,
         **_KEEPALIVE,
+        **(_STANDBY_KEEPALIVE if server == "standby" else {}),
     }
 
 
-def _follows_primary(url: str) -> bool:
-    """Return whether a URL names several hosts and does not say which of them is meant.
-
-    One of them is the primary, and nothing of tonne works on a standby: it neither writes nor
-    listens there.
-    """
+def _leaves_open_which(url: str) -> bool:
+    """Return whether a URL names several hosts and does not say which of them is meant."""
     stated = conninfo_to_dict(url)
     return "," in str(stated.get("host", "")) and "target_session_attrs" not in stated
 
@@ -135,7 +169,12 @@ def _without_roles() -> Iterator[None]:
 
 
 def connect(
-    url: str, *, process: ProcessName, role: RoleName | None = None, autocommit: bool = False
+    url: str,
+    *,
+    process: ProcessName,
+    role: RoleName | None = None,
+    autocommit: bool = False,
+    server: ServerName = "primary",
 ) -> psycopg.Connection[Any]:
     """Open a blocking psycopg connection to a database with this code's schema.
 
@@ -144,7 +183,9 @@ def connect(
     """
     with _without_roles():
         connection = psycopg.connect(
-            check_url(url), autocommit=True, **_parameters(url, process, role)
+            _checked(url, server),
+            autocommit=True,
+            **_parameters(url, process, role, server=server),
         )
     open_connections.note(url, connection)
     try:
@@ -165,6 +206,7 @@ async def connect_async(
     autocommit: bool = False,
     any_schema: bool = False,
     one_plan: bool = False,
+    server: ServerName = "primary",
 ) -> psycopg.AsyncConnection[Any]:
     """Open an asyncio psycopg connection; see :func:`connect`.
 
@@ -172,7 +214,9 @@ async def connect_async(
     """
     with _without_roles():
         connection = await psycopg.AsyncConnection.connect(
-            check_url(url), autocommit=True, **_parameters(url, process, role, one_plan=one_plan)
+            _checked(url, server),
+            autocommit=True,
+            **_parameters(url, process, role, one_plan=one_plan, server=server),
         )
     open_connections.note(url, connection)
     try:
@@ -226,12 +270,13 @@ def async_engine(
     pool_size: int = 8,
     max_overflow: int = 8,
     autocommit: bool = False,
+    server: ServerName = "primary",
 ) -> AsyncEngine:
     """Build an asyncio SQLAlchemy engine that connects when first used; see :func:`connect`."""
     # only the API needs it, and it brings the whole of SQLAlchemy's ORM along
     from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
 
-    parameters = _parameters(check_url(url), process, role)
+    parameters = _parameters(_checked(url, server), process, role, server=server)
 
     async def opened() -> psycopg.AsyncConnection[Any]:
         connection = await psycopg.AsyncConnection.connect(url, **parameters)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from services.core.store.audit.record import come_from
 from services.core.store.database.connect import (
     ProcessName,
+    ServerName,
     async_engine,
     connect,
     engine,
@@ -38,12 +39,16 @@ def reading(url: str, *, process: ProcessName) -> Iterator[psycopg.Connection[An
 class ReadingConnections:
     """Connections of :func:`reading` that are used again: to open one takes several milliseconds.
 
-    Any thread may take one; those that are left over are closed.
+    Any thread may take one; those that are left over are closed. Those of a standby are in
+    autocommit: a transaction begins there when the standby has what it is to have.
     """
 
-    def __init__(self, url: str, *, process: ProcessName, idle: int) -> None:
+    def __init__(
+        self, url: str, *, process: ProcessName, idle: int, server: ServerName = "primary"
+    ) -> None:
         self._url = url
         self._process = process
+        self._server = server
         #: the one used last is taken first
         self._idle: deque[psycopg.Connection[Any]] = deque()
         self._most_idle = idle
@@ -83,7 +88,13 @@ class ReadingConnections:
             try:
                 connection = self._idle.pop()
             except IndexError:
-                connection = connect(self._url, process=self._process, role="tonne_read")
+                connection = connect(
+                    self._url,
+                    process=self._process,
+                    role="tonne_read",
+                    autocommit=self._server == "standby",
+                    server=self._server,
+                )
                 connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
                 return connection
             if not has_ended(connection):
@@ -91,7 +102,9 @@ class ReadingConnections:
             connection.close()
 
 
-def reading_pool(url: str, *, process: ProcessName, connections: int) -> AsyncEngine:
+def reading_pool(
+    url: str, *, process: ProcessName, connections: int, server: ServerName = "primary"
+) -> AsyncEngine:
     """Build a pool of such connections for asyncio, in autocommit mode."""
     return async_engine(
         url,
@@ -100,6 +113,7 @@ def reading_pool(url: str, *, process: ProcessName, connections: int) -> AsyncEn
         pool_size=connections,
         max_overflow=0,
         autocommit=True,
+        server=server,
     )
 
 
