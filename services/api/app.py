@@ -322,6 +322,8 @@ def create_app(
         openapi_url="/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
+        # it would lead to whatever the header Host says, and by HTTP alone
+        redirect_slashes=False,
         lifespan=lifespan,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )

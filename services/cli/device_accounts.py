@@ -282,6 +282,7 @@ def for_mosquitto(accounts: Iterable[Account], *, directory: Path) -> dict[str, 
     settings = (
         "allow_anonymous false\n"
         "use_username_as_clientid true\n"
+        "max_qos 1\n"
         f"password_file {directory / 'mosquitto-passwords'}\n"
         f"acl_file {directory / 'mosquitto-acl'}\n"
     )
@@ -309,6 +310,7 @@ def certified_for_mosquitto(
         "require_certificate true\n"
         "use_identity_as_username true\n"
         "use_username_as_clientid true\n"
+        "max_qos 1\n"
         f"cafile {authority}\n"
         f"crlfile {revoked}\n"
         f"acl_file {directory / 'mosquitto-acl'}\n"

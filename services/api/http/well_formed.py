@@ -38,7 +38,15 @@ class WellFormedOnly:
             return
         try:
             _check_address(scope)
-            if any(name in _BODY_HEADERS for name, _ in scope["headers"]):
+            named = {name for name, _ in scope["headers"]} & _BODY_HEADERS
+            if len(named) > 1:
+                # a proxy in front may go by the other one, and take the rest for a request of
+                # somebody else (RFC 9112, 6.3); what is left of the connection is not read
+                raise Malformed(
+                    "A request has either Content-Length or Transfer-Encoding, and not both.",
+                    headers={"Connection": "close"},
+                )
+            if named:
                 body = await _checked_body(receive, check=not brings_readings(scope))
                 if body is None:
                     return
@@ -85,11 +93,14 @@ def check_json(body: bytes) -> None:
     :raises InvalidRequest: an object has a key twice.
     :raises Malformed: it is nested too deeply, or a text contains NUL or a lone surrogate.
     """
-    if body.lstrip()[:1] not in {b"{", b"["}:
+    # it is read later by what its first bytes say, so that it may be in UTF-16, too
+    encoding = json.detect_encoding(body)
+    text = body if encoding == "utf-8" else body.decode(encoding, "ignore").encode()
+    if text.lstrip()[:1] not in {b"{", b"["}:
         return
     try:
         document = json.loads(body, object_pairs_hook=_object)
-        if _SUSPICIOUS.search(body):
+        if encoding != "utf-8" or _SUSPICIOUS.search(body):
             _check_texts(document)
     except Problem:
         raise

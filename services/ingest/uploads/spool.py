@@ -153,8 +153,7 @@ class Spool:
             raise TooLargeUploadError(
                 f"{len(waiting)} files of {facility} wait to be taken; take or remove some of them"
             )
-        if shutil.disk_usage(self._folder).free < size + _FREE_BYTES:
-            raise TooLargeUploadError("there is too little room on the disk of uploads")
+        self._check_room(size)
         for forgotten in sorted(present, key=lambda u: u.changed_at)[: 1 - _MAX_EACH]:
             if forgotten.state == "taken":
                 self.remove(forgotten)
@@ -184,6 +183,7 @@ class Spool:
 
         :raises ConflictingUploadError: some before them are missing, there are too many, or others
             are there already.
+        :raises TooLargeUploadError: the disk has too little room.
         :raises OSError: the disk refuses.
         """
         if offset > upload.received:
@@ -202,6 +202,8 @@ class Spool:
             )
         new = data[len(present) :]
         if new:
+            # others were announced meanwhile, which take no room before their bytes come
+            self._check_room(len(new))
             with self.content(upload).open("r+b") as file:
                 file.seek(upload.received)
                 file.write(new)
@@ -213,6 +215,10 @@ class Spool:
         if upload.received == upload.size and upload.state == "receiving":
             upload.state = "received"
         self.save(upload)
+
+    def _check_room(self, size: int) -> None:
+        if shutil.disk_usage(self._folder).free < size + _FREE_BYTES:
+            raise TooLargeUploadError("there is too little room on the disk of uploads")
 
     def _has(self, upload: Upload, offset: int, data: bytes) -> bool:
         with self.content(upload).open("rb") as file:

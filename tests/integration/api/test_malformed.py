@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import psycopg
+import pytest
 
 from tests.integration.api.plant import found
 
@@ -108,6 +109,41 @@ async def test_a_body_that_cannot_be_stored_or_says_a_thing_twice_is_refused(
             response = await client.request(method, path, content=body, headers=JSON)
             kind = "malformed" if status == 400 else "invalid-request"
             assert says in await refused(response, status, kind), (path, body[:80])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+async def test_a_body_in_another_encoding_is_checked_as_any(
+    client: httpx.AsyncClient, connection: Connection, encoding: str
+) -> None:
+    """Its first bytes say what it is in, and the call would read it so."""
+    found(connection, "linz")
+    for body, status, says in BODIES:
+        response = await client.post(
+            "/v1/alerts/1/ack", content=body.encode(encoding), headers=JSON
+        )
+        kind = "malformed" if status == 400 else "invalid-request"
+        assert says in await refused(response, status, kind), body[:80]
+    half = '{"comment": "\ud83d"}'.encode(encoding, "surrogatepass")
+    response = await client.post("/v1/alerts/1/ack", content=half, headers=JSON)
+    assert "half of a surrogate pair" in await refused(response, 400, "malformed")
+
+
+async def test_a_body_has_one_length(client: httpx.AsyncClient) -> None:
+    """A proxy in front may go by the other, and take what follows for another's request."""
+    both = {"Content-Length": "4", "Transfer-Encoding": "chunked", **JSON}
+    response = await client.post("/v1/sign-in", content=b"{}  ", headers=both)
+    assert "not both" in await refused(response, 400, "malformed")
+    assert response.headers["connection"] == "close"
+
+
+async def test_no_address_is_led_on_to_the_host_that_a_client_names(
+    client: httpx.AsyncClient,
+) -> None:
+    response = await client.get("/v1/facilities/", headers={"Host": "elsewhere.example.org"})
+    assert response.status_code in {403, 404, 421}
+    assert "location" not in response.headers
+    response = await client.get("/v1/facilities/")
+    await refused(response, 404, "not-found")
 
 
 async def test_what_looks_like_nul_and_is_none_goes_on(

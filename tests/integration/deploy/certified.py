@@ -185,13 +185,19 @@ class Certified:
             yield
 
     @contextmanager
-    def raw(self, account: str) -> Iterator[ssl.SSLSocket]:
-        """A connection of an account, for what no client library sends."""
+    def raw(self, account: str, *, will: bytes = b"") -> Iterator[ssl.SSLSocket]:
+        """A connection of an account, for what no client library sends.
+
+        ``will``: a topic at which the broker is to publish when the connection is lost.
+        """
         plain = socket.create_connection(("127.0.0.1", self.server.port), timeout=PATIENCE_S)
         context = self.context(self.files(account))
         with context.wrap_socket(plain, server_hostname="127.0.0.1") as wire:
             # MQTT 3.1.1, a clean session of client id x
-            wire.sendall(b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01x")
+            last = len(will).to_bytes(2, "big") + will + b"\x00\x06forged" if will else b""
+            flags = b"\x0e" if will else b"\x02"
+            body = b"\x00\x04MQTT\x04" + flags + b"\x00\x3c\x00\x01x" + last
+            wire.sendall(bytes([0x10, len(body)]) + body)
             assert wire.recv(4) == b"\x20\x02\x00\x00"
             yield wire
 

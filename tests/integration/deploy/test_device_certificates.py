@@ -226,6 +226,30 @@ def test_a_packet_that_is_too_large_ends_its_connection_alone(broker: Certified)
         assert_own_alone(broker)
 
 
+@pytest.mark.parametrize(
+    "topic", [b"emissions/linz/cems-2/readings", b"emissions/graz/cems-1/status", b"$SYS/forged"]
+)
+def test_a_will_speaks_for_its_device_alone(broker: Certified, topic: bytes) -> None:
+    with broker.listening():
+        with broker.raw("linz.cems-1", will=topic):
+            # it ends without a word: the broker says what it was asked to
+            pass
+        with broker.raw("linz.cems-1", will=OWN[0].encode()):
+            pass
+        until(lambda: broker.heard, "a will at its own topic is published")
+        assert broker.heard == [(OWN[0], b"forged")]
+
+
+def test_a_client_id_stays_its_owners_when_settings_are_read_again(broker: Certified) -> None:
+    if isinstance(broker.server, Nats):
+        pytest.skip("NATS ends the older of two connections with one client id, whoever has it")
+    with broker.connected("linz.cems-2", client_id="linz.cems-2") as other:
+        broker.reload()
+        with broker.connected("linz.cems-1", client_id="linz.cems-2"), broker.listening():
+            assert_own_alone(broker)
+            assert other.is_connected()
+
+
 def test_the_brokers_own_certificate_is_renewed_without_a_restart(broker: Certified) -> None:
     before = broker.serial
     with broker.connected("linz.cems-1") as device:

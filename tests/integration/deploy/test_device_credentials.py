@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from services.core.store.registry import grants
 from services.core.store.registry.apply import apply
 from tests.contract.ingest.brokers import ImpatientNats
 from tests.integration.ingest.plant import Plant
-from tests.patience import until
+from tests.patience import PATIENCE_S, until
 from tests.services import Mosquitto, Server, as_login, server_directory
 
 pytestmark = [pytest.mark.broker, pytest.mark.database]
@@ -251,6 +252,38 @@ def test_a_device_speaks_for_itself_alone(
             ("homeassistant/device/tonne_linz/config", b"told"),
             ("tele/pow1.a/SENSOR", b"own"),
         ]
+
+
+@BROKERS
+def test_what_is_never_released_is_not_held(
+    registered: None, broker: str, guarded: Callable[[Path], Server]
+) -> None:
+    """A broker holds a message of QoS 2 until its sender releases it, which it need not do."""
+    del registered
+
+    def text(word: str) -> bytes:
+        return len(word).to_bytes(2, "big") + word.encode()
+
+    user = "linz.cems-1"
+    with guarding(broker, guarded) as there, there.listening():
+        address = ("127.0.0.1", there.server.port)
+        with socket.create_connection(address, timeout=PATIENCE_S) as wire:
+            # MQTT 3.1.1, a session that stays
+            body = text("MQTT") + b"\x04\xc0\x00\x3c" + text("x")
+            body += text(user) + text(there.passwords[user])
+            wire.sendall(bytes([0x10, len(body)]) + body)
+            assert wire.recv(4) == b"\x20\x02\x00\x00"
+            body = text("emissions/linz/cems-1/readings") + b"\x00\x01held"
+            wire.sendall(bytes([0x34, len(body)]) + body)
+            try:
+                answer = wire.recv(4)
+            except ConnectionResetError:
+                answer = b""
+        # PUBREC would say that it is held
+        assert answer == b""
+        there.publish(user, "emissions/linz/cems-1/readings", b"own")
+        until(lambda: there.heard, "the device is let in again")
+        assert there.heard == [("emissions/linz/cems-1/readings", b"own")]
 
 
 @BROKERS
