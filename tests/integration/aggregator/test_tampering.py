@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
+import numpy as np
 import pytest
 
 from services.aggregator.summing import Summing
 from services.cli.verified import Verified
 from services.cli.verify import verified
+from services.core.store.packing.days import day_of
+from services.core.store.readings.packing import codec
+from services.core.store.readings.packing.columns import ReadingColumns
+from services.core.store.readings.packing.days import PACK
 from tests.integration.aggregator.plant import Plant, Reading, instant
 from tests.services import Postgres
 
@@ -310,3 +316,30 @@ def test_several_at_once_are_all_named(plant: Plant, seed: int) -> None:
     named = _named(_check(plant, chosen))
     for tampering, number in chosen:
         assert (tampering.source, tampering.kind, START + number * HOUR) in named, tampering.name
+
+
+def _packed(plant: Plant, **others: Any) -> set[str]:
+    """Pack a day of a channel as the aggregator's login may, with other readings, and verify."""
+    channel, day = plant.channels["meter.quarter"], day_of(int(START.timestamp() * 1e6))
+    with plant.connection.transaction(force_rollback=True):
+        plant.connection.execute("SET LOCAL ROLE tonne_aggregate")
+        ((_, _, sent),) = plant.connection.execute(
+            "SELECT day, days, sent FROM take_readings(%s, %s, %s, 'infinity')",
+            (channel, day, day),
+            binary=True,
+        ).fetchall()
+        readings = replace(ReadingColumns.received(sent), **others)
+        series, arrival = codec.pack(readings)
+        plant.connection.execute(PACK, (channel, [day], [series], [arrival]), binary=True)
+        plant.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        result = verified(plant.connection, with_versions=False)
+    return {str(entry.kind) for entry in result.listed if entry.source == "by-interval"}
+
+
+def test_who_may_pack_puts_no_other_readings_in_the_place_of_those_taken(plant: Plant) -> None:
+    assert _packed(plant) == set()
+    count = sum(number < 24 for number in MEASURED) * 4
+    # they count as before, and nothing but their digest tells
+    assert _packed(plant, time_source=np.ones(count, dtype=np.int64)) == {"packed"}
+    value = np.full(count, 1.0)
+    assert "packed" in _packed(plant, value=value)

@@ -156,6 +156,32 @@ async def test_attempts_to_sign_in_are_limited(database_url: str) -> None:
         assert int(refused.headers["retry-after"]) > 0
 
 
+async def test_attempts_count_for_the_account_and_for_the_address(database_url: str) -> None:
+    """Neither many addresses at one account nor one address at many accounts guess on."""
+    for name in ("anna", "berta", "carla"):
+        user(database_url, name)
+    settings = Settings(
+        database_url=SecretStr(as_login(database_url, "tonne_api")),
+        api_sign_ins_per_minute=1,
+        api_trusted_proxies="127.0.0.1",
+    )
+    async with (
+        serving(create_app(settings)) as address,
+        httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as client,
+    ):
+
+        async def status(name: str, comes_from: str, *password: str) -> int:
+            client.headers["X-Forwarded-For"] = comes_from
+            return (await sign_in(client, name, *password)).status_code
+
+        assert await status("anna", "192.0.2.1", "wrong") == 401
+        assert await status("anna", "192.0.2.2") == 429
+        # the name is the same, however it is written
+        assert await status("ANNA", "192.0.2.3") == 429
+        assert await status("berta", "192.0.2.1") == 429
+        assert await status("carla", "192.0.2.4") == 204
+
+
 async def test_no_other_website_changes_anything_with_a_session(
     guarded: httpx.AsyncClient, database_url: str
 ) -> None:

@@ -135,6 +135,48 @@ def test_no_login_reaches_further_than_its_rights(
         connection.execute("SELECT count(*) FROM facility")
 
 
+#: Functions that run as the database's owner, by who may call them; a new one has to stand here.
+_AS_OWNER = {
+    "tonne_ingest": {
+        "add_packed_readings", "amend_reading", "correct_reading", "discard_activity",
+        "supersede_reading", "unpack_readings",
+    },
+    "tonne_aggregate": {
+        "add_packed_minutes", "drop_readings", "free_empty_chunks", "pack_hours", "pack_minutes",
+        "pack_readings", "redate_hours", "remove_sums", "replace_hours", "replace_minutes",
+        "take_packed_readings", "take_readings", "unpack_hours", "unpack_minutes",
+        "unpack_readings",
+    },
+    "tonne_admin": {
+        "amend_reading", "discard_activity", "discard_readings", "note_archive",
+        "remove_archived", "restore_archived", "unpack_readings",
+    },
+}  # fmt: skip
+#: They tell how far a clock has jumped.
+_OF_ALL = {"believed_jump", "clock_is_reported"}
+
+
+def test_what_runs_as_the_owner_is_for_those_who_need_it(asking: AskingPostgres) -> None:
+    with psycopg.connect(asking.url_as("tonne_admin", "tonne")) as connection:
+        functions = connection.execute(
+            "SELECT oid, proname, proconfig FROM pg_proc"
+            " WHERE prosecdef AND pronamespace = 'public'::regnamespace"
+        ).fetchall()
+        for login in LOGINS:
+            may = {
+                name
+                for oid, name, _ in functions
+                if connection.execute(
+                    "SELECT has_function_privilege(%s, %s::oid, 'EXECUTE')", (login, oid)
+                ).fetchone()
+                == (True,)
+            }
+            assert may == _AS_OWNER.get(login, set()) | _OF_ALL, login
+        # no table or function of a session's own comes before those that are meant
+        for _, name, settings in functions:
+            assert settings == ["search_path=public, pg_temp"], name
+
+
 def test_every_process_works_by_its_own_login(asking: AskingPostgres, tmp_path: Path) -> None:
     file = tmp_path / "works.yaml"
     file.write_text(
