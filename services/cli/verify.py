@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from services.aggregator.audit import hold, registry, versions
+from services.aggregator.audit import hold, packed_readings, registry, versions
 from services.aggregator.audit import verify as check
 from services.aggregator.audit.findings import Step, not_checked
 from services.aggregator.audit.hold import BusyError
@@ -74,6 +74,8 @@ def verified(
     )
     result.add(Step(differences=tuple(registry.contradictions(connection, facilities))))
     bounds = source_hours.bounds(connection, chosen, first, end)
+    changed = packed_readings.changed(connection, facilities, first, end)
+    result.add(Step(differences=tuple(changed)))
     for step in _steps(connection, chosen, bounds, (first, end), with_versions=with_versions):
         result.add(step)
     return result

@@ -19,7 +19,7 @@ class Kind(StrEnum):
     MISSING = "missing"
     #: with what was known when it came into force, nothing can be computed
     NOT_COMPUTABLE = "not computable"
-    #: packed readings that it is computed with are not those that were packed
+    #: packed readings are not those that were packed
     PACKED = "packed"
     #: the hour is not the sum of its minutes, or these are not what the readings give
     MINUTES = "minutes"

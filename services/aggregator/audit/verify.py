@@ -41,7 +41,6 @@ from services.core.store.emissions import (
 )
 from services.core.store.emissions.final_hours import StoredHour, StoredSource
 from services.core.store.emissions.stored_minutes import StoredMinutes
-from services.core.store.readings.packing import kept
 from services.core.store.registry.plan import FacilityPlan
 from services.core.store.registry.plan_as_known import changes
 from services.core.timeline.instants import to_minute
@@ -133,7 +132,6 @@ def step(
             findings.add(Kind.DATES, hour, detail=detail)
         _check_beside(connection, plan, findings, channels, (first, last), {*left_alone, *waiting})
         _check_alone(connection, findings, stored, minutes, first, last)
-        _check_packed(connection, findings, channels, first, last)
     checked |= retired.checked
     unknown = (dropped | retired.unknown) - checked
     for hour, entry in stored.items():
@@ -295,18 +293,6 @@ def _check_beside(
             findings.add(Kind.CALIBRATION, hour, detail=detail)
     for hour, detail in pollutants.wrong(connection, plan, source_id, hours, left_alone):
         findings.add(Kind.POLLUTANT, hour, detail=detail)
-
-
-def _check_packed(
-    connection: psycopg.Connection[Any],
-    findings: Findings,
-    channels: Collection[int],
-    first: int,
-    last: int,
-) -> None:
-    """Check that packed readings are those that were packed, and not only that they make hours."""
-    for day, error in kept.changed(connection, channels, first // 24, last // 24):
-        findings.add(Kind.PACKED, max(first, day * 24), detail=str(error))
 
 
 def _check_alone(

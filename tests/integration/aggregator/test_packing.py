@@ -299,9 +299,17 @@ def test_verify_says_which_packed_day_is_damaged(database_url: str) -> None:
     verified = tonne(url, "verify", "--json")
     differs = json.loads(verified.stdout)["differs"]
     assert verified.code == 1
-    assert {difference["source"] for difference in differs} == {"by-gauge"}
-    assert {difference["kind"] for difference in differs} == {"not computable"}
-    assert f"packed readings of channel {channel} on 2026-06-01 are damaged" in differs[0]["detail"]
+    assert {(difference["source"], difference["kind"]) for difference in differs} == {
+        ("by-gauge", "not computable"),
+        ("", "packed"),
+    }
+    for difference in differs:
+        assert (
+            f"packed readings of channel {channel} on 2026-06-01 are damaged"
+            in (difference["detail"])
+        )
+    (packed,) = (difference for difference in differs if difference["kind"] == "packed")
+    assert packed["detail"].startswith("meter.power: ")
     plant.close()
 
 

@@ -33,6 +33,7 @@ devices:
     channels:
       - {id: quarter, quantity: energy, unit: kWh, kind: interval, length: 15m, stamp: end}
       - {id: energy, quantity: energy, unit: kWh, kind: counter}
+      - {id: power, quantity: power, unit: kW, kind: gauge}
   - id: cems
     channels:
       - {id: co2, quantity: fraction, unit: "%", kind: gauge, basis: wet, max_gap: 120,
@@ -90,6 +91,8 @@ def _readings(number: int) -> list[Reading]:
         *(Reading("meter.energy", start + m * MINUTE, number * 60.0 + m) for m in range(0, 60, 7)),
     ]
     for m in range(60):
+        # no source reads it
+        readings.append(Reading("meter.power", start + m * MINUTE, 60.0))
         # a calibration takes a few minutes of the third hour
         in_test = number == 2 and m in (20, 25)
         co2 = {20: 0.01, 25: 17.9}[m] if in_test else 12.0 + number / 10
@@ -318,9 +321,9 @@ def test_several_at_once_are_all_named(plant: Plant, seed: int) -> None:
         assert (tampering.source, tampering.kind, START + number * HOUR) in named, tampering.name
 
 
-def _packed(plant: Plant, **others: Any) -> set[str]:
+def _packed(plant: Plant, name: str = "meter.quarter", **others: Any) -> list[tuple[str, str]]:
     """Pack a day of a channel as the aggregator's login may, with other readings, and verify."""
-    channel, day = plant.channels["meter.quarter"], day_of(int(START.timestamp() * 1e6))
+    channel, day = plant.channels[name], day_of(int(START.timestamp() * 1e6))
     with plant.connection.transaction(force_rollback=True):
         plant.connection.execute("SET LOCAL ROLE tonne_aggregate")
         ((_, _, sent),) = plant.connection.execute(
@@ -333,13 +336,18 @@ def _packed(plant: Plant, **others: Any) -> set[str]:
         plant.connection.execute(PACK, (channel, [day], [series], [arrival]), binary=True)
         plant.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
         result = verified(plant.connection, with_versions=False)
-    return {str(entry.kind) for entry in result.listed if entry.source == "by-interval"}
+    return [(str(entry.kind), entry.source) for entry in result.listed]
 
 
 def test_who_may_pack_puts_no_other_readings_in_the_place_of_those_taken(plant: Plant) -> None:
-    assert _packed(plant) == set()
+    assert _packed(plant) == []
     count = sum(number < 24 for number in MEASURED) * 4
-    # they count as before, and nothing but their digest tells
-    assert _packed(plant, time_source=np.ones(count, dtype=np.int64)) == {"packed"}
-    value = np.full(count, 1.0)
-    assert "packed" in _packed(plant, value=value)
+    # they count as before, and nothing but their digest tells; it tells once, whoever reads them
+    assert _packed(plant, time_source=np.ones(count, dtype=np.int64)) == [("packed", "")]
+    assert ("packed", "") in _packed(plant, value=np.full(count, 1.0))
+
+
+def test_nor_in_the_place_of_those_that_no_source_reads(plant: Plant) -> None:
+    count = sum(number < 24 for number in MEASURED) * 60
+    assert _packed(plant, "meter.power") == []
+    assert _packed(plant, "meter.power", value=np.full(count, 1.0)) == [("packed", "")]

@@ -79,6 +79,8 @@ async def test_keys_are_stored_as_digests_only(connection: Connection) -> None:
     assert row is not None
     assert key not in row[0]
     assert key.removeprefix("tonne_") not in row[0]
+    # 256 bits in base64
+    assert len(key.removeprefix("tonne_")) == 43
 
 
 async def test_scopes_decide_what_a_key_may(

@@ -294,6 +294,8 @@ def test_nobody_without_a_password_gets_in(
     with guarding(broker, guarded) as there:
         for user, password in ((None, None), ("anybody", ""), ("linz.cems-1", "guessed")):
             assert refuses(there.server, user, password)
+        # 192 bits in base64
+        assert {len(password) for password in there.passwords.values()} == {32}
 
 
 #: Each is a topic that some version of the registry may hold; none may become a right of another.

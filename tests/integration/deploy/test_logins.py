@@ -41,6 +41,8 @@ def test_passwords_are_made_once_and_for_their_owner_alone(asking: AskingPostgre
     upgrade(asking.url_of("tonne"), logins_directory=asking.logins)
     assert {role: logins.password_of(asking.logins, role) for role in LOGINS} == before
     assert len(set(before.values())) == len(LOGINS)
+    # 192 bits in base64
+    assert {len(password or "") for password in before.values()} == {32}
     for role in LOGINS:
         file = logins.password_file(asking.logins, role)
         assert file.stat().st_mode & 0o777 == 0o600
