@@ -25,6 +25,10 @@ _NETWORKS: Final = Path("/run/netns")
 
 _SEPARATE: Final = ("--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child")
 
+#: Where ``deploy/local/bootstrap.sh cluster`` installs Patroni: Debian 12 has one that loses what
+#: was committed.
+PATRONI: Final = Path(__file__).parents[2] / ".venv" / "patroni"
+
 #: Where programs are that a user need not have on PATH.
 _SYSTEM_PATH: Final = "/usr/sbin:/sbin"
 
@@ -32,6 +36,8 @@ _MARK: Final = "CLUSTER_NAMESPACES"
 
 #: Bash as the first process takes leave of every process whose parent has died.
 _FIRST: Final = '"$@"; exit $?'
+
+_MISSING: Final = "{} is missing; run deploy/local/bootstrap.sh cluster"
 
 _ADVICE: Final = (
     "a cluster needs network namespaces, which this machine does not let us make ({reason}); run it"
@@ -75,9 +81,11 @@ def check() -> None:
 
     :raises StackError: says what to do.
     """
-    for program in ("unshare", "nsenter", "ip", "nft", "etcd", "patroni"):
+    for program in ("unshare", "nsenter", "ip", "nft", "etcd"):
         if shutil.which(program, path=f"{os.environ.get('PATH', '')}:{_SYSTEM_PATH}") is None:
-            raise StackError(f"{program} is missing; run deploy/local/bootstrap.sh cluster")
+            raise StackError(_MISSING.format(program))
+    if not PATRONI.is_dir():
+        raise StackError(_MISSING.format("Patroni"))
     tried = subprocess.run(
         ["unshare", *_SEPARATE, "ip", "link", "set", "lo", "up"],
         capture_output=True,

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
-import subprocess
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from deploy.cluster import namespaces
 from deploy.cluster.machine import SUBNET, Machine, Program
 from deploy.local import nats_server, postgres_server
 from deploy.local.postgres_server import SUPERUSER
@@ -41,11 +40,7 @@ SCOPE: Final = "tonne"
 SERVICES: Final = ("ingest", "aggregate", "notify", "api")
 
 _SHIPPED: Final = Path(__file__).parent.parent
-_PATRONI: Final = "/usr/bin/patroni"
 _ETCD: Final = "/usr/bin/etcd"
-
-#: Patroni's, see :func:`_old_protocol`.
-_SAFE_BY_VERSION_3: Final = (3, 0, 3)
 
 #: Seconds after which a primary that renews nothing may be replaced, between two looks, and that a
 #: call may take. 10 s are little: enough where machines are near each other, and not overloaded.
@@ -96,7 +91,6 @@ def etcd(machine: Machine, members: Sequence[Machine], log_dir: Path) -> Program
             f"--advertise-client-urls={clients}",
             f"--initial-cluster={peers}",
             "--initial-cluster-state=new",
-            *(["--enable-v2=true"] if _old_protocol() else []),
             "--heartbeat-interval=200",
             "--election-timeout=2000",
         ],
@@ -115,6 +109,8 @@ def patroni(machine: Machine, members: Sequence[Machine], log_dir: Path) -> Prog
     watch = home / "patroni_watch.py"
     watch.write_bytes((Path(__file__).parent / "patroni_watch.py").read_bytes())
     watch.chmod(0o644)
+    packages = home / "packages"
+    shutil.copytree(namespaces.PATRONI, packages)
     settings = home / "patroni.yaml"
     settings.write_text(json.dumps(_patroni_settings(machine, members, home)))
     settings.chmod(0o644)
@@ -127,24 +123,14 @@ def patroni(machine: Machine, members: Sequence[Machine], log_dir: Path) -> Prog
             "/usr/bin/python3",
             str(watch),
             f"http://{machine.address}:{PATRONI_PORT}",
-            _PATRONI,
+            "/usr/bin/python3",
+            "-m",
+            "patroni",
             str(settings),
         ],
         log_dir=log_dir,
-        environment={"HOME": str(home)},
+        environment={"HOME": str(home), "PYTHONPATH": str(packages)},
     )
-
-
-@cache
-def _old_protocol() -> bool:
-    """Return whether Patroni is to speak version 2 of etcd's protocol.
-
-    By version 3 it put, before 3.0.3, its name over that of another primary when it went on after a
-    pause (github.com/patroni/patroni/pull/2689): what was committed there in between was lost.
-    """
-    said = subprocess.run([_PATRONI, "--version"], capture_output=True, text=True, check=True)
-    version = re.findall(r"[0-9]+", said.stdout)
-    return tuple(map(int, version[:3])) < _SAFE_BY_VERSION_3
 
 
 def data_dir(machine: Machine) -> Path:
@@ -164,9 +150,7 @@ def _patroni_settings(machine: Machine, members: Sequence[Machine], home: Path) 
             "listen": f"{machine.address}:{PATRONI_PORT}",
             "connect_address": f"{machine.address}:{PATRONI_PORT}",
         },
-        "etcd" if _old_protocol() else "etcd3": {
-            "hosts": [f"{member.address}:{ETCD_PORT}" for member in members]
-        },
+        "etcd3": {"hosts": [f"{member.address}:{ETCD_PORT}" for member in members]},
         "bootstrap": {
             "dcs": {
                 "ttl": _TTL_S,

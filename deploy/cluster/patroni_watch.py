@@ -1,5 +1,7 @@
 """Runs Patroni, and starts it again where its loop sleeps on although it should have looked.
 
+It refuses one of before 3.2, which loses what was committed when it is started so.
+
 Patroni plans its next look by the time of day. A clock that is set back by three hours lets it
 sleep for three hours: its lease runs out, the standby, which sees a primary that is alive, neither
 takes over nor follows any more, and every commit waits. Nothing is lost, and nothing goes on. Its
@@ -10,6 +12,7 @@ running database over within a second.
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +27,10 @@ _LOOK_S: Final = 1.0
 
 #: So many looks in a row must find it asleep: less than a lease, more than a loop that is slow.
 _LOOKS: Final = 5
+
+#: An older one that is started beside its running primary forgets for which standby commits wait
+#: (github.com/patroni/patroni/pull/2876): what it lets through then is nowhere else.
+_SAFE_SINCE: Final = (3, 2, 0)
 
 #: Patroni writes whole seconds.
 _TOLERANCE_S: Final = 2.0
@@ -64,6 +71,22 @@ def _start(words: Sequence[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", *words])
 
 
+def refusal(words: Sequence[str]) -> str:
+    """Return why a command, Patroni's with its settings last, must not be run, or nothing."""
+    printed = subprocess.run(
+        [*words[:-1], "--version"], capture_output=True, text=True, check=False
+    ).stdout
+    found = re.search(r"(\d+)\.(\d+)\.(\d+)", printed)
+    if found is None:
+        return f"{' '.join(words)} does not say its version as Patroni does"
+    if tuple(map(int, found.groups())) < _SAFE_SINCE:
+        return (
+            f"Patroni {found.group()} loses what was committed when it is started beside its"
+            " running primary; install 3.2.0 or later"
+        )
+    return ""
+
+
 def main(url: str, words: Sequence[str]) -> int:
     """Run a command, Patroni's, which answers at a URL; return how it ended."""
     patroni = _start(words)
@@ -85,4 +108,4 @@ def main(url: str, words: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2:]))
+    sys.exit(refusal(sys.argv[2:]) or main(sys.argv[1], sys.argv[2:]))

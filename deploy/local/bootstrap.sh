@@ -40,3 +40,4 @@ fi
 [ "$purpose" != test ] || install_browser_packages
 [ "$purpose" != test ] || install_apart tests/tahu/requirements.lock .venv/tahu
 [ "$purpose" != cluster ] || install_cluster_programs
+[ "$purpose" != cluster ] || install_apart deploy/cluster/requirements.lock .venv/patroni

@@ -58,8 +58,8 @@ install_python_packages() {
   say "Python packages installed"
 }
 
-# Installs the packages of the lock file $1 into the folder $2, away from those of .venv: tests start
-# programs of their own with them, and tonne is not installed with any of them.
+# Installs the packages of the lock file $1 into the folder $2, away from those of .venv: programs of
+# others run with them, and tonne is not installed with any of them.
 install_apart() {
   local lock=$1 target=$2 log
   ! cmp -s "$lock" "$target/requirements.lock" || return 0

@@ -155,11 +155,10 @@ install_test_programs() {
   _disable_services mosquitto prometheus prometheus-alertmanager
 }
 
-# What the database of many machines fails over by, what cuts machines off from each other, and
-# what lets the clock of one jump.
+# What many machines agree by who is the primary, what cuts machines off from each other, and what
+# lets the clock of one jump.
 install_cluster_programs() {
   local missing=()
-  [ -x /usr/bin/patroni ] || missing+=(patroni)
   [ -x /usr/bin/etcd ] || missing+=(etcd-server)
   command -v ip >/dev/null || missing+=(iproute2)
   [ -x /usr/sbin/nft ] || missing+=(nftables)
@@ -168,7 +167,7 @@ install_cluster_programs() {
   can_install || die "${missing[*]} is missing for the cluster; install it"
   say "installing ${missing[*]} for the cluster"
   install_packages "${missing[@]}"
-  _disable_services patroni etcd nftables
+  _disable_services etcd nftables
 }
 
 # _disable_services NAME...: at the next boot they would take ports, or filter packets.

@@ -62,7 +62,7 @@ def test_a_machine_without_namespaces_is_told_what_to_do(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(StackError, match=r"unshare is missing; run deploy/local/bootstrap\.sh"):
         namespaces.check()
-    for name in ("unshare", "nsenter", "ip", "nft", "etcd", "patroni"):
+    for name in ("unshare", "nsenter", "ip", "nft", "etcd"):
         program = tmp_path / name
         program.write_text(
             "#!/bin/sh\necho 'unshare failed: Operation not permitted' >&2\nexit 1\n"

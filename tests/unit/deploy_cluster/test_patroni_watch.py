@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.cluster.patroni_watch import sleeps
+from deploy.cluster.patroni_watch import refusal, sleeps
 from tests.patience import until
 
 _NOW = 1_800_000_000.0
@@ -95,3 +95,21 @@ def test_one_that_sleeps_is_started_again(
     assert first != second
     assert last == "last"
     assert "Patroni sleeps" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("printed", "why"),
+    [
+        ("patroni 3.0.2", "Patroni 3.0.2 loses what was committed"),
+        ("patroni 3.1.2", "install 3.2.0 or later"),
+        ("patroni 3.2.0", ""),
+        ("__main__.py 4.1.5", ""),
+        ("no such option", "does not say its version"),
+    ],
+)
+def test_one_that_loses_what_was_committed_is_refused(printed: str, why: str) -> None:
+    # its settings come last, and are no part of the question
+    command = [sys.executable, "-c", f"import sys; assert len(sys.argv) == 2; print({printed!r})"]
+    told = refusal([*command, "patroni.yaml"])
+    assert why in told
+    assert bool(told) is bool(why)
