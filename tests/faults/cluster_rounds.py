@@ -126,6 +126,7 @@ class ClusterRounds:
             except psycopg.OperationalError:
                 if time.monotonic() > until:
                     raise
+                self._world.cluster.revive()
                 time.sleep(_LOOK_S)
 
     def _wait_until_shown(self, *, at_least: int) -> str:

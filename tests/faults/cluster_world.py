@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,18 @@ from tests.faults.facility import FACILITY, file
 #: As in the other rounds: how long messages wait that a dead ingest had in hand.
 _ACK_WAIT_S: Final = 2
 _ANSWER_S: Final = 2
+
+_SLEEP: Final = """\
+import threading
+import time
+
+
+def sleep(seconds):
+    threading.Event().wait(seconds)
+
+
+time.sleep = sleep
+"""
 
 
 class ClusterWorld:
@@ -105,6 +117,8 @@ class ClusterWorld:
                 words = list(program.command)
                 place = words.index("--") + 1 if words[0] == "setpriv" else 0
                 program.command = [*words[:place], *by_clock, *words[place:]]
+                if program.name == "patroni":
+                    program.environment = _with_sleep(program.environment, machine.directory)
 
     def jump(self, machine: Machine, offset: str) -> None:
         """Let the clock of a machine be so far from the right time, such as ``-90s``."""
@@ -154,6 +168,18 @@ class ClusterWorld:
         body: dict[str, Any] = answer.json()
         kg = float(body["totals"]["year"]["co2_kg"] or 0)
         return kg if self._watchers[machine.name].kg == kg else None
+
+
+def _with_sleep(environment: Mapping[str, str], directory: Path) -> dict[str, str]:
+    """Let a program of Python's sleep by a wait: libfaketime breaks sleep() now and then.
+
+    The time that it hands to the kernel is none, and Patroni would end by an error of which no
+    clock is the reason.
+    """
+    place = directory / "sleep"
+    place.mkdir()
+    (place / "sitecustomize.py").write_text(_SLEEP)
+    return {**environment, "PYTHONPATH": f"{place}:{environment['PYTHONPATH']}"}
 
 
 @contextmanager
