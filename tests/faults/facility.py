@@ -139,6 +139,11 @@ def entries(
         )
 
 
+def readings_of(messages: int) -> int:
+    """How many readings :func:`entries` makes of so many messages: pairs of two readings each."""
+    return messages // 2 * 4
+
+
 def edge_entries(round_number: int, messages: int, dice: random.Random) -> Iterator[Entry]:
     """A round's messages of the edge node's meter."""
     for entry in entries(round_number, messages, dice):

@@ -9,6 +9,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from tests.faults.facility import readings_of
+
 _MARK = "<!-- the table of the last run; `make faults SOURCE={source}` writes it -->"
 _ALERTS_MARK = "<!-- the table of the last run with alerts; `make faults` writes it -->"
 
@@ -110,7 +112,7 @@ def _table(rounds: Rounds, seed: int) -> str:
     for played in rounds:
         for fault in played["faults"]:
             by_fault[fault].append(played)
-    readings = sum(played["messages"] * 2 for played in rounds)
+    readings = sum(readings_of(played["messages"]) for played in rounds)
     failed = sum(not played["passed"] for played in rounds)
     lines = [
         f"Seed {seed}, {len(rounds)} rounds, {readings} acknowledged readings: {failed} failed.",
@@ -179,7 +181,7 @@ def _cluster_table(rounds: Rounds, seed: int) -> str:
     for played in rounds:
         for fault in played["faults"]:
             by_fault[fault].append(played)
-    readings = sum(played["messages"] * 2 for played in rounds)
+    readings = sum(readings_of(played["messages"]) for played in rounds)
     failed = sum(not played["passed"] for played in rounds)
     late = sum(played["late"] for played in rounds)
     outcome = f"{failed} failed, {late} later than 15 s"
