@@ -21,7 +21,6 @@ from pydantic import SecretStr
 
 from services.api.admission.gate import Gate
 from services.api.cells.all_cells import AllCells
-from services.api.cells.pulse import Pulse
 from services.api.context import Context
 from services.api.database import Database
 from services.api.health import HOLDS_S, Health
@@ -35,6 +34,7 @@ from services.api.live.feed import LiveFeed, Pace
 from services.api.live.listen import listen
 from services.api.live.standing_keys import StandingKeys
 from services.api.oidc.provider import Provider
+from services.api.presence import Presence
 from services.api.routes import (
     activities,
     alerts,
@@ -179,6 +179,8 @@ class _Database:
     """One database, and the connections to it."""
 
     settings: Settings
+    #: whether it answers
+    presence: Presence
     reading: Database
     #: what requests that only read may read from; None: the primary alone
     standby: Standby | None
@@ -186,7 +188,7 @@ class _Database:
     feeding: Database
 
 
-def _database(settings: Settings) -> _Database:
+def _database(settings: Settings, cell: str = HOME) -> _Database:
     # as many as may read at once: a request takes one connection at a time, and none ever waits
     connections, stated = settings.api_reads_at_once, settings.api_reads_url
     standby = (
@@ -194,11 +196,15 @@ def _database(settings: Settings) -> _Database:
         if stated is None
         else Standby(stated.get_secret_value(), settings.database, connections=connections)
     )
+    presence = Presence(cell, settings.database)
     return _Database(
         settings=settings,
-        reading=Database(settings.database, connections=connections, standby=standby),
+        presence=presence,
+        reading=Database(
+            settings.database, connections=connections, standby=standby, presence=presence
+        ),
         standby=standby,
-        feeding=Database(settings.database, connections=_FEED_CONNECTIONS),
+        feeding=Database(settings.database, connections=_FEED_CONNECTIONS, presence=presence),
     )
 
 
@@ -228,11 +234,12 @@ def _context(
     """Build the parts that answer from one database."""
     settings = database.settings
     known, accounts = KnownFacilities(), KnownAccounts()
-    states = AnswerStates(settings.database)
+    states = AnswerStates(settings.database, database.presence)
     bodies = LiveBodies(states, accounts, hours_reader(database.feeding, known, accounts))
     return Context(
         settings=settings,
         database=database.reading,
+        presence=database.presence,
         standby=database.standby,
         clock=clock,
         feed=LiveFeed(live_reader(database.feeding, clock, bodies), pace=pace),
@@ -248,6 +255,7 @@ def _context(
             settings.database,
             backup_max_age=timedelta(hours=settings.backup_max_age_hours),
             holds_s=health_holds_s,
+            presence=database.presence,
         ),
     )
 
@@ -267,7 +275,7 @@ def create_app(
     home = _database(settings)
     uses = Uses(home.feeding, clock.now)
     parts = {
-        name: home if name == HOME else _database(_of_cell(settings, name, url))
+        name: home if name == HOME else _database(_of_cell(settings, name, url), name)
         for name, url in urls.items()
     }
     contexts = {
@@ -293,11 +301,12 @@ def create_app(
             # time is the home cell's
             of_home = steady if of_cell is context else None
             background += [
-                asyncio.create_task(listen(of_cell.settings.database, of_cell.feed, of_home)),
+                asyncio.create_task(
+                    listen(of_cell.settings.database, of_cell.feed, of_cell.presence, of_home)
+                ),
                 asyncio.create_task(StandingKeys(home.feeding, of_cell.feed).watch()),
+                asyncio.create_task(of_cell.presence.pulse().watch()),
             ]
-        if cells is not None:
-            background += [asyncio.create_task(Pulse(cells, name).watch()) for name in contexts]
         if home.standby is not None:
             background.append(asyncio.create_task(home.standby.watch()))
         for task in background:
@@ -305,9 +314,9 @@ def create_app(
         try:
             yield
         finally:
+            for of_cell in contexts.values():
+                await of_cell.presence.end()
             await tasks.end(*background)
-            if cells is not None:
-                await cells.end()
             for of_cell, part in zip(contexts.values(), parts.values(), strict=True):
                 await of_cell.feed.end()
                 await of_cell.states.close()

@@ -16,6 +16,7 @@ from services.api.live.bodies import LiveBodies
 from services.api.live.credentials import Uses
 from services.api.live.feed import LiveFeed
 from services.api.oidc.provider import Provider
+from services.api.presence import Presence
 from services.api.standby import Standby
 from services.api.states import AnswerStates
 from services.core.runtime.clock import Clock
@@ -48,6 +49,8 @@ class Context:
 
     settings: Settings
     database: Database
+    #: whether that database answers
+    presence: Presence
     clock: Clock
     feed: LiveFeed
     #: what answers follow from

@@ -11,8 +11,9 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.concurrency import run_in_threadpool
 
+from services.api.presence import Presence
 from services.api.standby import Standby, place
-from services.core.store.database.connect import ProcessName
+from services.core.store.database.process_names import ProcessName
 from services.core.store.database.transactions import ReadingConnections, reading_pool, writing
 
 Result = TypeVar("Result")
@@ -31,8 +32,10 @@ class Database:
         connections: int,
         process: ProcessName = "api",
         standby: Standby | None = None,
+        presence: Presence | None = None,
     ) -> None:
         self._url = url
+        self._presence = presence
         self._standby = standby
         self._process = process
         self._pool = reading_pool(url, process=process, connections=connections)
@@ -43,17 +46,22 @@ class Database:
 
         What needs one state of the database for several statements opens a snapshot
         (``packing.opened``). Where a request only reads, it may be one state of a standby.
+
+        :raises HangingError: the database takes connections and answers nothing.
         """
+        self._check()
         if self._standby is None or not self._standby.may_serve():
             return self._pool.connect()
         return self._standby.read(self._pool.connect)
 
     def read_at_primary(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """As :meth:`read`, of what no standby is asked: who may do what."""
+        self._check()
         return self._pool.connect()
 
     async def read_in_thread(self, ask: Callable[[psycopg.Connection[Any]], Result]) -> Result:
         """Run what the aggregator asks in the same words, all of one state of the database."""
+        self._check()
 
         def work() -> Result:
             with self._in_threads.reading() as connection:
@@ -80,6 +88,7 @@ class Database:
         if (request := place.get()) is not None:
             # what begins anew at the primary must not have written
             request.at_primary = True
+        self._check()
 
         def work() -> Result:
             with writing(
@@ -88,6 +97,10 @@ class Database:
                 return change(connection)
 
         return await run_in_threadpool(work)
+
+    def _check(self) -> None:
+        if self._presence is not None:
+            self._presence.check()
 
     async def close(self) -> None:
         """Close the connections."""

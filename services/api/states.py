@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 
+from services.api.presence import Presence
 from services.api.together import Together
 from services.core.store.alerts.queries import ALERTS_SHOWN_FOR
 from services.core.store.answers.answer_states import (
@@ -22,8 +23,9 @@ from services.core.store.database.connect import connect_async, has_ended
 class AnswerStates:
     """Reads states of facilities on a connection of its own, which opens when it is needed."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, presence: Presence | None = None) -> None:
         self._url = url
+        self._presence = presence
         self._connection: psycopg.AsyncConnection[Any] | None = None
         #: one statement at a time: whether the connection has ended, shows while nobody uses it
         self._using = asyncio.Lock()
@@ -59,6 +61,8 @@ class AnswerStates:
             return await facility_states(await self._connected(), facilities)
 
     async def _connected(self) -> psycopg.AsyncConnection[Any]:
+        if self._presence is not None:
+            self._presence.check()
         if self._connection is None or has_ended(self._connection):
             await self._let_go()
             # the same two statements again and again: to plan one takes longer than to run it

@@ -9,6 +9,7 @@ import typer
 
 from services.cli.on_demand import Part, on_demand
 from services.core.runtime.output import ends_with_its_reader
+from services.core.store.database import hanging
 
 PARTS: Final = {
     "migrate": Part(
@@ -144,5 +145,6 @@ def _tonne() -> None:
 
 def main() -> None:
     """Run the command line."""
+    hanging.look_after()
     with ends_with_its_reader():
         sys.exit(app())

@@ -14,6 +14,7 @@ from services.core.facility.errors import ApplyError
 from services.core.runtime.credentials import without_credentials
 from services.core.runtime.settings import SettingsError
 from services.core.runtime.tracing import TracingError
+from services.core.store.database import hanging
 from services.core.store.database.connect import DatabaseUrlError
 from services.core.store.database.schema_version import SchemaError
 from services.core.store.readings.packing.archived import ArchivedDayError
@@ -70,13 +71,29 @@ def clear_errors(*own_errors: type[Exception]) -> Iterator[None]:
             " `tonne restore`"
         ) from None
     except (psycopg.OperationalError, OperationalError) as error:
-        reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
-        if "no password supplied" in reason:
-            raise failure(
-                "the database asks for a password and none is set; put it into TONNE_DATABASE_URL,"
-                " or for the local stack run this next to its .tonne, or set TONNE_LOCAL_DIR"
-            ) from None
-        raise failure(
-            f"the database cannot be used ({reason}); check TONNE_DATABASE_URL,"
-            " or start the local stack with `make up`"
-        ) from None
+        raise failure(_unusable(getattr(error, "orig", error))) from None
+
+
+def _unusable(error: BaseException) -> str:
+    """Say what an operator can do where the database cannot be used."""
+    reason = str(error).strip().splitlines()[0]
+    if hanging.was_cut():
+        return (
+            f"the database has answered nothing for {hanging.LONGEST_S:.0f} s, and the command"
+            " gives up; what it was changing just then may be changed or not: look, and run it"
+            " again when the database answers"
+        )
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return (
+            "something else locks what the command needs, for longer than a minute;"
+            " pg_stat_activity shows who works and who waits; run it again when that is done"
+        )
+    if "no password supplied" in reason:
+        return (
+            "the database asks for a password and none is set; put it into TONNE_DATABASE_URL,"
+            " or for the local stack run this next to its .tonne, or set TONNE_LOCAL_DIR"
+        )
+    return (
+        f"the database cannot be used ({reason}); check TONNE_DATABASE_URL,"
+        " or start the local stack with `make up`"
+    )

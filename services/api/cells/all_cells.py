@@ -9,15 +9,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 
 from services.api.http.errors import DATABASE_ERRORS, from_database
 from services.api.http.problems import CellAway, Conflict, DatabaseAway, FacilityMoving
-from services.core.runtime import tasks
+from services.api.presence import HangingError
 from services.core.runtime.cell_urls import HOME
-from services.core.runtime.metrics import api_cell_seconds, api_cell_up
+from services.core.runtime.metrics import api_cell_seconds
 from services.core.store.cells import directory
 from services.core.store.cells.errors import CellError
 from services.core.store.cells.places import (
@@ -29,7 +29,6 @@ from services.core.store.cells.places import (
     residents,
 )
 from services.core.store.cells.places import moves as read_moves
-from services.core.store.database import open_connections
 from services.core.store.database.connect import driver_connection
 from services.core.store.schema.cell_tables import STEP
 
@@ -40,9 +39,6 @@ log = structlog.get_logger()
 
 Result = TypeVar("Result")
 
-#: A cell that did not answer is not asked for so long: nobody else waits for it meanwhile. What
-#: looks after it finds out sooner that it answers, or says again that it does not.
-_AWAY_S: Final = 6.0
 #: A facility is in no cell for a tenth of a second; who asks meanwhile waits so long.
 _MOVES_WITHIN_S: Final = 3.0
 _LOOK_AGAIN_S: Final = 0.05
@@ -59,24 +55,16 @@ class AllCells:
         self.contexts = contexts
         self._cell_of: dict[str, str] = {}
         self._numbers: dict[int, str] = {}
-        #: until when a cell counts as away, by the monotonic clock
-        self._away_until_s: dict[str, float] = {}
-        #: what is awaited of each cell, and is told when it hangs
-        self._awaited: dict[str, set[asyncio.Future[None]]] = {name: set() for name in contexts}
-        #: what nobody awaits any more and has not ended, with the cell that it waits for
-        self._abandoned: dict[asyncio.Future[Any], str] = {}
         self._reading = asyncio.Lock()
         self._begun = 0
         #: how many facilities had arrived anywhere when it was last read where they live
         self._arrivals: int | None = None
-        for name in contexts:
-            api_cell_up.labels(name).set(1)
 
     # -- asking one cell -------------------------------------------------------------------------
 
     def is_away(self, name: str) -> bool:
         """Return whether a cell did not answer lately."""
-        return time.monotonic() < self._away_until_s.get(name, 0.0)
+        return self.contexts[name].presence.is_away
 
     def away(self, name: str, only: Collection[str] | None = None) -> CellAway:
         """Build the problem of a cell that does not answer; ``only``: names these facilities."""
@@ -92,20 +80,11 @@ class AllCells:
     def answered(self, name: str, seconds: float) -> None:
         """Take note that a cell answered."""
         api_cell_seconds.labels(name).observe(seconds)
-        self.alive(name)
-
-    def alive(self, name: str) -> None:
-        """Take note that a cell answers."""
-        if self._away_until_s.pop(name, None) is not None:
-            log.info("cell_answers", cell=name)
-        api_cell_up.labels(name).set(1)
+        self.contexts[name].presence.alive()
 
     def silent(self, name: str) -> None:
         """Take note that a cell does not answer."""
-        if not self.is_away(name):
-            log.warning("cell_away", cell=name)
-        api_cell_up.labels(name).set(0)
-        self._away_until_s[name] = time.monotonic() + _AWAY_S
+        self.contexts[name].presence.silent()
 
     async def ask(
         self,
@@ -131,13 +110,6 @@ class AllCells:
         self.answered(name, time.perf_counter() - began_s)
         return answer
 
-    def hangs(self, name: str) -> None:
-        """Take note that a cell takes statements and answers nothing: nobody waits for it."""
-        self.silent(name)
-        for hanging in self._awaited[name]:
-            if not hanging.done():
-                hanging.set_result(None)
-
     async def unless_it_hangs(
         self,
         name: str,
@@ -146,46 +118,16 @@ class AllCells:
         within_s: float | None = None,
         may_leave: Callable[[], bool] = lambda: True,
     ) -> Result:
-        """Await what a cell does, for as long as it answers.
-
-        What is left ends by itself, when its connection is cut. ``may_leave``: whether it may be
-        left by now.
+        """Await what a cell does, for as long as it answers; see :class:`..presence.Presence`.
 
         :raises CellAway: the cell hangs, or takes longer.
         """
-        task = asyncio.ensure_future(work)
-        hanging = asyncio.get_running_loop().create_future()
-        self._awaited[name].add(hanging)
-        either = {task, hanging}
+        presence = self.contexts[name].presence
         try:
-            await asyncio.wait(either, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
-            if task.done() or not may_leave():
-                return await task
-        except asyncio.CancelledError:
-            # whoever asks next has the place, and the connection
-            task.cancel()
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            raise
-        finally:
-            self._awaited[name].discard(hanging)
-            if not task.done():
-                task.cancel()
-                self._abandoned[task] = name
-                task.add_done_callback(self._forget)
-        self.silent(name)
-        raise self.away(name)
-
-    def _forget(self, task: asyncio.Future[Any]) -> None:
-        """Let nobody complain that nobody waited for it."""
-        del self._abandoned[task]
-        if not task.cancelled():
-            task.exception()
-
-    async def end(self) -> None:
-        """End what still waits for a cell that hangs, a thread too: it has a connection."""
-        for name in set(self._abandoned.values()):
-            open_connections.cut(self.contexts[name].settings.database)
-        await tasks.end(*self._abandoned)
+            return await presence.unless_it_hangs(work, within_s=within_s, may_leave=may_leave)
+        except HangingError as error:
+            presence.silent()
+            raise self.away(name) from error
 
     async def _glances(
         self, names: Iterable[str], call: Callable[[Context], Awaitable[Result]]

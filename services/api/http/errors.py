@@ -96,6 +96,8 @@ REFUSALS: Final[tuple[type[Exception], ...]] = tuple(_REFUSALS)
 
 #: PostgreSQL's SQLSTATE for a statement that ran into statement_timeout
 _QUERY_CANCELED: Final = "57014"
+#: and for one that ran into lock_timeout
+_LOCKED: Final = "55P03"
 #: PostgreSQL's SQLSTATEs of a server that only reads for now, as after a failover, and of a
 #: transaction that it ended because it took too long. psycopg counts both among faults of its own.
 _FOR_NOW: Final = frozenset({"25006", "25P03", "25P04"})
@@ -147,6 +149,8 @@ def from_database(error: Exception) -> Problem:
     sqlstate = getattr(cause, "sqlstate", None)
     if sqlstate == _QUERY_CANCELED:
         return TooSlow()
+    if sqlstate == _LOCKED:
+        return TooSlow("Something else locks what this call changes; try again in a few seconds.")
     # without a state it is psycopg that refuses to send what it was given
     is_unsent = isinstance(cause, psycopg.DataError) and sqlstate is None
     if sqlstate in _NO_TEXT or is_unsent or isinstance(error, UnicodeEncodeError):

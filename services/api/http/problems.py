@@ -287,11 +287,12 @@ class TooSlow(Problem):
     slug, title, status = "too-slow", "Query timed out", 503
     retry_after_s = 5
 
-    def __init__(self) -> None:
-        super().__init__(
-            "The query exceeded its time limit; request a shorter time span, a coarser interval"
-            " or fewer sources.",
-        )
+    def __init__(
+        self,
+        detail: str = "The query exceeded its time limit; request a shorter time span, a coarser"
+        " interval or fewer sources.",
+    ) -> None:
+        super().__init__(detail)
 
 
 class Internal(Problem):

@@ -8,6 +8,7 @@ import structlog
 
 from services.api.http.errors import DATABASE_ERRORS, passes
 from services.api.live.feed import LiveFeed
+from services.api.presence import Presence
 from services.core.runtime import tracing
 from services.core.runtime.backoff import Backoff
 from services.core.runtime.steady_time import SteadyTime
@@ -22,10 +23,12 @@ log = structlog.get_logger()
 _LOOK_EVERY_S = 1.0
 
 
-async def listen(database_url: str, feed: LiveFeed, steady: SteadyTime | None = None) -> None:
+async def listen(
+    database_url: str, feed: LiveFeed, presence: Presence, steady: SteadyTime | None = None
+) -> None:
     """Pass notifications on until cancelled; reconnects when the database was away or not migrated.
 
-    ``steady`` is shown the database's clock all the time.
+    ``presence``: of that database; ``steady`` is shown the database's clock all the time.
     """
     backoff, steps = Backoff(), tracing.StepsBefore()
     while True:
@@ -54,3 +57,6 @@ async def listen(database_url: str, feed: LiveFeed, steady: SteadyTime | None = 
                 raise
             log.warning("listen_interrupted", error=str(error))
         await asyncio.sleep(backoff.next_s())
+        if presence.is_hanging:
+            await presence.goes_on()
+            backoff.reset()

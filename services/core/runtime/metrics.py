@@ -430,13 +430,13 @@ api_standby_used = Gauge(
 api_standby_used.set(-1)
 api_cell_up = Gauge(
     "tonne_api_cell_up",
-    "1 while the database of a cell answers the API over all cells, 0 while it does not.",
+    "1 while the database of a cell answers the API, 0 while it does not; the only one is home.",
     ["cell"],
     registry=api_registry,
 )
 api_cell_cut = Counter(
     "tonne_api_cell_cut_total",
-    "Connections that the API over all cells ended because the cell hung.",
+    "Connections that the API ended because the cell, or the only database (home), hung.",
     ["cell"],
     registry=api_registry,
 )

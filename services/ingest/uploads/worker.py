@@ -29,7 +29,7 @@ from services.core.runtime import logging
 from services.core.runtime.clock import SystemClock
 from services.core.runtime.shutdown import Shutdown
 from services.core.store.audit.record import come_from, come_from_now_on, record
-from services.core.store.database import connect
+from services.core.store.database import connect, hanging
 from services.core.store.emissions import source_shape
 from services.core.store.packing.days import DamagedDayError
 from services.core.store.readings import activities
@@ -75,6 +75,7 @@ def main() -> int:
     job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
     logging.configure(process="upload", level="info", style="json")
     _give_way()
+    hanging.look_after()
     shutdown = Shutdown()
     shutdown.install()
     threading.Thread(target=_stop_with_parent, args=(shutdown,), daemon=True).start()

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import psycopg
@@ -17,13 +14,12 @@ import pytest
 from services.api.app import create_app
 from services.core.runtime.clock import FixedClock
 from services.core.store.operations import keys
-from services.core.store.schema import migrate
-from services.core.store.schema.ddl import LOGINS
 from tests.faults.proxy import Proxy
+from tests.hanging import WAYS, Hanging, hanging
 from tests.integration.api.cells_plant import NOW, Databases, filled, settings
 from tests.integration.api.server import serving
 from tests.patience import PATIENCE_S, until_async
-from tests.services import Postgres, server_directory
+from tests.services import Postgres
 
 pytestmark = pytest.mark.database
 
@@ -42,46 +38,13 @@ _MOST_CONNECTIONS = 7
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A cell that can be made to hang."""
+    """Databases of which one can be made to hang."""
 
     databases: Databases
-    server: Postgres
-    #: what lies between it and the API; None: it hangs itself
-    network: Proxy | None
-
-    @property
-    def port(self) -> int:
-        return self.server.port if self.network is None else self.network.port
-
-    def hang(self) -> None:
-        if self.network is None:
-            self._signal(signal.SIGSTOP)
-        else:
-            self.network.stall()
-
-    def go_on(self) -> None:
-        if self.network is None:
-            self._signal(signal.SIGCONT)
-        else:
-            self.network.flow()
-
-    def _signal(self, number: signal.Signals) -> None:
-        main = self.server.pid
-        os.kill(main, number)
-        for child in Path(f"/proc/{main}/task/{main}/children").read_text().split():
-            # one that has ended is gone as soon as its parent goes on
-            with suppress(ProcessLookupError):
-                os.kill(int(child), number)
-
-    def connections(self) -> int:
-        """How many are open to it, of whoever has them."""
-        lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
-        columns = [line.split() for line in lines]
-        port, established = f"{self.port:04X}", "01"
-        return sum(c[2].endswith(f":{port}") and c[3] == established for c in columns)
+    away: Hanging
 
 
-@pytest.fixture(params=["a server that is stopped", "a network that stalls"])
+@pytest.fixture(params=WAYS)
 def cell(
     request: pytest.FixtureRequest, postgres_cluster: Postgres, migrated_template: str
 ) -> Iterator[Cell]:
@@ -90,31 +53,18 @@ def cell(
             ending.enter_context(postgres_cluster.fresh_database(template=migrated_template))
             for _ in range(2)
         )
-        if "network" in request.param:
-            server = postgres_cluster
-            b = ending.enter_context(server.fresh_database(template=migrated_template))
-            network = Proxy(server.port)
-            ending.callback(network.close)
-        else:
-            server = Postgres(ending.enter_context(server_directory(for_postgres=True)))
-            ending.callback(server.stop)
-            server.start()
-            b, network = server.url, None
-            migrate.upgrade(b)
-            for login in LOGINS:
-                server.execute(f"ALTER ROLE {login} LOGIN")
-        databases = Databases(single=single, home=home, b=b)
+        away = ending.enter_context(hanging(request.param, postgres_cluster, migrated_template))
+        databases = Databases(single=single, home=home, b=away.url)
         databases.fill()
-        cell = Cell(databases=databases, server=server, network=network)
-        ending.callback(cell.go_on)
-        yield cell
+        yield Cell(databases=databases, away=away)
 
 
 async def test_others_are_served_while_a_cell_hangs_and_it_comes_back_by_itself(
     cell: Cell,
 ) -> None:
-    url = cell.databases.b.replace(str(cell.server.port), str(cell.port))
-    app = create_app(settings(cell.databases.home, url), clock=FixedClock(NOW), health_holds_s=0)
+    app = create_app(
+        settings(cell.databases.home, cell.away.through), clock=FixedClock(NOW), health_holds_s=0
+    )
     async with (
         asyncio.timeout(4 * PATIENCE_S),
         serving(app) as address,
@@ -122,7 +72,7 @@ async def test_others_are_served_while_a_cell_hangs_and_it_comes_back_by_itself(
     ):
         for method, call in _OF_GRAZ[:4]:
             assert (await client.request(method, call)).status_code == 200, call
-        cell.hang()
+        cell.away.hang()
         try:
             for _ in range(3):
                 # more at once than the API serves at once
@@ -141,9 +91,9 @@ async def test_others_are_served_while_a_cell_hangs_and_it_comes_back_by_itself(
                 assert listed.headers["tonne-missing"] == "graz"
             # what was cancelled asks the cell to end it, on a connection of its own for 5 s
             await until_async(
-                lambda: cell.connections() <= _MOST_CONNECTIONS,
+                lambda: cell.away.connections() <= _MOST_CONNECTIONS,
                 "few connections wait for it",
-                explain=lambda: f"{cell.connections()} do",
+                explain=lambda: f"{cell.away.connections()} do",
             )
             text = (await client.get("/metrics")).text
             assert 'tonne_api_cell_up{cell="b"} 0.0' in text
@@ -153,7 +103,7 @@ async def test_others_are_served_while_a_cell_hangs_and_it_comes_back_by_itself(
             assert float(cut.split()[1]) > 0
             assert "cell-away" in (await client.get("/readyz")).text
         finally:
-            cell.go_on()
+            cell.away.go_on()
         while (await client.get("/v1/live?facility=graz")).status_code != 200:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
         for method, call in _OF_GRAZ:
@@ -168,18 +118,20 @@ def home(postgres_cluster: Postgres, migrated_template: str) -> Iterator[Cell]:
         databases = ending.enter_context(filled(postgres_cluster, migrated_template))
         network = Proxy(postgres_cluster.port)
         ending.callback(network.close)
-        yield Cell(databases=databases, server=postgres_cluster, network=network)
+        away = Hanging(url=databases.home, server=postgres_cluster, network=network)
+        yield Cell(databases=databases, away=away)
 
 
 @pytest.mark.parametrize("auth", ["off", "required"])
 async def test_nobody_waits_again_and_again_for_a_home_cell_that_hangs(
     home: Cell, auth: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = home.databases.home.replace(str(home.server.port), str(home.port))
     with psycopg.connect(home.databases.home, autocommit=True) as connection:
         key = keys.create(connection, name="all", scopes=["admin"])
     app = create_app(
-        settings(url, home.databases.b, auth=auth), clock=FixedClock(NOW), health_holds_s=0
+        settings(home.away.through, home.databases.b, auth=auth),
+        clock=FixedClock(NOW),
+        health_holds_s=0,
     )
     calls = [call for _, call in _OF_GRAZ[:2]]
     headers = {"Authorization": f"Bearer {key}"}
@@ -194,7 +146,7 @@ async def test_nobody_waits_again_and_again_for_a_home_cell_that_hangs(
             return {answer.status_code for answer in answers}
 
         assert await statuses() == {200}
-        home.hang()
+        home.away.hang()
         try:
             refused = await client.get("/v1/live?facility=linz")
             assert refused.status_code == 503
@@ -210,7 +162,7 @@ async def test_nobody_waits_again_and_again_for_a_home_cell_that_hangs(
                     listed = await client.get("/v1/facilities")
                     assert listed.headers["tonne-missing"] == "linz"
         finally:
-            home.go_on()
+            home.away.go_on()
         while (await client.get("/v1/live?facility=linz")).status_code != 200:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
         assert await statuses() == {200}

@@ -16,6 +16,7 @@ from services.api.cells.one_answer import tags_of
 from services.api.cells.rules import RULES, AtFacility, Merged, rule_of
 from services.api.context import Context
 from services.api.http.problems import CellAway, Conflict, Malformed
+from services.api.presence import Presence
 from services.core.store.database import open_connections
 from tests.repository.files import openapi
 
@@ -91,12 +92,12 @@ async def test_what_waits_for_a_cell_that_hangs_ends_with_the_api(
         raise psycopg.OperationalError("the server closed the connection")
 
     monkeypatch.setattr(open_connections, "cut", cut_all)
-    of_cell = SimpleNamespace(settings=SimpleNamespace(database="postgresql://b"))
-    cells = AllCells(cast("dict[str, Context]", {"b": of_cell}))
+    presence = Presence("b", "postgresql://b")
+    cells = AllCells(cast("dict[str, Context]", {"b": SimpleNamespace(presence=presence)}))
     before = asyncio.all_tasks()
     with pytest.raises(CellAway):
         await cells.unless_it_hangs("b", hang(), within_s=0.0)
     assert asyncio.all_tasks() - before
-    await cells.end()
+    await presence.end()
     assert cut == ["postgresql://b"]
     assert not asyncio.all_tasks() - before

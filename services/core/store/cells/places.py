@@ -81,11 +81,6 @@ def living(connection: psycopg.Connection[Any], slugs: Collection[str]) -> set[s
     return {slug for (slug,) in connection.execute(_LIVING, {"slugs": sorted(slugs)})}
 
 
-async def ping(connection: psycopg.AsyncConnection[Any]) -> None:
-    """Wait until a cell answers anything."""
-    await connection.execute("SELECT")
-
-
 async def residents(connection: AsyncConnection) -> Residents:
     """Read which facilities live in a cell, the retired ones too."""
     row = (await connection.exec_driver_sql(_RESIDENTS)).mappings().one()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import select
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
@@ -22,13 +22,12 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from services.core.runtime.credentials import ADVICE, unclear
 from services.core.store.database import open_connections, schema_version
-from services.core.store.database.process_names import session_name
+from services.core.store.database.process_names import ProcessName, session_name
 from services.core.store.database.schema_version import SchemaError
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
-ProcessName = Literal["ingest", "aggregator", "notify", "api", "migrate", "apply", "admin", "test"]
 RoleName = Literal["tonne_ingest", "tonne_aggregate", "tonne_notify", "tonne_read"]
 #: Which server a URL leads to: the one that is written, or one that follows it.
 ServerName = Literal["primary", "standby"]
@@ -115,6 +114,9 @@ def _is_understood(url: str) -> bool:
 _ANY_SCHEMA: frozenset[ProcessName] = frozenset({"migrate", "test"})
 
 
+#: How long people wait for what somebody else locks; whoever changes anything needs it for less.
+_LOCK_TIMEOUTS: Final[Mapping[ProcessName, str]] = {"api": "10s", "apply": "60s", "admin": "60s"}
+
 #: No read for somebody who waits may hold a connection longer than this.
 _READ_TIMEOUT_MS = 15_000
 
@@ -131,6 +133,8 @@ def _parameters(
     options = "-c TimeZone=UTC -c jit=off" + (f" -c role={role}" if role else "")
     if role == "tonne_read":
         options += f" -c statement_timeout={_READ_TIMEOUT_MS}"
+    elif process in _LOCK_TIMEOUTS:
+        options += f" -c lock_timeout={_LOCK_TIMEOUTS[process]}"
     if process == "aggregator":
         options += _HOLDS_A_FACILITY
     if one_plan:
@@ -168,6 +172,16 @@ def _without_roles() -> Iterator[None]:
         raise SchemaError(schema_version.objection(None)) from None
 
 
+def _note(
+    url: str,
+    connection: psycopg.BaseConnection[Any],
+    process: ProcessName,
+    server: ServerName,
+) -> None:
+    # who reads from a standby looks after it, and is less patient
+    open_connections.note(url, connection, process if server == "primary" else None)
+
+
 def connect(
     url: str,
     *,
@@ -187,7 +201,7 @@ def connect(
             autocommit=True,
             **_parameters(url, process, role, server=server),
         )
-    open_connections.note(url, connection)
+    _note(url, connection, process, server)
     try:
         if process not in _ANY_SCHEMA:
             schema_version.check(connection)
@@ -218,7 +232,7 @@ async def connect_async(
             autocommit=True,
             **_parameters(url, process, role, one_plan=one_plan, server=server),
         )
-    open_connections.note(url, connection)
+    _note(url, connection, process, server)
     try:
         if not any_schema and process not in _ANY_SCHEMA:
             await schema_version.check_async(connection)
@@ -248,7 +262,7 @@ def engine(url: str, *, process: ProcessName, role: RoleName | None = None) -> E
 
     def opened() -> psycopg.Connection[Any]:
         connection = psycopg.connect(url, **parameters)
-        open_connections.note(url, connection)
+        open_connections.note(url, connection, process)
         return connection
 
     created = create_engine(_DIALECT, creator=opened, pool_pre_ping=True)
@@ -280,7 +294,7 @@ def async_engine(
 
     async def opened() -> psycopg.AsyncConnection[Any]:
         connection = await psycopg.AsyncConnection.connect(url, **parameters)
-        open_connections.note(url, connection)
+        _note(url, connection, process, server)
         return connection
 
     created = create_async_engine(

@@ -10,20 +10,38 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 from weakref import WeakSet
 
 import psycopg
 
+from services.core.store.database.process_names import ProcessName
+
 _changing: Final = threading.Lock()
 _of_urls: Final[dict[str, WeakSet[psycopg.BaseConnection[Any]]]] = {}
+#: as what this process opened the first one
+_processes: Final[dict[str, ProcessName]] = {}
 
 
-def note(url: str, connection: psycopg.BaseConnection[Any]) -> None:
-    """Remember a connection for as long as somebody has it."""
+def note(
+    url: str, connection: psycopg.BaseConnection[Any], process: ProcessName | None = None
+) -> None:
+    """Remember a connection for as long as somebody has it.
+
+    ``process``: as what it was opened; None: something else looks after that database.
+    """
     with _changing:
         _of_urls.setdefault(url, WeakSet()).add(connection)
+        if process is not None:
+            _processes.setdefault(url, process)
+
+
+def databases() -> Mapping[str, ProcessName]:
+    """Return to which databases there were connections, and as what they were opened."""
+    with _changing:
+        return dict(_processes)
 
 
 def cut(url: str) -> int:

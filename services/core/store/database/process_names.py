@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib.metadata import version
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from services.core.store.database.schema_version import newest_revision
+
+ProcessName = Literal["ingest", "aggregator", "notify", "api", "migrate", "apply", "admin", "test"]
 
 #: A version before this was reported gave the first word alone.
 _FORM: Final = re.compile(r"(tonne\.\w+)(?: (\S+) schema (\w+))?")

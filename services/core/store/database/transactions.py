@@ -12,7 +12,6 @@ from sqlalchemy import Connection
 
 from services.core.store.audit.record import come_from
 from services.core.store.database.connect import (
-    ProcessName,
     ServerName,
     async_engine,
     connect,
@@ -20,6 +19,7 @@ from services.core.store.database.connect import (
     has_ended,
 )
 from services.core.store.database.database_time import date_as_believed
+from services.core.store.database.process_names import ProcessName
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine

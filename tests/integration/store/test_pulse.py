@@ -1,0 +1,81 @@
+"""What a pulse finds out about a database that hangs, and about one beside it that does not."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import pytest
+
+from services.core.runtime import tasks
+from services.core.store.database.pulse import Patience, Pulse
+from tests.patience import until_async
+from tests.services import Postgres
+
+pytestmark = pytest.mark.database
+
+
+class _Heard:
+    """What was notified, in order."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def alive(self) -> None:
+        self.said.append("alive")
+
+    def silent(self) -> None:
+        self.said.append("silent")
+
+    def hangs(self) -> None:
+        self.said.append("hangs")
+
+    def gives_up(self) -> None:
+        self.said.append("gives up")
+
+    def cut(self, connections: int) -> None:
+        self.said.append(f"cut {connections}")
+
+
+@contextmanager
+def _mute() -> Iterator[int]:
+    """A port at which connections are taken, and nothing is ever answered."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+@asynccontextmanager
+async def _felt(url: str, patience: Patience) -> AsyncIterator[_Heard]:
+    heard = _Heard()
+    watching = asyncio.create_task(Pulse(url, heard, patience=patience, process="test").watch())
+    try:
+        yield heard
+    finally:
+        await tasks.end(watching)
+
+
+async def test_a_server_that_hangs_keeps_nobody_from_the_next_one_that_the_url_names(
+    postgres_cluster: Postgres,
+) -> None:
+    """As after a failover: the primary of before takes connections, and answers nothing."""
+    url = postgres_cluster.url
+    with _mute() as port:
+        both = url.replace("@127.0.0.1:", f"@127.0.0.1:{port},127.0.0.1:")
+        async with _felt(both, Patience(answers_within_s=0.2, cut_after_s=0.2)) as heard:
+            await until_async(
+                lambda: "alive" in heard.said, "it answers", explain=lambda: str(heard.said)
+            )
+            assert heard.said[0] == "hangs"
+
+
+async def test_a_server_that_hangs_alone_is_said_to_hang() -> None:
+    with _mute() as port:
+        url = f"postgresql://tonne@127.0.0.1:{port}/postgres"
+        async with _felt(url, Patience(answers_within_s=0.2, cut_after_s=0.2)) as heard:
+            await until_async(
+                lambda: heard.said[:2] == ["hangs", "gives up"],
+                "it says so",
+                explain=lambda: str(heard.said),
+            )
