@@ -20,6 +20,7 @@ from pydantic import SecretStr
 
 from services.api.live.feed import LiveFeed
 from services.api.live.listen import listen
+from services.api.presence import Presence
 from services.core.runtime import tracing
 from services.core.runtime.otel_tracer import OtelTracer
 from services.core.runtime.settings import Settings
@@ -107,7 +108,9 @@ async def test_from_a_message_to_the_event_of_its_total(
             loop.run(connection)
 
     feed = Feed()
-    listening = asyncio.create_task(listen(database_url, cast(LiveFeed, feed)))
+    listening = asyncio.create_task(
+        listen(database_url, cast(LiveFeed, feed), Presence("home", database_url))
+    )
     threads = [threading.Thread(target=pipeline.run), threading.Thread(target=aggregate)]
     for thread in threads:
         thread.start()
