@@ -11,9 +11,11 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from services.api import presence
 from services.api.app import create_app
 from services.core.runtime.clock import FixedClock
 from services.core.runtime.settings import Settings
+from services.core.store.database.pulse import Patience
 from tests.integration.api.plant import at
 from tests.integration.api.server import serving
 from tests.leaks import open_now, until_closed
@@ -27,6 +29,13 @@ async def _leaves_nothing_open() -> AsyncIterator[None]:
     before = open_now()
     yield
     await until_closed(before)
+
+
+@pytest.fixture(autouse=True)
+def _a_busy_database_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a database of a busy machine take its time; tests of one that hangs have their own."""
+    patience = Patience(answers_within_s=PATIENCE_S, cut_after_s=PATIENCE_S)
+    monkeypatch.setattr(presence, "PATIENCE", patience)
 
 
 @pytest.fixture

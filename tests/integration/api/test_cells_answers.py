@@ -17,7 +17,7 @@ import pytest
 from pypdf import PdfReader
 
 from services.api.app import create_app
-from services.api.cells import all_cells, pulse
+from services.api.cells import all_cells
 from services.core.runtime.clock import FixedClock
 from services.core.store.cells.move import Move, Side, move
 from services.core.store.database.connect import connect
@@ -161,7 +161,6 @@ def plain(body: Any) -> Any:
 @pytest.fixture(autouse=True)
 def a_busy_cell_is_not_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a cell of a busy machine take its time; one that is silent refuses at once."""
-    monkeypatch.setattr(pulse, "_ANSWERS_WITHIN_S", PATIENCE_S)
     monkeypatch.setattr(all_cells, "_GLANCE_S", PATIENCE_S)
     monkeypatch.setattr(all_cells, "_MOVES_WITHIN_S", PATIENCE_S)
 

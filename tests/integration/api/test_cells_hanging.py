@@ -23,6 +23,12 @@ from tests.services import Postgres
 
 pytestmark = pytest.mark.database
 
+
+@pytest.fixture(autouse=True)
+def _a_busy_database_does_not_hang() -> None:
+    """Be as patient as the API is."""
+
+
 #: Read by the loop, by threads, over both cells, and written.
 _NIGHT = {"measure": "rate", "above": 10.0, "severity": "info"}
 _OF_GRAZ = (

@@ -25,6 +25,12 @@ from tests.services import Postgres, as_login
 
 pytestmark = pytest.mark.database
 
+
+@pytest.fixture(autouse=True)
+def _a_busy_database_does_not_hang() -> None:
+    """Be as patient as the API is."""
+
+
 _NIGHT = {"measure": "rate", "above": 10.0, "severity": "info"}
 #: Read by the loop, by threads, of what is shared, and written.
 _CALLS = (
