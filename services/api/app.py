@@ -305,24 +305,28 @@ def create_app(
                     listen(of_cell.settings.database, of_cell.feed, of_cell.presence, of_home)
                 ),
                 asyncio.create_task(StandingKeys(home.feeding, of_cell.feed).watch()),
-                asyncio.create_task(of_cell.presence.pulse().watch()),
             ]
         if home.standby is not None:
             background.append(asyncio.create_task(home.standby.watch()))
-        for task in background:
+        pulses = [
+            asyncio.create_task(of_cell.presence.pulse().watch()) for of_cell in contexts.values()
+        ]
+        for task in (*background, *pulses):
             task.add_done_callback(_end_loudly)
         try:
             yield
         finally:
+            await tasks.end(*background)
             for of_cell in contexts.values():
                 await of_cell.presence.end()
-            await tasks.end(*background)
             for of_cell, part in zip(contexts.values(), parts.values(), strict=True):
                 await of_cell.feed.end()
                 await of_cell.states.close()
                 await of_cell.health.close()
                 await part.reading.close()
                 await part.feeding.close()
+            # until now they let go what waits for a database that hangs
+            await tasks.end(*pulses)
 
     app = FastAPI(
         title="tonne",

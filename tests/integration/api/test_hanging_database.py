@@ -150,6 +150,23 @@ async def test_a_stream_says_that_it_lives_and_goes_on_when_the_database_does(
         await comes("event: live")
 
 
+@pytest.mark.parametrize("database", WAYS[1:], indirect=True)
+async def test_the_api_ends_while_it_hangs(database: Hanging) -> None:
+    async with _served(database) as client:
+        assert {answer.status_code for answer in await _asked(client)} == {200}
+        async with client.stream("GET", "/v1/stream?facility=linz") as stream:
+            await anext(stream.aiter_lines())
+            database.hang()
+            waiting = asyncio.gather(
+                *(client.request(*call, json=_NIGHT) for call in _CALLS for _ in range(3)),
+                return_exceptions=True,
+            )
+            await asyncio.sleep(0.5)
+    # the server has ended; who still reads what it does not say any more need not go on
+    waiting.cancel()
+    await asyncio.wait({waiting})
+
+
 async def test_a_lock_that_is_held_costs_those_who_wait_for_it_alone(
     database_url: str,
 ) -> None:
