@@ -15,7 +15,8 @@ from services.aggregator.setbacks import NOBODYS_FAULT
 from services.aggregator.summing import Summing
 from services.core.runtime import metrics, service_manager
 from services.core.runtime.backoff import Backoff
-from services.core.runtime.settings import Settings
+from services.core.runtime.cell_urls import HOME, cell_urls
+from services.core.runtime.settings import Settings, SettingsError
 from services.core.runtime.shutdown import Shutdown
 from services.core.runtime.steady_time import SteadyTime
 from services.core.store.database.connect import connect
@@ -40,6 +41,10 @@ def run(settings: Settings) -> int:
         start_http_server(
             settings.aggregator_metrics_port, settings.metrics_host, metrics.aggregator_registry
         )
+    try:
+        others = {name: url for name, url in cell_urls(settings).items() if name != HOME}
+    except SettingsError as error:
+        return _refuse(str(error))
     published = PublishedValues(settings.database)
     clock = SteadyTime()
     loop = Loop(
@@ -49,7 +54,7 @@ def run(settings: Settings) -> int:
         retention=Retention(settings.retention_days, archived_only=settings.archive is not None),
         packing=Packing(settings.pack_after_days),
         summing=Summing(),
-        base_years=BaseYears(),
+        base_years=BaseYears(cells=others),
         published=published,
     )
     backoff = Backoff()
@@ -74,3 +79,8 @@ def run(settings: Settings) -> int:
     published.close()
     log.info("stopped")
     return 0
+
+
+def _refuse(reason: str) -> int:
+    log.error("refused", reason=reason)
+    return 1

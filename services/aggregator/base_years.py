@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
 import psycopg
 import structlog
 
+from services.aggregator.other_cells import Answer, OtherCells
 from services.aggregator.sentence import sentence
+from services.core.facility.model import ScopePath
+from services.core.runtime.cell_urls import HOME
+from services.core.store.cells import identity
 from services.core.store.emissions import base_years
 from services.core.store.emissions.base_years import PathFacility
-from services.core.store.emissions.organisation_base_years import recalculate_organisations
+from services.core.store.emissions.organisation_base_years import (
+    members_elsewhere,
+    recalculate_organisations,
+)
 
 log = structlog.get_logger()
 
@@ -24,8 +31,18 @@ _REST_S: Final = 300.0
 class BaseYears:
     """Walks over the facilities that have a path, again and again."""
 
-    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        cells: Mapping[str, str] | None = None,
+    ) -> None:
         self._monotonic = monotonic
+        #: where facilities of organisations live beside here; None: nowhere
+        self._cells = None if not cells else OtherCells(cells)
+        #: by organisation, what its base years wait for
+        self._lacking: dict[str, list[tuple[str, ScopePath]]] = {}
+        self._waiting: list[str] = []
         self._next_at = 0.0
         self._facilities: Iterator[PathFacility] | None = None
         self._failure: str | None = None
@@ -37,9 +54,15 @@ class BaseYears:
 
         :raises psycopg.Error: the connection is gone.
         """
-        if busy or self._monotonic() < self._next_at:
+        if busy:
+            return
+        answer = None if self._cells is None else self._cells.answer(self._monotonic())
+        if answer is None and self._monotonic() < self._next_at:
             return
         try:
+            if answer is not None:
+                self._of_all_cells(connection, now, answer)
+                return
             if self._facilities is None:
                 self._facilities = iter(base_years.facilities(connection))
                 self._failure = None
@@ -50,6 +73,7 @@ class BaseYears:
                 return
             for added in recalculate_organisations(connection, now):
                 log.info("base year recalculated", what=added)
+            self._ask_cells(connection, now)
         except Exception as error:
             if connection.closed:
                 raise
@@ -62,8 +86,53 @@ class BaseYears:
         self._facilities = None
         self._next_at = self._monotonic() + _REST_S
 
+    def _ask_cells(self, connection: psycopg.Connection[Any], now: datetime) -> None:
+        """Ask other cells for what base years of organisations lack here, if they lack anything."""
+        self._lacking = members_elsewhere(connection, now)
+        here = identity.here(connection) if self._lacking else None
+        if self._cells is not None and here is not None and here.name == HOME:
+            # what they answer says what waits
+            years = [year for lacking in self._lacking.values() for year in lacking]
+            self._cells.ask(years, now, self._monotonic())
+            return
+        self._waiting = []
+        for name, lacking in self._lacking.items():
+            facility, _ = lacking[0]
+            self._waiting.append(
+                f"base years of organisation {name} wait for facility {facility}, which is not here"
+                if here is None
+                else f"base years of organisation {name} wait for facility {facility} of another"
+                " cell: set TONNE_CELLS for the aggregator of the home cell, too"
+            )
+
+    def _of_all_cells(
+        self, connection: psycopg.Connection[Any], now: datetime, answer: Answer
+    ) -> None:
+        """Recalculate with what other cells know."""
+        for added in recalculate_organisations(connection, now, answer.known):
+            log.info("base year recalculated", what=added)
+        present = {year.facility for year in answer.known}
+        self._waiting = []
+        for name, lacking in self._lacking.items():
+            facility = next((slug for slug, _ in lacking if slug not in present), None)
+            if facility is None:
+                continue
+            failure = next(iter(answer.failures.items()), None)
+            if failure is None:
+                waits = (
+                    f"base years of organisation {name} wait for facility {facility}, which no cell"
+                    " has"
+                )
+            else:
+                cell, why = failure
+                waits = (
+                    f"base years of organisation {name} wait for facility {facility}: cell {cell}"
+                    f" did not answer ({why})"
+                )
+            self._waiting.append(waits)
+
     def notices(self) -> list[dict[str, str]]:
         """Return what an operator should hear of."""
-        if self._failure is None:
-            return []
-        return [{"code": "base-year-failed", "detail": self._failure}]
+        failed = [] if self._failure is None else [("base-year-failed", self._failure)]
+        waiting = [("base-year-waits", waits) for waits in self._waiting]
+        return [{"code": code, "detail": detail} for code, detail in (*failed, *waiting)]

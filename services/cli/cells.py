@@ -17,7 +17,7 @@ from services.cli.progress import progress
 from services.cli.say import amount, say
 from services.cli.verify import verified
 from services.core.runtime.cell_urls import HOME, cell_urls
-from services.core.store.cells import arrival, departure, directory, identity
+from services.core.store.cells import arrival, departure, directory, identity, organisations
 from services.core.store.cells import move as moving
 from services.core.store.cells.departure import Departure
 from services.core.store.cells.errors import CellError, UnequalError
@@ -105,11 +105,41 @@ def move(
             say(f"{facility} lives in cell {to} already; nothing to do")
             return
         _refuse_named(old, facility)
+        counted_by = _organisations(HOME, facility)
         with progress(f"moving {facility}", None) as advance:
             moved = moving.move(_move(connections, facility, old, to, copied=advance), _verify)
         directory.note(connections[HOME], facility, to)
         _replay(connections[to], to, facility)
     _tell(facility, old, to, moved)
+    if counted_by and to != HOME:
+        say(
+            f"organisation {counted_by[0]} counts with it: let the aggregator of the home cell have"
+            " TONNE_CELLS, too, for its base years"
+        )
+
+
+@app.command("bring-home")
+def bring_home(organisation: Annotated[str, typer.Argument(help="organisation id")]) -> None:
+    """Bring an organisation that another cell has from before to the home cell, as it is.
+
+    Its versions and base years come along. From then on its facilities may live in any cell. Killed
+    at any time, run it again.
+    """
+    with clear_errors(*_ERRORS), _connected() as connections:
+        having = [
+            name
+            for name, cell in connections.items()
+            if name != HOME and organisations.has(cell, organisation)
+        ]
+        if not having:
+            raise CellError(f"no cell but home has an organisation {organisation}")
+        versions = organisations.bring_home(
+            connections[HOME], connections[having[0]], organisation, by=process.operator()
+        )
+    say(
+        f"organisation {organisation} is the home cell's, with {amount(versions, 'version')}; it"
+        f" was cell {having[0]}'s"
+    )
 
 
 @app.command()
@@ -214,21 +244,25 @@ def _moves_from(connections: Mapping[str, psycopg.Connection[Any]], facility: st
         raise CellError(
             f"facility {facility} is in the cells {' and '.join(present)}, which no move has"
             " brought about: one of them is another facility of the same id; remove it with"
-            f" `tonne remove {facility} --purge` there"
+            f" `tonne remove {facility} --purge --cell {present[-1]}`, or of the other one"
         )
     return present[0]
 
 
 def _refuse_named(cell: str, facility: str) -> None:
-    """Refuse to move a facility that an organisation counts with: it adds up what its cell has."""
-    with session(cell_urls(process.settings("migrate"))[cell], process="admin") as connection:
-        today = datetime.now(UTC).date()
-        naming = organisations_with(connection, facility, today)
+    """Refuse to move a facility that an organisation which is not home's counts with."""
+    naming = [] if cell == HOME else _organisations(cell, facility)
     if naming:
         raise CellError(
-            f"organisation {naming[0]} counts with facility {facility}, and adds up what lives in"
-            f" cell {cell}: leave it out of the organisation's file, apply that, and move it then"
+            f"organisation {naming[0]} of cell {cell} counts with facility {facility}, and adds up"
+            f" that cell alone: bring it home with `tonne cells bring-home {naming[0]}`"
         )
+
+
+def _organisations(cell: str, facility: str) -> list[str]:
+    """Return the organisations of a cell that count with a facility."""
+    with session(cell_urls(process.settings("migrate"))[cell], process="admin") as connection:
+        return organisations_with(connection, facility, datetime.now(UTC).date())
 
 
 def _verify(connection: psycopg.Connection[Any], facility: str) -> int:

@@ -1,16 +1,20 @@
-"""Which facilities of an organisation live in other cells than the one that it is stated in."""
+"""Facilities that organisations of the home cell count with, wherever they live."""
 
 from __future__ import annotations
+
+from contextlib import ExitStack
 
 from sqlalchemy import Connection
 
 from services.core.facility.organisation import OrganisationFile
 from services.core.runtime.cell_urls import HOME, cell_urls
 from services.core.runtime.settings import Settings
-from services.core.store.cells import identity
+from services.core.store.cells import identity, organisations
 from services.core.store.cells.errors import CellError
 from services.core.store.cells.places import living
 from services.core.store.database.connect import connect, driver_connection
+from services.core.store.database.transactions import session
+from services.core.store.operations.purge_facility import refuse_named
 
 
 def living_elsewhere(
@@ -28,9 +32,12 @@ def living_elsewhere(
         return set()
     here = next(cell.name for cell in known.values() if cell.here)
     if here != HOME:
+        slug = file.organisation.id
+        is_old = organisations.has(driver_connection(connection), slug)
+        before = f"run `tonne cells bring-home {slug}`, then " if is_old else ""
         raise CellError(
             f"this database is cell {here}, and organisations are the home cell's, whose facilities"
-            " may live in any: apply the file where TONNE_DATABASE_URL is the home cell's"
+            f" may live in any: {before}apply the file where TONNE_DATABASE_URL is the home cell's"
         )
     slugs = {member.id for member in file.facilities}
     lacking = slugs - living(driver_connection(connection), slugs)
@@ -48,3 +55,37 @@ def living_elsewhere(
             " name that cell in TONNE_CELLS, so that it can be looked for there"
         )
     return elsewhere
+
+
+def url_of_purge(settings: Settings, facility: str, cell: str | None) -> str:
+    """Return the database that a facility is purged in; ``cell``: as it was named.
+
+    :raises CellError: that is another cell than home, and not named.
+    :raises StillNamedError: an organisation of the home cell counts with the facility.
+    """
+    urls = cell_urls(settings)
+    if cell is None:
+        with connect(urls[HOME], process="admin", autocommit=True) as connection:
+            here = identity.here(connection)
+        if here is not None and here.name != HOME:
+            raise CellError(
+                f"this database is cell {here.name}, and an organisation of the home cell may count"
+                f" with {facility}: run this where TONNE_DATABASE_URL is the home cell's and"
+                f" TONNE_CELLS names {here.name}, with --cell {here.name}"
+            )
+        return urls[HOME]
+    if cell not in urls:
+        raise CellError(f"TONNE_CELLS names no cell {cell}")
+    with ExitStack() as stack:
+        connections = {
+            name: stack.enter_context(connect(url, process="admin", autocommit=True))
+            for name, url in urls.items()
+        }
+        for name, connection in connections.items():
+            identity.check(name, connection)
+        # another facility of the same id, which no organisation means
+        is_double = len(identity.whereabouts(connections, facility)) > 1
+    if not is_double:
+        with session(urls[HOME], process="admin") as home:
+            refuse_named(home, facility)
+    return urls[cell]

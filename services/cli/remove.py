@@ -13,8 +13,10 @@ from sqlalchemy import Engine
 from services.cli import process
 from services.cli.errors import clear_errors, failure
 from services.cli.listing import AsJson, show
+from services.cli.member_cells import url_of_purge
 from services.cli.options import DryRun, check_line
 from services.cli.say import amount, say
+from services.core.store.cells.errors import CellError
 from services.core.store.database.connect import engine
 from services.core.store.operations.purge_facility import (
     NotRetiredError,
@@ -61,6 +63,10 @@ def remove(
         str | None,
         typer.Option(help="with --purge: the facility id again, instead of typing it"),
     ] = None,
+    cell: Annotated[
+        str | None,
+        typer.Option(help="with --purge, of several cells: the one that the facility lives in"),
+    ] = None,
 ) -> None:
     """Retire a facility: its history stays readable, and applying its file brings it back.
 
@@ -69,10 +75,12 @@ def remove(
     the database owner.
     """
     check_line("--reason", reason)
-    with clear_errors():
+    if cell is not None and not purge_it:
+        raise failure("--cell is of --purge: to retire a facility, use its cell's database")
+    with clear_errors(CellError):
         try:
             if purge_it:
-                _purge(facility, reason=reason, confirm=confirm, dry_run=dry_run)
+                _purge(facility, cell, reason=reason, confirm=confirm, dry_run=dry_run)
             else:
                 _retire(facility, reason=reason, dry_run=dry_run)
         except (UnknownFacilityError, NotRetiredError, StillNamedError) as error:
@@ -100,9 +108,13 @@ def removed(*, as_json: AsJson = False) -> None:
 
 
 @contextmanager
-def _owners_database() -> Iterator[Engine]:
-    """Open the database with its owner's login, for many short transactions."""
-    bind = engine(process.settings("migrate").database, process="admin")
+def _owners_database(facility: str, cell: str | None) -> Iterator[Engine]:
+    """Open the database with its owner's login, for many short transactions.
+
+    :raises CellError, StillNamedError: an organisation of the home cell counts with it, or may.
+    """
+    settings = process.settings("migrate")
+    bind = engine(url_of_purge(settings, facility, cell), process="admin")
     try:
         yield bind
     finally:
@@ -155,9 +167,11 @@ def _named(names: Sequence[str]) -> str:
     return f"{len(names)} ({listed})"
 
 
-def _purge(facility: str, *, reason: str | None, confirm: str | None, dry_run: bool) -> None:
+def _purge(
+    facility: str, cell: str | None, *, reason: str | None, confirm: str | None, dry_run: bool
+) -> None:
     # the logins of services cannot delete history: this needs the login that migrates
-    with _owners_database() as bind:
+    with _owners_database(facility, cell) as bind:
         with bind.connect() as connection:
             doomed = candidate(connection, facility)
             counted = stored_by_table(connection, facility)

@@ -31,6 +31,7 @@ const NOTICES = {
   "clock-jumped": t("The clock of the database jumped"),
   "clock-differs": t("Clocks differ"),
   "base-year-failed": t("A base year cannot be told"),
+  "base-year-waits": t("A base year waits for a cell"),
   "packing-failed": t("Old readings cannot be packed"),
   "factor-values-failed": t("Values of a factor cannot be computed"),
   "retention-failed": t("Old readings cannot be dropped"),

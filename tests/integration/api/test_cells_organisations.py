@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
 import pytest
 
+from services.aggregator.base_years import BaseYears
+from services.aggregator.summing import Summing
 from services.api.app import create_app
 from services.core.runtime.clock import FixedClock
+from services.core.store.cells import directory
 from services.core.store.cells.move import Move, Side, move
 from services.core.store.database.connect import connect
+from services.core.store.emissions.organisation_base_years import recalculate_organisations
 from services.core.store.operations import keys
 from tests.command import Ended, tonne
+from tests.faults.proxy import Proxy
+from tests.integration.aggregator.plant import apply_text
 from tests.integration.api.cells_plant import NOW, Databases, filled, let_in, settings, silence
 from tests.integration.api.server import serving
 from tests.integration.api.test_cells_answers import (
@@ -24,8 +33,9 @@ from tests.integration.api.test_cells_answers import (
     pages,
     pdf_text,
 )
-from tests.patience import PATIENCE_S
-from tests.services import Postgres
+from tests.integration.api.test_pathway_organisation import FILE as SMALL
+from tests.patience import PATIENCE_S, until
+from tests.services import Postgres, as_login
 
 __all__ = ["a_busy_cell_is_not_away"]
 
@@ -313,3 +323,117 @@ def test_members_are_looked_for_in_all_cells(databases: Databases, tmp_path: Pat
     assert (purged.code, "there is no facility graz" in purged.stderr) == (1, True)
     with psycopg.connect(databases.b, autocommit=True) as b:
         b.execute("DELETE FROM facility_purge")
+
+
+@dataclass(kw_only=True)
+class Home:
+    """The aggregator of the home cell, as far as base years go, by a clock of its own."""
+
+    connection: psycopg.Connection[Any]
+    cells: dict[str, str]
+    time_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.years = BaseYears(monotonic=lambda: self.time_s, cells=self.cells)
+
+    def waits(self, *, for_what: str) -> None:
+        """Look at all base years, with what other cells answer, until a notice says so."""
+        self.look(lambda: any(for_what in n["detail"] for n in self.years.notices()))
+
+    def look(self, is_done: Callable[[], bool]) -> None:
+        self.time_s += 1000
+
+        def step() -> bool:
+            self.years.step(self.connection, NOW, busy=False)
+            return is_done()
+
+        until(step, "base years were looked at", explain=lambda: str(self.years.notices()))
+
+    def figures(self) -> list[tuple[Any, ...]]:
+        return figures(self.connection)
+
+
+def figures(connection: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
+    return connection.execute(
+        "SELECT o.slug, f.scope, f.figure, f.year, f.ug, f.facilities, f.cause"
+        " FROM organisation_base_figure f JOIN organisation o ON o.id = f.organisation_id"
+        " ORDER BY f.known_at, 1, 2"
+    ).fetchall()
+
+
+def test_base_years_are_those_of_one_database(
+    databases: Databases, postgres_cluster: Postgres, tmp_path: Path
+) -> None:
+    text = GROUP.replace("id: group", "id: years").replace("year: 2024, tonnes: 70", "year: 2024")
+    assert apply(databases.single, tmp_path, text).code == 0
+    assert apply(databases.home, tmp_path, text, cells=f"b={databases.b}").code == 0
+    with ExitStack() as stack:
+        one, home, b = (
+            stack.enter_context(connect(url, process="test", autocommit=True))
+            for url in (databases.single, databases.home, databases.b)
+        )
+        for connection in (one, home, b):
+            summing = Summing()
+            while summing.step(connection, NOW):
+                pass
+        recalculate_organisations(one, NOW)
+        wanted = figures(one)
+        assert [(row[0], row[1], row[3], row[5]) for row in wanted] == [
+            ("years", 2, 2024, ["linz", "graz"])
+        ]
+        alone, over = (
+            Home(connection=home, cells=cells)
+            for cells in ({}, {"b": as_login(databases.b, "tonne_aggregate")})
+        )
+        alone.waits(for_what="years wait for facility graz of another cell: set TONNE_CELLS")
+        silence(postgres_cluster, databases.b)
+        over.waits(for_what="years wait for facility graz: cell b did not answer")
+        let_in(postgres_cluster, databases.b)
+        network = Proxy(postgres_cluster.port)
+        stack.callback(network.close)
+        network.stall()
+        url = databases.b.replace(str(postgres_cluster.port), str(network.port))
+        hanging = Home(connection=home, cells={"b": url})
+        # nobody waits for it but the thread that asks
+        hanging.waits(for_what="years wait for facility graz: cell b did not answer")
+        assert over.figures() == []
+        over.look(lambda: bool(over.figures()))
+        assert over.figures() == wanted
+        assert over.years.notices() == []
+        # the same, wherever they live
+        for facility, old, new in (("linz", "home", "b"), ("graz", "b", "home")):
+            move_it(databases, facility, old, new)
+            over.look(lambda: not over.years.notices())
+        assert over.figures() == wanted
+        for facility, old, new in (("linz", "b", "home"), ("graz", "home", "b")):
+            move_it(databases, facility, old, new)
+
+
+def test_a_member_in_another_cell_is_purged_by_way_of_home(
+    databases: Databases, tmp_path: Path
+) -> None:
+    both = f"b={databases.b}"
+    with (
+        connect(databases.home, process="test", autocommit=True) as home,
+        connect(databases.b, process="test", autocommit=True) as b,
+    ):
+        directory.claim(home, "wels", "b", is_nowhere=True)
+        directory.note(b, "wels", "b")
+    apply_text(databases.b, SMALL.replace("id: works", "id: wels"))
+    text = "organisation: {id: short, name: Short}\nfacilities: [{id: wels}]\n"
+    assert apply(databases.home, tmp_path, text, cells=both).code == 0
+    assert tonne(databases.b, "remove", "wels").code == 0
+    purge = ("remove", "wels", "--purge", "--reason", "test", "--confirm", "wels")
+    with pytest.MonkeyPatch.context() as patch:
+        blind = tonne(databases.b, *purge)
+        assert blind.code == 1
+        assert "TONNE_DATABASE_URL is the home cell's and TONNE_CELLS names b" in blind.stderr
+        patch.setenv("TONNE_CELLS", both)
+        counted = tonne(databases.home, *purge, "--cell", "b")
+        assert (counted.code, "organisation short counts with facility wels" in counted.stderr) == (
+            1, True,
+        )  # fmt: skip
+        assert tonne(databases.home, *purge, "--cell", "c").code == 1
+        assert tonne(databases.home, "remove", "wels", "--cell", "b").code == 1
+        assert tonne(databases.home, "organisations", "remove", "short").code == 0
+        assert "wels is deleted" in tonne(databases.home, *purge, "--cell", "b").stdout

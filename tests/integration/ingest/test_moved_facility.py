@@ -12,6 +12,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from services.cli import app
+from services.core.facility.organisation_file import parse_organisation
+from services.core.store.database.connect import engine
+from services.core.store.registry.organisations import apply_organisation, remove_organisation
 from tests.integration.ingest.plant import FILE, Plant
 from tests.integration.ingest.test_filter_changes import OVERLAP
 from tests.integration.ingest.test_retired_facility import OWN_TOPIC, POW1, reading
@@ -140,4 +143,33 @@ def test_what_cannot_move_is_told(
     file = tmp_path / "group.yaml"
     file.write_text("organisation: {id: group, name: Group}\nfacilities: [{id: linz}]\n")
     assert CliRunner().invoke(app, ["apply", str(file)]).exit_code == 0
-    assert "organisation group counts with facility linz" in refused("move", "linz", "--to", "b")
+    plant.apply(FILE + POW1)
+    moved = tonne("move", "linz", "--to", "b").output
+    assert "organisation group counts with it: let the aggregator of the home cell" in moved
+    assert "no cell but home has an organisation group" in refused("bring-home", "group")
+    # what a cell had before organisations were the home cell's
+    bind = engine(other.database, process="test")
+    for slug, name in (("group", "Group"), ("old", "Old"), ("old", "New")):
+        text = f"organisation: {{id: {slug}, name: {name}}}\nfacilities: [{{id: linz}}]\n"
+        with bind.begin() as connection:
+            apply_organisation(connection, parse_organisation(text))
+    with bind.begin() as connection:
+        remove_organisation(connection, "group", by=None, reason=None)
+    bind.dispose()
+    told = refused("move", "linz", "--to", "home")
+    assert "organisation old of cell b counts with facility linz" in told
+    assert "`tonne cells bring-home old`" in told
+    assert "an organisation group as well" in refused("bring-home", "group")
+    assert "old is the home cell's, with 2 versions; it was cell b's" in (
+        tonne("bring-home", "old").output
+    )
+    assert "no cell but home has an organisation old" in refused("bring-home", "old")
+    names = [row["spec"]["organisation"]["name"] for row in plant.rows(
+        "SELECT spec FROM organisation_revision r JOIN organisation o ON o.id = organisation_id"
+        " WHERE slug = 'old' ORDER BY known_at"
+    )]  # fmt: skip
+    assert names == ["Old", "New"]
+    noted = "SELECT action FROM audit_entry WHERE subject = 'old' ORDER BY id DESC LIMIT 1"
+    assert [row["action"] for row in plant.rows(noted)] == ["organisation.apply"]
+    assert [row["action"] for row in other.rows(noted)] == ["organisation.remove"]
+    assert "linz lives in cell home" in tonne("move", "linz", "--to", "home").output

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 import psycopg
 
@@ -22,6 +23,8 @@ from services.core.store.registry.organisations import (
 _UG_PER_KG: Final = 1_000_000_000
 _FIRST: Final = "first figure: the year is over and all its hours are closed"
 
+_NOWHERE: Final[Mapping[Any, Any]] = MappingProxyType({})
+
 _FACILITIES: Final = "SELECT slug, id, timezone FROM facility WHERE slug = ANY(%(slugs)s)"
 
 _ADD: Final = """
@@ -33,41 +36,115 @@ ON CONFLICT DO NOTHING
 """
 
 
-def recalculate_organisations(connection: psycopg.Connection[Any], now: datetime) -> list[str]:
+class MemberYear(NamedTuple):
+    """The base year of one path, of one facility of an organisation."""
+
+    facility: str
+    scope: int
+    figure: str
+    year: int
+
+
+#: What is known of base years of facilities; None: the year is not closed, or nothing is. A
+#: facility that is not there has none of them.
+KnownYears = Mapping[MemberYear, int | None]
+
+
+def recalculate_organisations(
+    connection: psycopg.Connection[Any], now: datetime, elsewhere: KnownYears = _NOWHERE
+) -> list[str]:
     """Add a version of each base year that needs one; return a sentence for each that was added.
 
     The figure is the sum of the facilities that belong to the organisation today, in all of the
     base year: what an acquired facility emitted then is in it (GHG Protocol Corporate Standard,
-    chapter 5). It waits until the year of each of them is closed.
+    chapter 5). It waits until the year of each of them is closed. ``elsewhere``: of those that live
+    in other cells.
     """
     added: list[str] = []
     with opened.snapshot(connection):
-        for organisation in stated_organisations(connection, None, None):
-            for path in organisation.file.pathway:
-                if path.base.tonnes is None:
-                    added += _recalculate(connection, organisation, path, now)
+        for organisation, path in _measured_paths(connection):
+            added += _recalculate(connection, organisation, path, elsewhere, now)
     return added
+
+
+def members_elsewhere(
+    connection: psycopg.Connection[Any], now: datetime
+) -> dict[str, list[tuple[str, ScopePath]]]:
+    """Return, by organisation, the facilities and paths of whose base year this cell has nothing.
+
+    A figure without one of them would be another's: it waits.
+    """
+    lacking: dict[str, list[tuple[str, ScopePath]]] = {}
+    for organisation, path in _measured_paths(connection):
+        members = _members(organisation, path, now)
+        present = {slug for slug, _ in _present(connection, members)}
+        for slug in members:
+            if slug not in present:
+                name = organisation.file.organisation.id
+                lacking.setdefault(name, []).append((slug, path))
+    return lacking
+
+
+def known_years(
+    connection: psycopg.Connection[Any],
+    asked: Iterable[tuple[str, ScopePath]],
+    now: datetime,
+) -> KnownYears:
+    """Read what is known of base years of the facilities that live in this cell."""
+    paths = list(asked)
+    with opened.snapshot(connection):
+        present = dict(_present(connection, [slug for slug, _ in paths]))
+        return {
+            _year(slug, path): base_years.known_ug(connection, present[slug], path, now)
+            for slug, path in paths
+            if slug in present
+        }
+
+
+def _measured_paths(
+    connection: psycopg.Connection[Any],
+) -> Iterator[tuple[StatedOrganisation, ScopePath]]:
+    """Yield the paths whose base year is of what was measured."""
+    for organisation in stated_organisations(connection, None, None):
+        for path in organisation.file.pathway:
+            if path.base.tonnes is None:
+                yield organisation, path
+
+
+def _members(organisation: StatedOrganisation, path: ScopePath, now: datetime) -> list[str]:
+    members = organisation.members(now.date())
+    return [slug for slug, member in members.items() if member.was_there(path.base.year)]
+
+
+def _present(
+    connection: psycopg.Connection[Any], slugs: Sequence[str]
+) -> list[tuple[str, PathFacility]]:
+    return [
+        (slug, PathFacility(id=id_, timezone=zone))
+        for slug, id_, zone in connection.execute(_FACILITIES, {"slugs": list(slugs)})
+    ]
+
+
+def _year(facility: str, path: ScopePath) -> MemberYear:
+    return MemberYear(facility, path.scope, path.figure, path.base.year)
 
 
 def _recalculate(
     connection: psycopg.Connection[Any],
     organisation: StatedOrganisation,
     path: ScopePath,
+    elsewhere: KnownYears,
     now: datetime,
 ) -> Iterator[str]:
-    year = path.base.year
-    members = [
-        member.id
-        for member in organisation.file.facilities
-        if member.belongs(now.date()) and member.was_there(year)
-    ]
-    facilities = connection.execute(_FACILITIES, {"slugs": members}).fetchall()
+    year, members = path.base.year, _members(organisation, path, now)
+    present = dict(_present(connection, members))
     of_members = [
-        base_years.known_ug(connection, PathFacility(id=id_, timezone=zone), path, now)
-        for _, id_, zone in facilities
+        base_years.known_ug(connection, present[slug], path, now)
+        if slug in present
+        else elsewhere.get(_year(slug, path))
+        for slug in members
     ]
-    # one that lives in another cell, or nowhere, is missing: a figure without it is another's
-    if not of_members or len(of_members) < len(members) or None in of_members:
+    if not of_members or None in of_members:
         return
     known_ug = sum(mass for mass in of_members if mass is not None)
     before = organisation.measured.get((path.scope, path.figure, year))

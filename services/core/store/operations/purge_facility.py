@@ -94,14 +94,8 @@ def candidate(connection: Connection, slug: str) -> PurgeCandidate:
     begun_at = connection.scalar(
         select(p.begun_at).where(p.facility == slug, p.finished_at.is_(None))
     )
-    today = connection.execute(select(func.current_date())).scalar_one()
-    naming = organisations_with(connection, slug, today) if begun_at is None else []
-    if naming:
-        raise StillNamedError(
-            f"organisation {naming[0]} counts with facility {slug}, and its base year would lose"
-            f" what {slug} emitted: state in its file when it left (`left`), or leave it out, apply"
-            " that with `tonne apply`, and purge it then"
-        )
+    if begun_at is None:
+        refuse_named(connection, slug)
     return PurgeCandidate(
         slug=slug,
         name=facility.name,
@@ -109,6 +103,21 @@ def candidate(connection: Connection, slug: str) -> PurgeCandidate:
         begun_at=begun_at,
         login=str(connection.scalar(text("SELECT session_user"))),
     )
+
+
+def refuse_named(connection: Connection, slug: str) -> None:
+    """Refuse to purge a facility that an organisation of this database counts with.
+
+    :raises StillNamedError: one does.
+    """
+    today = connection.execute(select(func.current_date())).scalar_one()
+    naming = organisations_with(connection, slug, today)
+    if naming:
+        raise StillNamedError(
+            f"organisation {naming[0]} counts with facility {slug}, and its base year would lose"
+            f" what {slug} emitted: state in its file when it left (`left`), or leave it out, apply"
+            " that with `tonne apply`, and purge it then"
+        )
 
 
 def stored_by_table(connection: Connection, slug: str) -> dict[str, int]:
