@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -16,18 +17,21 @@ import typer
 from services.api.database import Database
 from services.api.http.problems import Problem
 from services.api.models.emission_report import TableName, file_name, file_of, json_body, words_in
-from services.api.routes.emission_report_reading import Asked, read_report
+from services.api.routes.emission_report_reading import Asked, ReportPart, read_part, report_of
 from services.cli.errors import clear_errors, failure
 from services.cli.process import operator, settings
 from services.cli.say import amount, say
 from services.cli.source_hours import instant
 from services.core.accounting.emission_report.period import NotBegunError, Period, parse
 from services.core.accounting.emission_report.record import EmissionReport
+from services.core.runtime.cell_urls import HOME, cell_urls
 from services.core.runtime.clock import SystemClock
-from services.core.store.answers.facility_queries import facilities
+from services.core.store.answers.facility_queries import FacilityRow, facilities
 from services.core.store.answers.source_uncertainty import KnownAccounts
 from services.core.store.audit.record import record
 from services.core.store.cells import identity
+from services.core.store.cells.errors import CellError
+from services.core.store.cells.places import Journeys, moves
 from services.core.store.database.transactions import reading, writing
 from services.core.store.registry.organisations import stated_organisations
 
@@ -108,11 +112,11 @@ def emissions(
             since=instant("--since", since),
         )
     stated = settings("admin")
-    url = stated.database
-    if not facility and organisation is None:
-        _refuse_one_of_several_cells(url)
-    with clear_errors(NotBegunError, Problem):
-        report = asyncio.run(_read(url, wanted))
+    urls = cell_urls(stated)
+    with clear_errors(NotBegunError, Problem, CellError):
+        if len(urls) == 1 and not facility and organisation is None:
+            _refuse_one_of_several_cells(urls[HOME])
+        report, facilities_of = asyncio.run(_read(urls, wanted))
     words = words_in(language.value)
     if form == Form.JSON:
         data = msgspec.json.encode(json_body(report, words))
@@ -123,27 +127,33 @@ def emissions(
         target.write_bytes(data)
     except OSError as error:
         raise failure(f"{target} cannot be written: {error.strerror}") from None
+    for name_of_cell, reported in facilities_of.items():
+        _note(urls[name_of_cell], reported, report, form)
+    state = "final" if report.is_final else "provisional"
+    say(f"{target}: {amount(len(report.sources), 'source')}, {state}")
+
+
+def _note(url: str, reported: Sequence[str], report: EmissionReport, form: Form) -> None:
+    """Record the export where the facilities live."""
     with writing(url, process="admin") as connection:
-        for row in report.facilities:
+        for slug in reported:
             record(
                 connection,
                 "report.export",
                 by=operator(),
-                facility=row.id,
+                facility=slug,
                 subject="emissions",
                 after={"period": str(report.period), "format": form, "known_at": report.known_at},
             )
-    state = "final" if report.is_final else "provisional"
-    say(f"{target}: {amount(len(report.sources), 'source')}, {state}")
 
 
 def _refuse_one_of_several_cells(url: str) -> None:
     with reading(url, process="admin") as connection:
         here = identity.here(connection)
     if here is not None:
-        raise failure(
-            f"this database is cell {here.name}, and has some of the facilities: name them with"
-            " --facility, or take the report over all cells from the API, GET /v1/reports/emissions"
+        raise CellError(
+            f"this database is cell {here.name}, and has some of the facilities: name the other"
+            " cells in TONNE_CELLS, or facilities of this one with --facility"
         )
 
 
@@ -154,40 +164,89 @@ def _table(name: str) -> TableName:
     raise failure(f"--table: there is no table {name}; write {', '.join(TableName.__args__)}")  # type: ignore[attr-defined]
 
 
-async def _read(url: str, wanted: _Wanted) -> EmissionReport:
-    database = Database(url, connections=2, process="admin")
+async def _read(
+    urls: Mapping[str, str], wanted: _Wanted
+) -> tuple[EmissionReport, dict[str, list[str]]]:
+    """Read the report from each database; return the facilities that it has of each, too."""
+    databases = {name: Database(url, connections=2, process="admin") for name, url in urls.items()}
     try:
-        return await read_report(_Reading(database=database), await _asked(database, wanted))
+        before = await _journeys(databases)
+        parts = await _parts(databases, wanted)
+        if await _journeys(databases) != before:
+            raise CellError("a facility moved to another cell meanwhile: run this again")
     finally:
-        await database.close()
+        for database in databases.values():
+            await database.close()
+    report = report_of(list(parts.values()))
+    return report, {name: [f.id for f in part.facilities] for name, part in parts.items()}
 
 
-async def _asked(database: Database, wanted: _Wanted) -> Asked:
-    """Read the facilities of the report; typer ends the command where one does not exist."""
+async def _journeys(databases: Mapping[str, Database]) -> Journeys | None:
+    """Read what has moved between cells; None: there is one database.
+
+    :raises CellError: a database is another cell than it is named, or a facility is in none.
+    """
+    if len(databases) == 1:
+        return None
+    by_cell = {}
+    for name, database in databases.items():
+        await database.read_in_thread(partial(identity.check, name))
+        async with database.read() as connection:
+            by_cell[name] = await moves(connection)
+    journeys = Journeys(by_cell=by_cell)
+    if journeys.in_none:
+        raise CellError(f"facility {min(journeys.in_none)} is moving: wait until it has arrived")
+    return journeys
+
+
+async def _parts(databases: Mapping[str, Database], wanted: _Wanted) -> dict[str, ReportPart]:
+    """Read what each database has; typer ends the command where a facility does not exist."""
     now = SystemClock().now()
     now = min(now, wanted.as_of or now)
-    only, subject, name = wanted.facilities, None, None
+    only, subject, name = wanted.facilities or None, None, None
     if wanted.organisation is not None:
-        stated = await database.read_in_thread(
+        # organisations are the home cell's
+        stated = await databases[HOME].read_in_thread(
             partial(stated_organisations, slug=wanted.organisation, as_of=wanted.as_of)
         )
         if not stated:
             raise failure(f"there is no organisation {wanted.organisation}")
-        only = [m.id for m in stated[0].file.facilities if m.belongs(now.date())]
+        only = list(stated[0].members(now.date()))
         subject, name = wanted.organisation, stated[0].file.organisation.name
-    async with database.read() as connection:
-        rows = await facilities(connection, only=only or None)
-    unknown = set(only) - {row.slug for row in rows}
-    if unknown:
-        raise failure(f"there is no facility {min(unknown)}")
+    rows = {cell: await _facilities(database, only) for cell, database in databases.items()}
+    listed = [row for of_cell in rows.values() for row in of_cell]
+    absent = set(only or ()) - {row.slug for row in listed}
+    if absent:
+        raise failure(await _absent(databases, min(absent)))
     if len(wanted.facilities) == 1:
-        subject, name = rows[0].slug, rows[0].name
-    return Asked(
-        period=wanted.period,
-        subject=subject,
-        name=name,
-        facilities=rows,
-        now=now,
-        as_of=None if wanted.as_of is None else now,
-        since=wanted.since,
-    )
+        subject, name = listed[0].slug, listed[0].name
+    return {
+        cell: await read_part(
+            _Reading(database=databases[cell]),
+            Asked(
+                period=wanted.period,
+                subject=subject,
+                name=name,
+                facilities=of_cell,
+                now=now,
+                as_of=None if wanted.as_of is None else now,
+                since=wanted.since,
+            ),
+        )
+        for cell, of_cell in rows.items()
+        if of_cell or cell == HOME
+    }
+
+
+async def _facilities(database: Database, only: Sequence[str] | None) -> list[FacilityRow]:
+    async with database.read() as connection:
+        return await facilities(connection, only=only)
+
+
+async def _absent(databases: Mapping[str, Database], slug: str) -> str:
+    """Say that there is no such facility, or where it may be."""
+    cells = await databases[HOME].read_in_thread(identity.cells)
+    other = next((cell.name for cell in cells if cell.name not in databases), None)
+    if other is None:
+        return f"there is no facility {slug}"
+    return f"there is no facility {slug} here: name cell {other} in TONNE_CELLS, which may have it"

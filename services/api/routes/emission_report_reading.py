@@ -80,15 +80,6 @@ class ReportPart:
     factors: Sequence[UsedFactor] = ()
 
 
-async def read_report(context: Reading, asked: Asked) -> EmissionReport:
-    """Read the record of a report from one database.
-
-    :raises NotBegunError: the period has not begun anywhere.
-    :raises InvalidRequest: the past of a time zone is not known by its days.
-    """
-    return report_of([await read_part(context, asked)])
-
-
 async def read_part(context: Reading, asked: Asked) -> ReportPart:
     """Read what a database has of a report.
 

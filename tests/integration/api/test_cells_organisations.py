@@ -220,6 +220,38 @@ async def test_its_report_is_one_document(
     assert sorted(row["facility"] for row in noted) == ["graz", "graz", "linz", "linz"]
 
 
+def test_the_command_writes_the_report_of_all_cells(databases: Databases, tmp_path: Path) -> None:
+    def report(url: str, *words: str, cells: str | None = None) -> tuple[Ended, str]:
+        file = tmp_path / "report.csv"
+        file.write_text("")
+        with pytest.MonkeyPatch.context() as patch:
+            if cells is not None:
+                patch.setenv("TONNE_CELLS", cells)
+            options = ("--format", "csv", "--table", "totals", "--output", file)
+            ended = tonne(url, "report", "emissions", "2025", *words, *options)
+        return ended, file.read_text()
+
+    both = f"b={databases.b}"
+    of_group = ("--organisation", "group")
+    for words, rows in ((of_group, 10), ((), 10), (("--organisation", "later"), 1)):
+        wanted = report(databases.single, *words)
+        assert wanted[0].code == 0
+        assert len(wanted[1].splitlines()) == rows
+        assert report(databases.home, *words, cells=both)[1] == wanted[1]
+    for url, facility in ((databases.home, "linz"), (databases.b, "graz")):
+        with psycopg.connect(url) as connection:
+            noted = connection.execute(
+                "SELECT DISTINCT facility FROM audit_entry WHERE action = 'report.export' AND"
+                " after->>'period' = '2025'"
+            ).fetchall()
+        assert noted == [(facility,)]
+    blind, _ = report(databases.home, *of_group)
+    assert (blind.code, "there is no facility graz here: name cell b in TONNE_CELLS" in (
+        blind.stderr
+    )) == (1, True)  # fmt: skip
+    assert "name the other cells in TONNE_CELLS" in report(databases.home)[0].stderr
+
+
 async def test_no_sum_lacks_a_cell_that_has_a_member(
     clients: tuple[httpx.AsyncClient, httpx.AsyncClient],
     databases: Databases,
