@@ -27,7 +27,6 @@ log = structlog.get_logger()
 
 #: No cell takes longer to say what it knows of some years; a thread that waits longer is let go.
 _ANSWERS_WITHIN_S: Final = 60.0
-_STATEMENT_TIMEOUT: Final = "SET statement_timeout = '15s'"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,7 +103,6 @@ class _Round:
         with connect(
             url, process="aggregator", role="tonne_aggregate", autocommit=True
         ) as connection:
-            connection.execute(_STATEMENT_TIMEOUT)
             identity.check(name, connection)
             return known_years(connection, self._years, self._now)
 

@@ -16,7 +16,7 @@ from services.api.auth import Principal
 from services.api.cells.all_cells import AllCells
 from services.api.context import Context
 from services.api.http.parameters import Instant
-from services.api.http.problems import CellAway, NotFound
+from services.api.http.problems import NotFound
 from services.api.routes.asked import moment
 from services.api.routes.organisation_members import membership
 from services.core.runtime.cell_urls import HOME
@@ -44,14 +44,10 @@ async def asked_organisation(
     async def read(context: Context) -> Membership:
         return await membership(context, who, slug, now=now, as_of=as_of)
 
-    away: CellAway | None = None
+    # home first: where it does not answer, one of the same name elsewhere may be another
     for name in cells.contexts:
         try:
             return await cells.ask(name, read)
         except NotFound:
             continue
-        except CellAway as error:
-            away = away or error
-    if away is not None:
-        raise away
     return None

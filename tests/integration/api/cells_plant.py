@@ -11,9 +11,11 @@ from pathlib import Path
 import psycopg
 from pydantic import SecretStr
 
+from services.core.facility.organisation_file import parse_organisation
 from services.core.runtime.settings import Settings
 from services.core.store.cells import directory, identity
-from services.core.store.database.connect import connect
+from services.core.store.database.connect import connect, engine
+from services.core.store.registry.organisations import apply_organisation
 from tests.integration.aggregator.plant import apply_text
 from tests.integration.api.plant import FULL, MINUTE, Plant, announce, at, minutes, roll
 from tests.services import Postgres, as_login
@@ -95,6 +97,16 @@ class Databases:
                 for facility in facilities:
                     asked = {"facility": facility, "kg": _KG[facility]}
                     connection.execute(_HISTORY, asked)
+
+
+def organise(databases: Databases) -> None:
+    """State an organisation of both facilities: `both`, at home as in the one database."""
+    text = "organisation: {id: both, name: Both}\nfacilities: [{id: linz}, {id: graz}]\n"
+    for url in (databases.single, databases.home):
+        bind = engine(url, process="test")
+        with bind.begin() as connection:
+            apply_organisation(connection, parse_organisation(text), elsewhere=["graz"])
+        bind.dispose()
 
 
 @contextmanager

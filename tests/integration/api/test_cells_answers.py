@@ -23,7 +23,15 @@ from services.core.store.cells.move import Move, Side, move
 from services.core.store.database.connect import connect
 from services.core.store.operations import keys
 from tests.command import tonne
-from tests.integration.api.cells_plant import NOW, Databases, filled, let_in, settings, silence
+from tests.integration.api.cells_plant import (
+    NOW,
+    Databases,
+    filled,
+    let_in,
+    organise,
+    settings,
+    silence,
+)
 from tests.integration.api.server import serving
 from tests.patience import PATIENCE_S
 from tests.services import Postgres
@@ -481,8 +489,10 @@ async def test_a_facility_that_moves_is_answered_by_exactly_one_cell(
     clients: tuple[httpx.AsyncClient, httpx.AsyncClient], databases: Databases
 ) -> None:
     one, over = clients
+    organise(databases)
     calls = (
         "/v1/overview",
+        "/v1/reports/emissions?period=2026-11&organisation=both",
         "/v1/live?facility=linz",
         "/v1/emissions?from=2026-11-23T16:00:00Z&to=2026-11-23T18:00:00Z&interval=1h",
         "/prometheus/api/v1/query?query=sum(tonne_co2_rate_kg_h)",

@@ -16,7 +16,7 @@ from services.core.runtime.clock import FixedClock
 from services.core.store.operations import keys
 from tests.faults.proxy import Proxy
 from tests.hanging import WAYS, Hanging, hanging
-from tests.integration.api.cells_plant import NOW, Databases, filled, settings
+from tests.integration.api.cells_plant import NOW, Databases, filled, organise, settings
 from tests.integration.api.server import serving
 from tests.patience import PATIENCE_S, until_async
 from tests.services import Postgres
@@ -36,6 +36,7 @@ _OF_GRAZ = (
     ("GET", "/v1/explain?facility=graz&source=grid&hour=2026-11-23T17:00:00Z"),
     ("GET", "/v1/reports/emissions?period=2026-11&facility=graz"),
     ("GET", "/v1/emissions?from=2026-11-23T16:00:00Z&to=2026-11-23T18:00:00Z&interval=1h"),
+    ("GET", "/v1/reports/emissions?period=2026-11&organisation=both"),
     ("PUT", "/v1/thresholds/night?facility=graz"),
 )
 #: What looks after it, its listener, its state, and those of streams.
@@ -62,6 +63,7 @@ def cell(
         away = ending.enter_context(hanging(request.param, postgres_cluster, migrated_template))
         databases = Databases(single=single, home=home, b=away.url)
         databases.fill()
+        organise(databases)
         yield Cell(databases=databases, away=away)
 
 
@@ -76,7 +78,7 @@ async def test_others_are_served_while_a_cell_hangs_and_it_comes_back_by_itself(
         serving(app) as address,
         httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as client,
     ):
-        for method, call in _OF_GRAZ[:4]:
+        for method, call in _OF_GRAZ[:5]:
             assert (await client.request(method, call)).status_code == 200, call
         cell.away.hang()
         try:

@@ -25,6 +25,9 @@ _FIRST: Final = "first figure: the year is over and all its hours are closed"
 
 _NOWHERE: Final[Mapping[Any, Any]] = MappingProxyType({})
 
+#: Another cell's aggregator waits for it.
+_PATIENCE: Final = "SET LOCAL statement_timeout = '15s'"
+
 _FACILITIES: Final = "SELECT slug, id, timezone FROM facility WHERE slug = ANY(%(slugs)s)"
 
 _ADD: Final = """
@@ -93,6 +96,7 @@ def known_years(
     """Read what is known of base years of the facilities that live in this cell."""
     paths = list(asked)
     with opened.snapshot(connection):
+        connection.execute(_PATIENCE)
         present = dict(_present(connection, [slug for slug, _ in paths]))
         return {
             _year(slug, path): base_years.known_ug(connection, present[slug], path, now)
