@@ -88,6 +88,9 @@ class BaseYears:
 
     def _ask_cells(self, connection: psycopg.Connection[Any], now: datetime) -> None:
         """Ask other cells for what base years of organisations lack here, if they lack anything."""
+        if self._cells is not None and self._cells.is_asking:
+            # what they answer is of what was lacking when they were asked
+            return
         self._lacking = members_elsewhere(connection, now)
         here = identity.here(connection) if self._lacking else None
         if self._cells is not None and here is not None and here.name == HOME:
@@ -115,24 +118,28 @@ class BaseYears:
         self._waiting = []
         for name, lacking in self._lacking.items():
             facility = next((slug for slug, _ in lacking if slug not in present), None)
-            if facility is None:
-                continue
-            failure = next(iter(answer.failures.items()), None)
-            if failure is None:
-                waits = (
-                    f"base years of organisation {name} wait for facility {facility}, which no cell"
-                    " has"
-                )
-            else:
-                cell, why = failure
-                waits = (
-                    f"base years of organisation {name} wait for facility {facility}: cell {cell}"
-                    f" did not answer ({why})"
-                )
-            self._waiting.append(waits)
+            if facility is not None:
+                self._waiting.append(_waits(name, facility, answer))
 
     def notices(self) -> list[dict[str, str]]:
         """Return what an operator should hear of."""
         failed = [] if self._failure is None else [("base-year-failed", self._failure)]
         waiting = [("base-year-waits", waits) for waits in self._waiting]
         return [{"code": code, "detail": detail} for code, detail in (*failed, *waiting)]
+
+
+def _waits(name: str, facility: str, answer: Answer) -> str:
+    """Say why other cells know nothing of a facility that an organisation counts with."""
+    if cells := answer.doubled.get(facility):
+        named = " and ".join(cells)
+        return (
+            f"base years of organisation {name} wait for facility {facility}, which the cells"
+            f" {named} have: see which of them is meant, and remove the other"
+        )
+    if failure := next(iter(answer.failures.items()), None):
+        cell, why = failure
+        return (
+            f"base years of organisation {name} wait for facility {facility}: cell {cell}"
+            f" did not answer ({why})"
+        )
+    return f"base years of organisation {name} wait for facility {facility}, which no cell has"

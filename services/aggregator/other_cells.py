@@ -1,6 +1,6 @@
-"""Read what other cells know of base years of organisations, on a thread of its own.
+"""Read what other cells know of base years of organisations, on a thread for each of them.
 
-A cell may hang, and nothing of this one may wait for it.
+A cell may hang: nothing of this one may wait for it, and no other cell either.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ from services.core.store.cells.errors import CellError
 from services.core.store.database import open_connections
 from services.core.store.database.connect import connect
 from services.core.store.database.schema_version import SchemaError
-from services.core.store.emissions.organisation_base_years import MemberYear, known_years
+from services.core.store.emissions.organisation_base_years import (
+    KnownYears,
+    MemberYear,
+    known_years,
+)
 
 log = structlog.get_logger()
 
@@ -33,7 +37,10 @@ _ANSWERS_WITHIN_S: Final = 60.0
 class Answer:
     """What other cells know."""
 
+    #: of facilities that one of them has
     known: dict[MemberYear, int | None] = field(default_factory=dict)
+    #: facilities that several have, and these cells: nobody knows whose figures are meant
+    doubled: dict[str, list[str]] = field(default_factory=dict)
     #: by cell, why it did not answer
     failures: dict[str, str] = field(default_factory=dict)
 
@@ -43,70 +50,82 @@ class OtherCells:
 
     def __init__(self, urls: Mapping[str, str]) -> None:
         self.urls = urls
-        self._asking: _Round | None = None
+        self._asked: list[_Asked] = []
+        self._since_s = 0.0
+
+    @property
+    def is_asking(self) -> bool:
+        """Return whether a round is under way, or was not taken note of."""
+        return bool(self._asked)
 
     def ask(self, years: Sequence[tuple[str, ScopePath]], now: datetime, at_s: float) -> None:
-        """Begin to ask, at ``at_s`` of the monotonic clock, unless a round is under way.
-
-        One that takes too long is ended: it answers with what it has.
-        """
-        if self._asking is None:
-            self._asking = _Round(self.urls, years, now, at_s)
-            self._asking.thread.start()
+        """Begin to ask all of them, at ``at_s`` of the monotonic clock."""
+        self._asked = [_Asked(name, url, years, now) for name, url in self.urls.items()]
+        self._since_s = at_s
+        for asked in self._asked:
+            asked.thread.start()
 
     def answer(self, at_s: float) -> Answer | None:
-        """Return what they answered, once; None: nobody was asked, or it goes on."""
-        asking = self._asking
-        if asking is None:
+        """Return what they answered, once; None: nobody was asked, or it goes on.
+
+        What takes too long is ended: its cell did not answer.
+        """
+        if not self._asked:
             return None
-        if asking.thread.is_alive():
-            if at_s > asking.since_s + _ANSWERS_WITHIN_S:
-                asking.end()
+        if waiting := [asked for asked in self._asked if asked.thread.is_alive()]:
+            if at_s > self._since_s + _ANSWERS_WITHIN_S:
+                for asked in waiting:
+                    open_connections.cut(asked.url)
             return None
-        self._asking = None
-        return asking.answer
+        answered, self._asked = self._asked, []
+        return _together(answered)
 
 
-class _Round:
-    """One round over all cells, one after the other."""
+class _Asked:
+    """One cell that is asked."""
 
     def __init__(
-        self,
-        urls: Mapping[str, str],
-        years: Sequence[tuple[str, ScopePath]],
-        now: datetime,
-        since_s: float,
+        self, name: str, url: str, years: Sequence[tuple[str, ScopePath]], now: datetime
     ) -> None:
-        self.answer = Answer()
-        self.since_s = since_s
-        self._urls = urls
+        self.name = name
+        self.url = url
+        self.known: KnownYears = {}
+        self.failure: str | None = None
         self._years = years
         self._now = now
-        #: whom it waits for
-        self._url: str | None = None
         # whoever ends the process does not wait for a cell that hangs
-        self.thread = threading.Thread(target=self._run, name="other cells", daemon=True)
+        self.thread = threading.Thread(target=self._run, name=f"cell {name}", daemon=True)
 
     def _run(self) -> None:
-        for name, url in self._urls.items():
-            self._url = url
-            try:
-                self.answer.known.update(self._known(name, url))
-            except (psycopg.Error, SchemaError, CellError) as error:
-                log.warning("cell did not answer", cell=name, error=sentence(error))
-                self.answer.failures[name] = sentence(error)
-            except Exception as error:
-                log.exception("cell could not be asked", cell=name)
-                self.answer.failures[name] = sentence(error)
+        try:
+            self.known = self._read()
+        except (psycopg.Error, SchemaError, CellError) as error:
+            log.warning("cell did not answer", cell=self.name, error=sentence(error))
+            self.failure = sentence(error)
+        except Exception as error:
+            log.exception("cell could not be asked", cell=self.name)
+            self.failure = sentence(error)
 
-    def _known(self, name: str, url: str) -> Mapping[MemberYear, int | None]:
+    def _read(self) -> KnownYears:
         with connect(
-            url, process="aggregator", role="tonne_aggregate", autocommit=True
+            self.url, process="aggregator", role="tonne_aggregate", autocommit=True
         ) as connection:
-            identity.check(name, connection)
+            identity.check(self.name, connection)
             return known_years(connection, self._years, self._now)
 
-    def end(self) -> None:
-        """Cut the connection that is waited for; the next cell is asked."""
-        if self._url is not None:
-            open_connections.cut(self._url)
+
+def _together(asked: Sequence[_Asked]) -> Answer:
+    cells_of: dict[str, list[str]] = {}
+    for one in asked:
+        for facility in {year.facility for year in one.known}:
+            cells_of.setdefault(facility, []).append(one.name)
+    return Answer(
+        known={
+            year: mass
+            for one in asked
+            for year, mass in one.known.items()
+            if len(cells_of[year.facility]) == 1
+        },
+        doubled={facility: cells for facility, cells in cells_of.items() if len(cells) > 1},
+        failures={one.name: one.failure for one in asked if one.failure is not None},
+    )

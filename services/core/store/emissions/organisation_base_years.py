@@ -28,7 +28,11 @@ _NOWHERE: Final[Mapping[Any, Any]] = MappingProxyType({})
 #: Another cell's aggregator waits for it.
 _PATIENCE: Final = "SET LOCAL statement_timeout = '15s'"
 
-_FACILITIES: Final = "SELECT slug, id, timezone FROM facility WHERE slug = ANY(%(slugs)s)"
+#: Of one that is purged nobody knows what it was.
+_FACILITIES: Final = """
+SELECT slug, id, timezone FROM facility f WHERE slug = ANY(%(slugs)s) AND NOT EXISTS (
+    SELECT FROM facility_purge p WHERE p.facility = f.slug AND p.finished_at IS NULL)
+"""
 
 _ADD: Final = """
 INSERT INTO organisation_base_figure
