@@ -38,6 +38,11 @@ class Proxy:
         """Let nothing through and break nothing, as a network that hangs does."""
         self._loop.call_soon_threadsafe(self._flowing.clear)
 
+    @property
+    def is_stalled(self) -> bool:
+        """Return whether nothing goes through."""
+        return not self._flowing.is_set()
+
     def flow(self) -> None:
         """Let everything through again."""
         self._loop.call_soon_threadsafe(self._flowing.set)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
@@ -22,6 +23,7 @@ from services.core.store.operations import keys
 from services.core.store.operations.facility_rows import ALL
 from services.core.store.schema.cell_tables import STEP
 from services.core.store.schema.tables import metadata
+from tests.faults.proxy import Proxy
 from tests.integration.aggregator.plant import (
     FILE,
     Plant,
@@ -32,6 +34,7 @@ from tests.integration.aggregator.plant import (
 )
 from tests.integration.aggregator.test_closing import close_all
 from tests.integration.store.test_retire_facility import filled
+from tests.patience import until
 from tests.services import Postgres
 
 T0 = instant("2026-11-20T10:00:00Z")
@@ -313,6 +316,55 @@ def test_a_total_that_does_not_follow_keeps_it_where_it_is(cells: Cells, plant: 
     with pytest.raises(CellError, match="it differs"):
         cells.move(verify=verify)
     assert cells.homes() == ["home"]
+
+
+def test_a_new_cell_that_hangs_holds_nobody_up(
+    cells: Cells, plant: Plant, postgres_cluster: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del plant
+    gives_up = "SET LOCAL idle_in_transaction_session_timeout = '1s'"
+    monkeypatch.setattr(departure, "_GIVES_UP", gives_up)
+    direct = cells.urls["b"]
+    network = Proxy(postgres_cluster.port)
+    cells.urls["b"] = direct.replace(f":{postgres_cluster.port}/", f":{network.port}/")
+
+    def step(name: str) -> None:
+        if name == "frozen":
+            network.stall()
+
+    with ThreadPoolExecutor(1) as threads:
+        moved = threads.submit(cells.move, step=step)
+        # whoever applies a file waits, and goes on by itself
+        until(lambda: network.is_stalled, "the facility is frozen")
+        apply_text(cells.urls["home"], OTHER)
+        assert not moved.done()
+        network.cut()
+        network.flow()
+        with pytest.raises(psycopg.Error):
+            moved.result()
+    network.close()
+    cells.urls["b"] = direct
+    assert cells.homes() == ["home"]
+    cells.move()
+    assert cells.homes() == ["b"]
+
+
+def test_what_is_purged_does_not_move(cells: Cells, plant: Plant) -> None:
+    del plant
+    begin = (
+        "INSERT INTO facility_purge (facility, name, retired_at, begun_by, reason)"
+        " VALUES ('works', 'Works', now(), 'user anna', 'test')"
+    )
+
+    def step(name: str) -> None:
+        if name == "verified":
+            with cells["home"] as home:
+                home.execute(begin)
+
+    for while_it_moves in (step, lambda _step: None):
+        with pytest.raises(CellError, match="works is being purged, and part of it is gone"):
+            cells.move(step=while_it_moves)
+        assert cells.homes() == ["home"]
 
 
 def test_a_cancelled_move_leaves_nothing(cells: Cells, plant: Plant) -> None:

@@ -23,6 +23,13 @@ from services.core.store.database import locks, notify
 #: A tick may take seconds after an outage; nobody who waits for this one waits for longer.
 _PATIENCE: Final = "SET LOCAL lock_timeout = '20s'"
 
+#: A new cell that hangs holds a facility, and whoever applies a file, for no longer than this.
+_GIVES_UP: Final = "SET LOCAL idle_in_transaction_session_timeout = '60s'"
+
+_IS_PURGED: Final = """
+SELECT EXISTS (SELECT FROM facility_purge WHERE facility = %s AND finished_at IS NULL)
+"""
+
 _BEGIN: Final = """
 INSERT INTO cell_departure (facility, to_cell, begun_by, rows_of, topics)
 VALUES (%s, %s, %s, '{}', '{}')
@@ -94,10 +101,11 @@ def begin(
 ) -> Departure:
     """Say that a facility is about to leave, or go on with a move that was said before.
 
-    :raises CellError: it is about to leave for another cell.
+    :raises CellError: it is about to leave for another cell, or is being purged.
     """
     facility = str(numbers["facility"])
     with connection.transaction():
+        _refuse_purged(connection, facility)
         before = unfinished(connection, facility)
         if before is not None and before.to_cell != to_cell:
             raise CellError(
@@ -111,6 +119,14 @@ def begin(
         begun = unfinished(connection, facility)
     assert begun is not None  # noqa: S101 - as written just before
     return begun
+
+
+def _refuse_purged(connection: psycopg.Connection[Any], facility: str) -> None:
+    if connection.execute(_IS_PURGED, (facility,)).fetchone() != (False,):
+        raise CellError(
+            f"{facility} is being purged, and part of it is gone: finish that with"
+            f" `tonne remove {facility} --purge`"
+        )
 
 
 def _note_rows(connection: psycopg.Connection[Any], facility: str, numbers: Numbers) -> None:
@@ -129,11 +145,12 @@ def frozen(connection: psycopg.Connection[Any], numbers: Numbers) -> Iterator[No
 
     Others of the cell go on. Whoever would change it waits, or is refused as ingest is.
 
-    :raises CellError: somebody is at work on it for too long.
+    :raises CellError: somebody is at work on it for too long, or purges it.
     """
     try:
         with connection.transaction():
             connection.execute(_PATIENCE)
+            connection.execute(_GIVES_UP)
             for single in (locks.REGISTRY, locks.RETENTION, locks.ARCHIVE):
                 connection.execute("SELECT pg_advisory_xact_lock(%s)", (single,))
             for kind in _LOCKS:
@@ -150,6 +167,7 @@ def frozen(connection: psycopg.Connection[Any], numbers: Numbers) -> Iterator[No
                     numbers,
                 )
             connection.execute("SET LOCAL lock_timeout = 0")
+            _refuse_purged(connection, str(numbers["facility"]))
             yield
     except psycopg.errors.LockNotAvailable:
         raise CellError(
