@@ -308,6 +308,8 @@ def create_app(
             ]
         if home.standby is not None:
             background.append(asyncio.create_task(home.standby.watch()))
+        if cells is not None:
+            background.append(asyncio.create_task(cells.watch()))
         pulses = [
             asyncio.create_task(of_cell.presence.pulse().watch()) for of_cell in contexts.values()
         ]

@@ -9,12 +9,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 
 from services.api.http.errors import DATABASE_ERRORS, from_database
-from services.api.http.problems import CellAway, Conflict, DatabaseAway, FacilityMoving
+from services.api.http.problems import (
+    CellAway,
+    Conflict,
+    DatabaseAway,
+    FacilityInTwoCells,
+    FacilityMoving,
+)
 from services.api.presence import HangingError
 from services.core.runtime.cell_urls import HOME
 from services.core.runtime.metrics import api_cell_seconds
@@ -42,6 +49,8 @@ Result = TypeVar("Result")
 #: A facility is in no cell for a tenth of a second; who asks meanwhile waits so long.
 _MOVES_WITHIN_S: Final = 3.0
 _LOOK_AGAIN_S: Final = 0.05
+#: While a cell does not answer, it is looked so often where facilities live.
+_LOOK_EVERY_S: Final = 1.0
 #: A database that takes longer to say who lives there counts as away.
 _GLANCE_S: Final = 3.0
 #: Facilities that an answer names at most.
@@ -54,6 +63,8 @@ class AllCells:
     def __init__(self, contexts: Mapping[str, Context]) -> None:
         self.contexts = contexts
         self._cell_of: dict[str, str] = {}
+        #: facilities that several have, and these cells
+        self._doubled: dict[str, list[str]] = {}
         self._numbers: dict[int, str] = {}
         self._reading = asyncio.Lock()
         self._begun = 0
@@ -157,21 +168,53 @@ class AllCells:
                 return
             self._begun += 1
             read = await self._glances(self.contexts, _residents)
-            for name, of_cell in read.items():
-                if of_cell.cell != name:
-                    log.error("not_the_cell", named=name, is_cell=of_cell.cell)
-                    self.silent(name)
-                    continue
-                for slug in [s for s, cell in self._cell_of.items() if cell == name]:
-                    del self._cell_of[slug]
-                for slug in of_cell.slugs:
-                    if self._cell_of.setdefault(slug, name) != name:
-                        log.error("facility_in_two_cells", facility=slug, cell=name)
+            self._take(read)
             if len(read) < len(self.contexts) and HOME in read:
                 # what those have that do not answer
                 for slug, name in (await self.ask(HOME, _directory)).items():
                     if name not in read:
                         self._cell_of.setdefault(slug, name)
+
+    def _take(self, read: Mapping[str, Residents]) -> None:
+        """Take note of who lives where; what a cell says goes before what another one had."""
+        cells_of: dict[str, list[str]] = {}
+        answered = set[str]()
+        for name, of_cell in read.items():
+            if of_cell.cell != name:
+                log.error("not_the_cell", named=name, is_cell=of_cell.cell)
+                self.silent(name)
+                continue
+            answered.add(name)
+            for slug in of_cell.slugs:
+                cells_of.setdefault(slug, []).append(name)
+        silent = {s: name for s, name in self._cell_of.items() if name not in answered}
+        self._cell_of = silent | {slug: cells[0] for slug, cells in cells_of.items()}
+        before = self._doubled
+        self._doubled = {slug: cells for slug, cells in cells_of.items() if len(cells) > 1}
+        for slug in self._doubled.keys() - before.keys():
+            log.error("facility_in_two_cells", facility=slug, cells=self._doubled[slug])
+
+    async def _refuse_doubled(self, wanted: Callable[[str], bool]) -> None:
+        """Refuse to answer of a facility that several cells have.
+
+        :raises FacilityInTwoCells: there is one.
+        """
+        if any(map(wanted, self._doubled)):
+            # one that moved between the looks at both is in one by now
+            await self.look()
+        if doubled := {slug: self._doubled[slug] for slug in filter(wanted, self._doubled)}:
+            raise FacilityInTwoCells(doubled)
+
+    async def watch(self) -> None:
+        """Look where facilities live while a cell does not answer, until cancelled.
+
+        What is remembered to live there may have moved before it fell silent.
+        """
+        while True:
+            if any(map(self.is_away, self.contexts)):
+                with suppress(CellAway, *DATABASE_ERRORS):
+                    await self.look()
+            await asyncio.sleep(_LOOK_EVERY_S)
 
     async def who_is_away(self) -> list[CellAway]:
         """Return what is wrong with cells that do not answer now, beside home."""
@@ -182,9 +225,11 @@ class AllCells:
         """Return the cell that a facility lives in; None: it is in none.
 
         :raises CellAway: a cell does not answer, and may have it.
+        :raises FacilityInTwoCells: it is in more than one.
         """
         if slug not in self._cell_of:
             await self.look()
+        await self._refuse_doubled(lambda other: other == slug)
         name = self._cell_of.get(slug)
         if name is None:
             for other in self.contexts:
@@ -214,9 +259,11 @@ class AllCells:
 
         :raises CellAway: a cell does not answer, and may have one of them.
         :raises FacilityMoving: one is in no cell for too long.
+        :raises FacilityInTwoCells: one is in more than one.
         """
         until_s = time.monotonic() + _MOVES_WITHIN_S
         while True:
+            await self._refuse_doubled(lambda slug: slug in slugs)
             present = {s: cell for s in slugs if (cell := self._cell_of.get(s)) is not None}
             if len(present) == len(slugs) and await self._still(present):
                 return present
@@ -314,12 +361,16 @@ class AllCells:
         self,
         answer: Callable[[Journeys], Awaitable[Result]],
         wanted: Callable[[str], bool] = lambda _slug: True,
+        *,
+        adds_up: bool = True,
     ) -> Result:
         """Return an answer over several cells while no facility moved between them.
 
-        ``wanted``: whether the answer is of a facility.
+        ``wanted``: whether the answer is of a facility; ``adds_up``: one that two cells have would
+        count twice in it.
 
         :raises FacilityMoving: one is in no cell for too long, or one moves again and again.
+        :raises FacilityInTwoCells: one is in more than one.
         """
         until_s = time.monotonic() + _MOVES_WITHIN_S
         while True:
@@ -327,6 +378,8 @@ class AllCells:
             if before.arrivals != self._arrivals:
                 await self.look()
                 self._arrivals = before.arrivals
+            if adds_up:
+                await self._refuse_doubled(wanted)
             moving = sorted(filter(wanted, before.in_none))
             if not moving:
                 result = await answer(before)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, repeat
+from itertools import groupby
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -95,10 +95,12 @@ def _validator(parts: Mapping[str, Gathered], wanted: Wanted) -> Validator | Non
 
 def _order(parts: Mapping[str, Gathered], rule: Merged) -> list[tuple[str, int]]:
     """Return rows as their cell and their number in it, in order; of one cell as they came."""
-    columns = [
-        zip(_keys(part, rule.by), zip(repeat(name), range(_length(part))), strict=True)
-        for name, part in parts.items()
-    ]
+    columns, taken = [], set[tuple[Any, ...]]()
+    for name, part in parts.items():
+        keys = _keys(part, rule.by)
+        columns.append([(key, (name, row)) for row, key in enumerate(keys) if key not in taken])
+        if rule.is_unique:
+            taken.update(keys)
     in_order = heapq.merge(*columns, key=lambda keyed: keyed[0], reverse=rule.descending)
     return [place for _, place in in_order]
 

@@ -309,7 +309,7 @@ class OverCells:
             return await self._gathered(call, rule, visible, journeys)
 
         response = await self._cells.undisturbed(
-            answer, lambda slug: visible is None or slug in visible
+            answer, lambda slug: visible is None or slug in visible, adds_up=not rule.may_lack
         )
         await response(call.scope, call.body.receive, call.send)
 

@@ -43,6 +43,8 @@ class Merged:
     may_lack: bool = False
     #: rows stay where they were written, wherever their facility lives by now
     stays: bool = False
+    #: of rows that cells have alike by these columns, only the first cell's is answered for
+    is_unique: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,7 +94,7 @@ RULES: Final[dict[str, Rule]] = {
     "get_electricity": _BY_TIME,
     "get_contracts": _BY_TIME,
     "get_storage": _BY_TIME,
-    "get_organisations": Merged(by=("id",), may_lack=True),
+    "get_organisations": Merged(by=("id",), may_lack=True, is_unique=True),
     "get_alert": Sought(number="alert"),
     "post_ack": Sought(number="alert"),
     "post_adopt": Sought(number="candidate"),

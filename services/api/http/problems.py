@@ -261,6 +261,19 @@ class FacilityMoving(Problem):
         )
 
 
+class FacilityInTwoCells(Problem):
+    """Two databases have a facility of one id, as after a restore from before a move."""
+
+    slug, title, status = "facility-in-two-cells", "Facility in two cells", 503
+
+    def __init__(self, cells_of: Mapping[str, Sequence[str]]) -> None:
+        named = "; ".join(f"{slug} in {' and '.join(cells)}" for slug, cells in cells_of.items())
+        super().__init__(
+            f"Several cells have a facility of one id: {named}. Nothing is answered of it until one"
+            " of them is removed, for it would count twice; name other facilities with ?facility=.",
+        )
+
+
 class SeveralCells(Problem):
     """The call answers from one database, and what it asks for is in several."""
 

@@ -33,7 +33,7 @@ from tests.integration.api.cells_plant import (
     silence,
 )
 from tests.integration.api.server import serving
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, pauses
 from tests.services import Postgres
 
 pytestmark = pytest.mark.database
@@ -453,6 +453,74 @@ async def test_a_silent_cell_is_named_and_no_total_lacks_it(
         while (await over.get("/v1/live?facility=graz")).status_code != 200:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
     assert len((await over.get("/v1/facilities")).json()) == 2
+
+
+async def test_what_two_cells_have_counts_in_no_sum(
+    clients: tuple[httpx.AsyncClient, httpx.AsyncClient], databases: Databases
+) -> None:
+    _, over = clients
+    assert (await over.get("/v1/live?facility=linz")).status_code == 200
+    with psycopg.connect(databases.b, autocommit=True) as b:
+        # as after a restore of the cell from before a move: nobody may write it there
+        b.execute("SET session_replication_role = replica")
+        b.execute(
+            "INSERT INTO facility (slug, name, timezone, document)"
+            " VALUES ('linz', 'Linz', 'UTC', '{}')"
+        )
+    # whoever looks after the API has it look where facilities live
+    await over.get("/readyz")
+    refused = await over.get("/v1/live?facility=linz")
+    assert refused.json()["type"] == "urn:tonne:problem:facility-in-two-cells"
+    for call in (
+        "/v1/live?facility=linz",
+        "/v1/reports/emissions?period=2026-11",
+        "/v1/emissions?from=2026-11-23T16:00:00Z&to=2026-11-23T18:00:00Z&interval=1h",
+        "/v1/pathway?total=true",
+        "/prometheus/api/v1/query?query=sum(tonne_co2_rate_kg_h)",
+    ):
+        refused = await over.get(call)
+        assert refused.status_code == 503, call
+        assert "linz in home and b" in refused.text, call
+    for call in (
+        "/v1/live?facility=graz",
+        "/v1/reports/emissions?period=2026-11&facility=graz",
+        "/v1/facilities",
+        "/v1/alerts",
+    ):
+        assert (await over.get(call)).status_code == 200, call
+    with psycopg.connect(databases.b, autocommit=True) as b:
+        b.execute("DELETE FROM facility WHERE slug = 'linz'")
+    assert (await over.get("/v1/live?facility=linz")).status_code == 200
+
+
+async def test_what_moved_out_of_a_cell_before_it_fell_silent_is_served(
+    clients: tuple[httpx.AsyncClient, httpx.AsyncClient],
+    databases: Databases,
+    postgres_cluster: Postgres,
+) -> None:
+    _, over = clients
+    assert (await over.get("/v1/live?facility=graz")).status_code == 200
+    with (
+        connect(databases.b, process="test", autocommit=True) as leaving,
+        connect(databases.home, process="test", autocommit=True) as coming,
+    ):
+        task = Move(
+            facility="graz", old=Side(name="b", connection=leaving),
+            new=Side(name="home", connection=coming), by="user anna", step=lambda _step: None,
+            copied=lambda _rows: None,
+        )  # fmt: skip
+        await asyncio.to_thread(move, task, lambda _connection, _facility: 0)
+    silence(postgres_cluster, databases.b)
+    for call in ("/v1/live?facility=graz", "/v1/reports/emissions?period=2026-11&facility=graz"):
+        answer = await over.get(call)
+        for pause_s in pauses():
+            if answer.status_code == 200:
+                break
+            # the API has not looked yet where it lives
+            await asyncio.sleep(pause_s)
+            answer = await over.get(call)
+        assert answer.status_code == 200, call
+    let_in(postgres_cluster, databases.b)
 
 
 async def test_keys_of_the_home_cell_open_facilities_of_all(databases: Databases) -> None:
