@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from services.cli import process
 from services.cli.errors import clear_errors, failure
 from services.cli.files import read_file
-from services.cli.member_cells import living_elsewhere
+from services.cli.member_cells import living_anywhere
 from services.cli.options import DryRun
 from services.cli.say import amount, say
 from services.core.facility.checks import warnings
@@ -73,8 +73,8 @@ def apply_files(
                 assert document is not None  # noqa: S101 - refused above
                 text, file = document
                 if isinstance(file, OrganisationFile):
-                    elsewhere = living_elsewhere(connection, file, settings)
-                    _apply_organisation(connection, path, file, elsewhere, dry_run=dry_run)
+                    living = living_anywhere(connection, file, settings)
+                    _apply_organisation(connection, path, file, living, dry_run=dry_run)
                     continue
                 applied = apply_facility(connection, file, text=text, by=process.operator())
                 _say_changes(path, applied.changes, dry_run=dry_run)

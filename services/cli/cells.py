@@ -17,6 +17,7 @@ from services.cli.progress import progress
 from services.cli.say import amount, say
 from services.cli.verify import verified
 from services.core.runtime.cell_urls import HOME, cell_urls
+from services.core.runtime.credentials import without_credentials
 from services.core.store.cells import arrival, departure, directory, identity, organisations
 from services.core.store.cells import move as moving
 from services.core.store.cells.departure import Departure
@@ -24,6 +25,7 @@ from services.core.store.cells.errors import CellError, UnequalError
 from services.core.store.cells.identity import known_slugs
 from services.core.store.cells.late_messages import REASONS, hand_over, waiting
 from services.core.store.cells.move import Move, Moved, Side
+from services.core.store.cells.naming import away, named
 from services.core.store.database.connect import connect
 from services.core.store.database.transactions import session, writing
 from services.core.store.emissions.final_hours import sources
@@ -45,9 +47,19 @@ _ERRORS = (CellError, UnequalError)
 @app.command("list")
 def list_(*, as_json: AsJson = False) -> None:
     """List the cells, the facilities in them, and what is moving."""
-    with clear_errors(*_ERRORS), _connected() as connections:
-        rows = [row for name, cell in connections.items() for row in _listed(name, cell)]
+    rows, silent = [], []
+    with clear_errors(*_ERRORS):
+        for name, url in _urls().items():
+            try:
+                with _opened(name, url) as cell, named(name):
+                    rows += [*_listed(name, cell)] or [(name, "", "empty", "", None)]
+            except CellError as error:
+                silent.append(str(error))
     show(("cell", "facility", "state", "other cell", "since"), rows, as_json=as_json)
+    for why in silent:
+        say(f"tonne: {without_credentials(why)}", err=True)
+    if silent:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -196,22 +208,41 @@ def _connected(only: Collection[str] | None = None) -> Iterator[dict[str, psycop
 
     ``only``: to these, of which some may be no cells yet.
     """
-    urls = cell_urls(process.settings("migrate"))
-    if len(urls) == 1:
-        raise CellError("TONNE_CELLS names no cell: set it to NAME=postgresql://user@host/database")
+    urls = _urls()
     for name in only or ():
         if name not in urls:
             raise CellError(f"TONNE_CELLS names no cell {name}")
     with ExitStack() as stack:
         connections = {
-            name: stack.enter_context(connect(url, process="admin", autocommit=True))
+            name: stack.enter_context(_opened(name, url, is_cell=only is None))
             for name, url in urls.items()
             if only is None or name in only
         }
-        if only is None:
-            for name, connection in connections.items():
+        try:
+            yield connections
+        except psycopg.Error as error:
+            lost = next((name for name, cell in connections.items() if cell.closed), None)
+            if lost is None:
+                raise
+            raise away(lost, error) from error
+
+
+def _urls() -> dict[str, str]:
+    urls = cell_urls(process.settings("migrate"))
+    if len(urls) == 1:
+        raise CellError("TONNE_CELLS names no cell: set it to NAME=postgresql://user@host/database")
+    return urls
+
+
+@contextmanager
+def _opened(name: str, url: str, *, is_cell: bool = True) -> Iterator[psycopg.Connection[Any]]:
+    """Open a connection to a cell; ``is_cell``: see that it is the one that it is taken for."""
+    with ExitStack() as stack:
+        with named(name):
+            connection = stack.enter_context(connect(url, process="admin", autocommit=True))
+            if is_cell:
                 identity.check(name, connection)
-        yield connections
+        yield connection
 
 
 def _move(

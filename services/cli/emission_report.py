@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -31,6 +32,8 @@ from services.core.store.answers.source_uncertainty import KnownAccounts
 from services.core.store.audit.record import record
 from services.core.store.cells import identity
 from services.core.store.cells.errors import CellError
+from services.core.store.cells.naming import named
+from services.core.store.cells.organisations import has
 from services.core.store.cells.places import Journeys, moves
 from services.core.store.database.transactions import reading, writing
 from services.core.store.registry.organisations import stated_organisations
@@ -123,12 +126,15 @@ def emissions(
     else:
         data = file_of(report, form, name, words, stated.report_font)
     target = output or Path(file_name(report, form))
+    with clear_errors(CellError):
+        # no report without its entries, also where a cell does not take them any more
+        for cell, reported in facilities_of.items():
+            with _named(cell, urls):
+                _note(urls[cell], reported, report, form)
     try:
         target.write_bytes(data)
     except OSError as error:
         raise failure(f"{target} cannot be written: {error.strerror}") from None
-    for name_of_cell, reported in facilities_of.items():
-        _note(urls[name_of_cell], reported, report, form)
     state = "final" if report.is_final else "provisional"
     say(f"{target}: {amount(len(report.sources), 'source')}, {state}")
 
@@ -190,9 +196,10 @@ async def _journeys(databases: Mapping[str, Database]) -> Journeys | None:
         return None
     by_cell = {}
     for name, database in databases.items():
-        await database.read_in_thread(partial(identity.check, name))
-        async with database.read() as connection:
-            by_cell[name] = await moves(connection)
+        with _named(name, databases):
+            await database.read_in_thread(partial(identity.check, name))
+            async with database.read() as connection:
+                by_cell[name] = await moves(connection)
     journeys = Journeys(by_cell=by_cell)
     if journeys.in_none:
         raise CellError(f"facility {min(journeys.in_none)} is moving: wait until it has arrived")
@@ -210,37 +217,73 @@ async def _parts(databases: Mapping[str, Database], wanted: _Wanted) -> dict[str
             partial(stated_organisations, slug=wanted.organisation, as_of=wanted.as_of)
         )
         if not stated:
-            raise failure(f"there is no organisation {wanted.organisation}")
+            raise failure(await _no_organisation(databases, wanted.organisation))
         only = list(stated[0].members(now.date()))
         subject, name = wanted.organisation, stated[0].file.organisation.name
-    rows = {cell: await _facilities(database, only) for cell, database in databases.items()}
+    rows = {}
+    for cell, database in databases.items():
+        with _named(cell, databases):
+            rows[cell] = await _facilities(database, only)
+    _refuse_doubled(rows)
     listed = [row for of_cell in rows.values() for row in of_cell]
     absent = set(only or ()) - {row.slug for row in listed}
     if absent:
         raise failure(await _absent(databases, min(absent)))
     if len(wanted.facilities) == 1:
         subject, name = listed[0].slug, listed[0].name
-    return {
-        cell: await read_part(
-            _Reading(database=databases[cell]),
-            Asked(
-                period=wanted.period,
-                subject=subject,
-                name=name,
-                facilities=of_cell,
-                now=now,
-                as_of=None if wanted.as_of is None else now,
-                since=wanted.since,
-            ),
+    parts = {}
+    for cell, of_cell in rows.items():
+        if not of_cell and cell != HOME:
+            continue
+        asked = Asked(
+            period=wanted.period,
+            subject=subject,
+            name=name,
+            facilities=of_cell,
+            now=now,
+            as_of=None if wanted.as_of is None else now,
+            since=wanted.since,
         )
-        for cell, of_cell in rows.items()
-        if of_cell or cell == HOME
-    }
+        with _named(cell, databases):
+            parts[cell] = await read_part(_Reading(database=databases[cell]), asked)
+    return parts
+
+
+def _named(cell: str, cells: Collection[str]) -> AbstractContextManager[None]:
+    """Name the cell in what fails, if there are several."""
+    return named(cell) if len(cells) > 1 else nullcontext()
+
+
+def _refuse_doubled(rows: Mapping[str, Sequence[FacilityRow]]) -> None:
+    """Refuse to count a facility that two cells have.
+
+    :raises CellError: there is one.
+    """
+    cell_of: dict[str, str] = {}
+    for cell, of_cell in rows.items():
+        for row in of_cell:
+            if (other := cell_of.setdefault(row.slug, cell)) != cell:
+                raise CellError(
+                    f"facility {row.slug} is in the cells {other} and {cell}, and would count"
+                    " twice: see which of them is meant, and remove the other"
+                )
 
 
 async def _facilities(database: Database, only: Sequence[str] | None) -> list[FacilityRow]:
     async with database.read() as connection:
         return await facilities(connection, only=only)
+
+
+async def _no_organisation(databases: Mapping[str, Database], slug: str) -> str:
+    """Say that home has no such organisation, or which cell has it from before."""
+    for cell, database in databases.items():
+        with _named(cell, databases):
+            if cell != HOME and await database.read_in_thread(partial(has, slug=slug)):
+                return (
+                    f"organisation {slug} is cell {cell}'s, from before: bring it home with"
+                    f" `tonne cells bring-home {slug}`"
+                )
+    return f"there is no organisation {slug}"
 
 
 async def _absent(databases: Mapping[str, Database], slug: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
@@ -11,18 +12,26 @@ from services.core.runtime.cell_urls import HOME, cell_urls
 from services.core.runtime.settings import Settings
 from services.core.store.cells import identity, organisations
 from services.core.store.cells.errors import CellError
+from services.core.store.cells.naming import named
 from services.core.store.cells.places import living
 from services.core.store.database.connect import connect, driver_connection
 from services.core.store.database.transactions import session
 from services.core.store.operations.purge_facility import refuse_named
 
 
-def living_elsewhere(
-    connection: Connection, file: OrganisationFile, settings: Settings
-) -> set[str]:
-    """Return the facilities of a file that live in other cells; without cells none.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PurgePlace:
+    """Where a facility is purged."""
 
-    Those that are here already are looked for nowhere else.
+    url: str
+    #: whether it is the one that organisations count with: no other cell has one of its id
+    is_meant: bool = True
+
+
+def living_anywhere(connection: Connection, file: OrganisationFile, settings: Settings) -> set[str]:
+    """Return the facilities of a file that live in any cell; without cells none.
+
+    Those that are here already, or were when they left, are looked for nowhere else.
 
     :raises CellError: organisations are not this cell's, or one that may live in a cell which
         TONNE_CELLS does not name.
@@ -40,24 +49,29 @@ def living_elsewhere(
             f" may live in any: {before}apply the file where TONNE_DATABASE_URL is the home cell's"
         )
     slugs = {member.id for member in file.facilities}
-    lacking = slugs - living(driver_connection(connection), slugs)
+    # what has left is not in the registry any more
+    present = living(driver_connection(connection), slugs)
+    lacking = slugs - present
     if not lacking:
-        return set()
-    urls, elsewhere = cell_urls(settings), set[str]()
+        return present
+    urls = cell_urls(settings)
     for name in sorted(urls.keys() - {HOME}):
-        with connect(urls[name], process="apply", role="tonne_read", autocommit=True) as cell:
+        with (
+            named(name),
+            connect(urls[name], process="apply", role="tonne_read", autocommit=True) as cell,
+        ):
             identity.check(name, cell)
-            elsewhere |= living(cell, lacking)
+            present |= living(cell, lacking)
     unnamed = sorted(known.keys() - urls.keys())
-    if lacking - elsewhere and unnamed:
+    if lacking - present and unnamed:
         raise CellError(
-            f"facility {min(lacking - elsewhere)} does not live here, and may in cell {unnamed[0]}:"
+            f"facility {min(lacking - present)} does not live here, and may in cell {unnamed[0]}:"
             " name that cell in TONNE_CELLS, so that it can be looked for there"
         )
-    return elsewhere
+    return present
 
 
-def url_of_purge(settings: Settings, facility: str, cell: str | None) -> str:
+def purge_place(settings: Settings, facility: str, cell: str | None) -> PurgePlace:
     """Return the database that a facility is purged in; ``cell``: as it was named.
 
     :raises CellError: that is another cell than home, and not named.
@@ -73,19 +87,19 @@ def url_of_purge(settings: Settings, facility: str, cell: str | None) -> str:
                 f" with {facility}: run this where TONNE_DATABASE_URL is the home cell's and"
                 f" TONNE_CELLS names {here.name}, with --cell {here.name}"
             )
-        return urls[HOME]
+        return PurgePlace(url=urls[HOME])
     if cell not in urls:
         raise CellError(f"TONNE_CELLS names no cell {cell}")
     with ExitStack() as stack:
-        connections = {
-            name: stack.enter_context(connect(url, process="admin", autocommit=True))
-            for name, url in urls.items()
-        }
-        for name, connection in connections.items():
-            identity.check(name, connection)
+        connections = {}
+        for name, url in urls.items():
+            with named(name):
+                opened = stack.enter_context(connect(url, process="admin", autocommit=True))
+                identity.check(name, opened)
+                connections[name] = opened
         # another facility of the same id, which no organisation means
-        is_double = len(identity.whereabouts(connections, facility)) > 1
-    if not is_double:
+        is_meant = len(identity.whereabouts(connections, facility)) == 1
+    if is_meant:
         with session(urls[HOME], process="admin") as home:
             refuse_named(home, facility)
-    return urls[cell]
+    return PurgePlace(url=urls[cell], is_meant=is_meant)

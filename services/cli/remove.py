@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from services.cli import process
 from services.cli.errors import clear_errors, failure
 from services.cli.listing import AsJson, show
-from services.cli.member_cells import url_of_purge
+from services.cli.member_cells import purge_place
 from services.cli.options import DryRun, check_line
 from services.cli.say import amount, say
 from services.core.store.cells.errors import CellError
@@ -108,13 +108,9 @@ def removed(*, as_json: AsJson = False) -> None:
 
 
 @contextmanager
-def _owners_database(facility: str, cell: str | None) -> Iterator[Engine]:
-    """Open the database with its owner's login, for many short transactions.
-
-    :raises CellError, StillNamedError: an organisation of the home cell counts with it, or may.
-    """
-    settings = process.settings("migrate")
-    bind = engine(url_of_purge(settings, facility, cell), process="admin")
+def _owners_database(url: str) -> Iterator[Engine]:
+    """Open the database with its owner's login, for many short transactions."""
+    bind = engine(url, process="admin")
     try:
         yield bind
     finally:
@@ -171,9 +167,11 @@ def _purge(
     facility: str, cell: str | None, *, reason: str | None, confirm: str | None, dry_run: bool
 ) -> None:
     # the logins of services cannot delete history: this needs the login that migrates
-    with _owners_database(facility, cell) as bind:
+    settings = process.settings("migrate")
+    place = purge_place(settings, facility, cell)
+    with _owners_database(place.url) as bind:
         with bind.connect() as connection:
-            doomed = candidate(connection, facility)
+            doomed = candidate(connection, facility, is_meant=place.is_meant)
             counted = stored_by_table(connection, facility)
         _say_what_is_lost(doomed, counted)
         if dry_run:
@@ -182,8 +180,10 @@ def _purge(
         if reason is None:
             raise failure("give a reason with --reason: only it and the names are kept")
         _ask(facility, confirm)
+        # an organisation of home may count with it since that was looked at
+        is_meant = purge_place(settings, facility, cell).is_meant
         by = f"{process.operator()}, login {doomed.login}"
-        gone = purge(bind, facility, by=by, reason=reason)
+        gone = purge(bind, facility, by=by, reason=reason, is_meant=is_meant)
     say(
         f"{facility} is deleted: {amount(sum(gone.values()), 'row')}; `tonne removed` keeps a"
         " record of it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,12 +16,15 @@ import pytest
 from services.aggregator.base_years import BaseYears
 from services.aggregator.summing import Summing
 from services.api.app import create_app
+from services.api.cells import all_cells
+from services.core.facility.organisation_file import parse_organisation
 from services.core.runtime.clock import FixedClock
 from services.core.store.cells import directory
 from services.core.store.cells.move import Move, Side, move
-from services.core.store.database.connect import connect
+from services.core.store.database.connect import connect, engine
 from services.core.store.emissions.organisation_base_years import recalculate_organisations
 from services.core.store.operations import keys
+from services.core.store.registry.organisations import apply_organisation
 from tests.command import Ended, tonne
 from tests.faults.proxy import Proxy
 from tests.integration.aggregator.plant import apply_text
@@ -34,7 +38,7 @@ from tests.integration.api.test_cells_answers import (
     pdf_text,
 )
 from tests.integration.api.test_pathway_organisation import FILE as SMALL
-from tests.patience import PATIENCE_S, until
+from tests.patience import PATIENCE_S, pauses, until
 from tests.services import Postgres, as_login
 
 __all__ = ["a_busy_cell_is_not_away"]
@@ -165,7 +169,13 @@ async def differences(
     return different
 
 
-def move_it(databases: Databases, facility: str, old: str, new: str) -> None:
+def move_it(
+    databases: Databases,
+    facility: str,
+    old: str,
+    new: str,
+    step: Callable[[str], None] = lambda _step: None,
+) -> None:
     urls = {"home": databases.home, "b": databases.b}
     with (
         connect(urls[old], process="test", autocommit=True) as leaving,
@@ -173,7 +183,7 @@ def move_it(databases: Databases, facility: str, old: str, new: str) -> None:
     ):
         task = Move(
             facility=facility, old=Side(name=old, connection=leaving),
-            new=Side(name=new, connection=coming), by="user anna", step=lambda _step: None,
+            new=Side(name=new, connection=coming), by="user anna", step=step,
             copied=lambda _rows: None,
         )  # fmt: skip
         move(task, lambda _connection, _facility: 0)
@@ -196,11 +206,11 @@ async def test_every_answer_is_that_of_one_database(
     assert rows[2]["total_kg"] > 0
     # wherever they live, also where all of them are in another cell than their organisation
     for facility, old, new in (("linz", "home", "b"), ("graz", "b", "home")):
-        move_it(databases, facility, old, new)
+        await asyncio.to_thread(move_it, databases, facility, old, new)
         different = await differences(one, over, SUMS)
         assert not different, "\n\n".join(different)
     for facility, old, new in (("linz", "b", "home"), ("graz", "home", "b")):
-        move_it(databases, facility, old, new)
+        await asyncio.to_thread(move_it, databases, facility, old, new)
 
 
 async def test_its_report_is_one_document(
@@ -250,6 +260,115 @@ def test_the_command_writes_the_report_of_all_cells(databases: Databases, tmp_pa
         blind.stderr
     )) == (1, True)  # fmt: skip
     assert "name the other cells in TONNE_CELLS" in report(databases.home)[0].stderr
+
+
+def test_a_report_counts_nobody_twice_and_names_the_cell_that_it_lacks(
+    databases: Databases,
+    postgres_cluster: Postgres,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TONNE_CELLS", f"b={databases.b}")
+    file = tmp_path / "report.csv"
+
+    def refused() -> str:
+        options = ("--organisation", "group", "--format", "csv", "--output", file)
+        ended = tonne(databases.home, "report", "emissions", "2025", *options)
+        assert (ended.code, file.exists()) == (1, False)
+        return ended.stderr
+
+    with psycopg.connect(databases.b, autocommit=True) as b:
+        # as after a restore of a cell from before a move: nobody may write it there
+        b.execute("SET session_replication_role = replica")
+        b.execute(
+            "INSERT INTO facility (slug, name, timezone, document)"
+            " VALUES ('linz', 'Linz', 'UTC', '{}')"
+        )
+        assert "facility linz is in the cells home and b, and would count twice" in refused()
+        # the one that is not meant may go, whoever counts with the other
+        assert tonne(databases.b, "remove", "linz").code == 0
+        purge = ("remove", "linz", "--purge", "--reason", "test", "--dry-run")
+        counted = tonne(databases.home, *purge)
+        assert "retire it first" in counted.stderr
+        assert tonne(databases.home, *purge, "--cell", "b").code == 0
+        b.execute("DELETE FROM facility_retirement")
+        b.execute("DELETE FROM facility WHERE slug = 'linz'")
+        (revision,) = b.execute("SELECT version_num FROM alembic_version").fetchone() or ("",)
+        b.execute("UPDATE alembic_version SET version_num = '0001'")
+        assert "tonne: cell b: " in refused()
+        assert "`tonne migrate`" in refused()
+        b.execute("UPDATE alembic_version SET version_num = %s", (revision,))
+    silence(postgres_cluster, databases.b)
+    away = "the database of cell b cannot be used"
+    assert away in refused()
+    assert "check TONNE_CELLS" in refused()
+    (tmp_path / "group.yaml").write_text(GROUP)
+    for words in (
+        ("apply", tmp_path / "group.yaml"),
+        ("remove", "graz", "--purge", "--cell", "b", "--reason", "test", "--confirm", "graz"),
+        ("cells", "move", "linz", "--to", "b"),
+        ("cells", "bring-home", "group"),
+    ):
+        ended = tonne(databases.home, *words)
+        assert (ended.code, away in ended.stderr) == (1, True), ended.said
+    # what is known is said
+    listed = tonne(databases.home, "cells", "list")
+    assert (listed.code, away in listed.stderr, "linz" in listed.stdout) == (1, True, True)
+    let_in(postgres_cluster, databases.b)
+    assert tonne(databases.home, "cells", "list").code == 0
+
+
+def killed(step: str) -> None:
+    """End a move between its two commits, when the facility lives nowhere."""
+    if step == "left":
+        raise KeyboardInterrupt
+
+
+async def test_a_member_whose_move_was_killed_is_waited_for(
+    clients: tuple[httpx.AsyncClient, httpx.AsyncClient],
+    databases: Databases,
+    postgres_cluster: Postgres,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, over = clients
+    monkeypatch.setattr(all_cells, "_MOVES_WITHIN_S", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        await asyncio.to_thread(move_it, databases, "linz", "home", "b", step=killed)
+    for call in SUMS:
+        refused = await over.get(call)
+        assert refused.status_code == 503, call
+        assert "linz: moving to another cell" in refused.text, call
+    # the cell dies that it waits in
+    silence(postgres_cluster, databases.b)
+    for call in SUMS:
+        assert (await over.get(call)).status_code == 503, call
+    let_in(postgres_cluster, databases.b)
+    await asyncio.to_thread(move_it, databases, "linz", "home", "b")
+    for pause_s in pauses():
+        if (await over.get(SUMS[0])).status_code == 200:
+            break
+        # the API has not noticed yet that the cell answers
+        await asyncio.sleep(pause_s)
+    different = await differences(one, over, SUMS)
+    assert not different, "\n\n".join(different)
+    await asyncio.to_thread(move_it, databases, "linz", "b", "home")
+
+
+def test_commands_know_a_member_whose_move_was_killed(
+    databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        move_it(databases, "linz", "home", "b", step=killed)
+    monkeypatch.setenv("TONNE_CELLS", f"b={databases.b}")
+    options = ("--organisation", "group", "--output", tmp_path / "report.xlsx")
+    reported = tonne(databases.home, "report", "emissions", "2025", *options)
+    assert (reported.code, "facility linz is moving" in reported.stderr) == (1, True)
+    applied = apply(databases.home, tmp_path, GROUP, cells=f"b={databases.b}")
+    assert applied.code == 0, applied.said
+    moved = tonne(databases.home, "cells", "move", "linz", "--to", "b")
+    assert "linz lives in cell b" in moved.stdout
+    assert tonne(databases.home, "report", "emissions", "2025", *options).code == 0
+    move_it(databases, "linz", "b", "home")
 
 
 async def test_no_sum_lacks_a_cell_that_has_a_member(
@@ -302,9 +421,9 @@ async def test_who_does_not_see_all_of_it_sees_none_of_it(databases: Databases) 
         call = "/v1/emissions?from=2026-11-23T16:00:00Z&to=2026-11-23T18:00:00Z&interval=1h"
         before = (await client.get(call, headers=headers)).json()
         assert before
-        move_it(databases, "linz", "home", "b")
+        await asyncio.to_thread(move_it, databases, "linz", "home", "b")
         assert (await client.get(call, headers=headers)).json() == before
-        move_it(databases, "linz", "b", "home")
+        await asyncio.to_thread(move_it, databases, "linz", "b", "home")
 
 
 async def test_a_member_that_is_nowhere_is_named(
@@ -327,6 +446,36 @@ async def test_a_member_that_is_nowhere_is_named(
                 "UPDATE organisation_revision SET spec = jsonb_set(spec, '{facilities}',"
                 " (spec->'facilities') - 2) WHERE spec->>'pathway' <> '[]'"
             )
+
+
+async def test_one_that_another_cell_has_is_answered_unless_home_has_the_id(
+    clients: tuple[httpx.AsyncClient, httpx.AsyncClient], databases: Databases
+) -> None:
+    _, over = clients
+    wanted = (await over.get(_REPORT)).json()
+    bind = engine(databases.b, process="test")
+    try:
+        # as of a release in which organisations were each cell's own
+        for slug in ("before", "group"):
+            text = f"organisation: {{id: {slug}, name: Another}}\nfacilities: [{{id: graz}}]\n"
+            with bind.begin() as connection:
+                apply_organisation(connection, parse_organisation(text))
+        rows = (await over.get("/v1/organisations")).json()
+        assert sorted((row["id"], row["name"]) for row in rows) == [
+            ("alone", "Alone"), ("before", "Another"), ("group", "Group"), ("later", "Later"),
+        ]  # fmt: skip
+        answer = (await over.get(_REPORT)).json()
+        assert answer["totals"] == wanted["totals"]
+        call = _REPORT.replace("=group", "=before")
+        before = (await over.get(call)).json()
+        assert (before["name"], {row["facility"] for row in before["totals"]}) == (
+            "Another", {"graz"},
+        )  # fmt: skip
+    finally:
+        bind.dispose()
+        with psycopg.connect(databases.b, autocommit=True) as b:
+            b.execute("DELETE FROM organisation_revision")
+            b.execute("DELETE FROM organisation")
 
 
 def test_members_are_looked_for_in_all_cells(databases: Databases, tmp_path: Path) -> None:
@@ -439,6 +588,8 @@ def test_base_years_are_those_of_one_database(
         assert over.figures() == wanted
         for facility, old, new in (("linz", "b", "home"), ("graz", "home", "b")):
             move_it(databases, facility, old, new)
+    for url in (databases.single, databases.home):
+        assert tonne(url, "organisations", "remove", "years").code == 0
 
 
 def test_a_member_in_another_cell_is_purged_by_way_of_home(

@@ -93,7 +93,8 @@ def test_every_reading_is_in_the_new_cell_once(
     assert "moved_facility" in reasons
     listed = json.loads(tonne("list", "--json").stdout)
     assert [(row["cell"], row["facility"], row["state"]) for row in listed] == [
-        ("b", "linz", "living")
+        ("home", "", "empty"),
+        ("b", "linz", "living"),
     ]
 
     assert "handed over from cell home to cell b" in tonne("forward").output
@@ -156,6 +157,8 @@ def test_what_cannot_move_is_told(
     with bind.begin() as connection:
         remove_organisation(connection, "group", by=None, reason=None)
     bind.dispose()
+    report = CliRunner().invoke(app, ["report", "emissions", "2025", "--organisation", "old"])
+    assert (report.exit_code, "`tonne cells bring-home old`" in report.output) == (1, True)
     told = refused("move", "linz", "--to", "home")
     assert "organisation old of cell b counts with facility linz" in told
     assert "`tonne cells bring-home old`" in told

@@ -10,8 +10,10 @@ from psycopg.types.json import Jsonb
 from services.core.store.audit.record import record
 from services.core.store.cells.errors import CellError
 
-#: Against whoever applies its file meanwhile.
-_LOCK: Final = "LOCK TABLE organisation_revision IN SHARE ROW EXCLUSIVE MODE"
+#: Against whoever applies its file meanwhile, or recalculates its base years.
+_LOCK: Final = (
+    "LOCK TABLE organisation_revision, organisation_base_figure IN SHARE ROW EXCLUSIVE MODE"
+)
 
 _HAS: Final = "SELECT EXISTS (SELECT FROM organisation WHERE slug = %s)"
 
@@ -62,24 +64,25 @@ def bring_home(
 ) -> int:
     """Bring an organisation home; return how many versions its file has.
 
-    It is at home before it goes in the other cell: killed between both, this goes on.
+    It is at home before it goes in the other cell, where nobody changes it meanwhile: killed
+    between both, this goes on.
 
     :raises CellError: the home cell has one of this id by itself.
     """
-    with home.transaction(), other.transaction():
-        for connection in (home, other):
-            connection.execute(_LOCK)
-        revisions = other.execute(_REVISIONS, (slug,)).fetchall()
-        at_home = home.execute(_REVISIONS, (slug,)).fetchall()
-        if any(revision not in at_home for revision in revisions) and at_home:
-            raise CellError(
-                f"the home cell has, or had, an organisation {slug} as well: name all facilities in"
-                f" the file of that one, apply it, and remove the other cell's with `tonne"
-                f" organisations remove {slug}` there"
-            )
-        if not at_home:
-            _add(home, other, slug, revisions, by=by)
     with other.transaction():
+        other.execute(_LOCK)
+        revisions = other.execute(_REVISIONS, (slug,)).fetchall()
+        with home.transaction():
+            home.execute(_LOCK)
+            at_home = home.execute(_REVISIONS, (slug,)).fetchall()
+            if any(revision not in at_home for revision in revisions) and at_home:
+                raise CellError(
+                    f"the home cell has, or had, an organisation {slug} as well: name all"
+                    " facilities in the file of that one, apply it, and remove the other cell's"
+                    f" with `tonne organisations remove {slug}` there"
+                )
+            if not at_home:
+                _add(home, other, slug, revisions, by=by)
         for statement in _DELETE:
             other.execute(statement, (slug,))
         record(

@@ -77,8 +77,11 @@ class _Purge:
     parameters: Mapping[str, Any]
 
 
-def candidate(connection: Connection, slug: str) -> PurgeCandidate:
+def candidate(connection: Connection, slug: str, *, is_meant: bool = True) -> PurgeCandidate:
     """Find a facility that may be purged.
+
+    ``is_meant``: it is the one of its id that organisations count with; another cell has it, too,
+    where it is not.
 
     :raises UnknownFacilityError: there is no such facility.
     :raises NotRetiredError: it is in force.
@@ -94,7 +97,7 @@ def candidate(connection: Connection, slug: str) -> PurgeCandidate:
     begun_at = connection.scalar(
         select(p.begun_at).where(p.facility == slug, p.finished_at.is_(None))
     )
-    if begun_at is None:
+    if begun_at is None and is_meant:
         refuse_named(connection, slug)
     return PurgeCandidate(
         slug=slug,
@@ -137,6 +140,7 @@ def purge(
     *,
     by: str,
     reason: str,
+    is_meant: bool = True,
     max_rows: int = MAX_ROWS,
     rest: Callable[[float], None] = time.sleep,
 ) -> dict[str, int]:
@@ -147,7 +151,7 @@ def purge(
 
     :raises UnknownFacilityError, NotRetiredError, StillNamedError: as :func:`candidate`.
     """
-    begun = _begin(bind, slug, by=by, reason=reason)
+    begun = _begin(bind, slug, by=by, reason=reason, is_meant=is_meant)
     for name, where in DATA.items():
         for relation in _relations(bind, name):
             for took_s in _pieces(bind, begun, name, relation, where, max_rows):
@@ -155,12 +159,12 @@ def purge(
     return _finish(bind, begun)
 
 
-def _begin(bind: Engine, slug: str, *, by: str, reason: str) -> _Purge:
+def _begin(bind: Engine, slug: str, *, by: str, reason: str, is_meant: bool) -> _Purge:
     """Say that the purge has begun, unless an earlier one was cut off: then that goes on."""
     with bind.begin() as connection:
         lock(connection)
         facility = look_up(connection, slug)
-        retirement = candidate(connection, slug).retirement
+        retirement = candidate(connection, slug, is_meant=is_meant).retirement
         p = t.facility_purge.c
         purge_id = connection.scalar(
             select(p.id).where(p.facility == slug, p.finished_at.is_(None))
