@@ -63,8 +63,17 @@ class Places:
     @property
     def database_url(self) -> str:
         """Of the primary, whichever machine that is on."""
+        return f"{self._databases}?target_session_attrs=read-write"
+
+    @property
+    def reads_url(self) -> str:
+        """Of the standby, which APIs read from where it has what the primary shows."""
+        return f"{self._databases}?target_session_attrs=standby"
+
+    @property
+    def _databases(self) -> str:
         hosts = ",".join(f"{machine.address}:{DATABASE_PORT}" for machine in self.databases)
-        return f"postgresql://{SUPERUSER}@{hosts}/{DATABASE}?target_session_attrs=read-write"
+        return f"postgresql://{SUPERUSER}@{hosts}/{DATABASE}"
 
     def broker_url(self, scheme: str, user: str, *, at: Sequence[Machine] = ()) -> str:
         """Of the NATS servers, or of some of them, for an account of tonne's."""
@@ -166,7 +175,12 @@ def _patroni_settings(machine: Machine, members: Sequence[Machine], home: Path) 
                 "postgresql": {
                     "use_pg_rewind": True,
                     "use_slots": True,
-                    "parameters": {"max_connections": 200, "wal_keep_size": "256MB"},
+                    "parameters": {
+                        "max_connections": 200,
+                        "wal_keep_size": "256MB",
+                        # what APIs read there is not taken away from under them
+                        "hot_standby_feedback": "on",
+                    },
                 },
             },
             "initdb": [
@@ -242,6 +256,7 @@ def service(machine: Machine, word: str, places: Places, log_dir: Path) -> Progr
         log_dir=log_dir,
         environment={
             "TONNE_DATABASE_URL": places.database_url,
+            **({"TONNE_API_READS_URL": places.reads_url} if word == "api" else {}),
             "TONNE_MQTT_URL": broker,
             "TONNE_LOCAL_DIR": str(machine.directory),
             "TONNE_READINGS_SOCKET": str(machine.directory / "readings.sock"),

@@ -56,6 +56,9 @@ for login in ingest aggregate notify api backup admin; do
   secret "login-$login" Opaque
   printf '*:*:*:tonne_%s:%s\n' "$login" "$password" | entry pgpass
   printf 'postgresql://tonne_%s:%s@db-rw:5432/tonne' "$login" "$password" | entry url
+  # the standbys, which the API reads from
+  [ "$login" != api ] || printf 'postgresql://tonne_%s:%s@db-ro:5432/tonne?target_session_attrs=standby' \
+    "$login" "$password" | entry reads
 done
 
 ingest=$(random)

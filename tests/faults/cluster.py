@@ -82,7 +82,7 @@ def _play(given: argparse.Namespace, numbers: range | list[int], journal: Path) 
                         if played.passed
                         else failure(
                             kind,
-                            (played.stuck, played.findings),
+                            (played.stuck, played.went_back, played.findings),
                             seed=given.seed,
                             number=number,
                             more=" ON=cluster",
@@ -93,6 +93,7 @@ def _play(given: argparse.Namespace, numbers: range | list[int], journal: Path) 
         finally:
             publisher.close()
         whole, differ = rounds.findings(), verified(world)
+        print(world.reads(), flush=True)  # noqa: T201 - the result
     print(  # noqa: T201 - the result
         f"{played_rounds} rounds, {failed} failed, {late} later than {PROMISED_S:.0f} s;"
         f" {books.count} readings acknowledged; of all of them {whole};"

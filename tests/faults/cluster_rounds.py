@@ -54,11 +54,13 @@ class ClusterRound:
     differ: int | None
     #: empty, or what never happened
     stuck: str = ""
+    #: what an API showed as it was before another one had shown it
+    went_back: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
-        """Whether nothing was lost, counted twice or left undone, however long it took."""
-        return self.findings.clean and not self.stuck and not self.differ
+        """Whether nothing was lost, counted twice, left undone or taken back, however long."""
+        return self.findings.clean and not (self.stuck or self.differ or self.went_back)
 
     @property
     def late(self) -> bool:
@@ -111,6 +113,7 @@ class ClusterRounds:
             findings=self.findings(after_ms=None if whole else before_ms),
             differ=verified(world) if whole else None,
             stuck=stuck,
+            went_back=tuple(world.went_back()),
         )
 
     def findings(self, *, after_ms: int | None = None) -> Findings:

@@ -19,6 +19,7 @@ from deploy.cluster.machine import Machine, Program
 from services.cli.device_accounts import INGEST
 from tests.clocks import FakeClock
 from tests.contract.ingest.brokers import make_durable
+from tests.faults.cluster_reads import Reader
 from tests.faults.cluster_watch import Watcher
 from tests.faults.facility import FACILITY, file
 
@@ -51,6 +52,7 @@ class ClusterWorld:
                 self._give_clock(machine)
         self._key = ""
         self._watchers: dict[str, Watcher] = {}
+        self._reader: Reader | None = None
         listens = socket.socket()
         listens.bind(("127.0.0.1", 0))
         listens.listen()
@@ -77,8 +79,16 @@ class ClusterWorld:
             for machine in self.cluster.working
         }
 
+        self._reader = Reader(
+            [f"http://{machine.address}:{parts.API_PORT}" for machine in self.cluster.working],
+            self._key,
+            FACILITY,
+        )
+
     def close(self) -> None:
         """Watch nothing more, and let no device in."""
+        if self._reader is not None:
+            self._reader.close()
         for watcher in self._watchers.values():
             watcher.close()
         self.devices.close()
@@ -154,6 +164,21 @@ class ClusterWorld:
         return None
 
     # -- what people see ----------------------------------------------------------------------
+
+    def went_back(self) -> list[str]:
+        """What somebody who asked one API and then the other saw as it was before."""
+        return [] if self._reader is None else self._reader.taken()
+
+    def reads(self) -> str:
+        """What was answered to him, and by which database the APIs that run now have read."""
+        lines = [f"answers by status {dict(self._reader.answers) if self._reader else {}}"]
+        for machine in self.cluster.working:
+            metrics = self.cluster.ask(machine, parts.API_PORT, "/metrics")
+            told = [] if metrics is None else metrics.text.splitlines()
+            names = ("tonne_api_reads_total", "tonne_api_standby_fallbacks_total",
+                     "tonne_api_standby_used")  # fmt: skip
+            lines.append(f"{machine.name}: {', '.join(t for t in told if t.startswith(names))}")
+        return "\n".join(lines)
 
     def shown(self) -> list[float | None]:
         """This year's kg CO2 of the works as each API answers and streams; None: not yet."""

@@ -12,10 +12,12 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import trustme
+from psycopg.conninfo import conninfo_to_dict
 from ruamel.yaml import YAML
 
 from services.cli import app
 from services.core.runtime.settings import Settings, load, secret_settings
+from services.core.store.database.connect import check_standby_url
 from services.core.store.schema.ddl import LOGINS
 from services.core.store.schema.logins import password_of
 from tests.repository.files import DEPLOY, commands, own_services, read_yaml
@@ -181,6 +183,14 @@ def test_every_process_accepts_its_settings(
                     assert not value.startswith("/run/secrets") or value in files
             settings = load()
         assert settings.database_url is not None
+        # requests that only read are the standbys', whose pods the network policies name too
+        reads = settings.api_reads_url
+        assert (reads is not None) == (container["name"] == "api")
+        if reads is not None:
+            stated = conninfo_to_dict(check_standby_url(reads.get_secret_value()))
+            assert (stated["host"], stated["target_session_attrs"]) == ("db-ro", "standby")
+            written = conninfo_to_dict(settings.database_url.get_secret_value())
+            assert (stated["user"], stated["password"]) == (written["user"], written["password"])
         seen += 1
     assert seen == 7
 
