@@ -339,6 +339,9 @@ class Standby:
             log.warning("standby_rests", reason=reason)
             self.unused = reason
             api_standby_used.set(0)
+            # what is open leads to this server, and another one may be a standby by now: whoever
+            # comes next looks for one
+            open_connections.cut(self._url, sparing={read.driver for read in self._open})
 
     async def watch(self) -> None:
         """Look until cancelled whether it answers, and cut who waits for it in vain."""

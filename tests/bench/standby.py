@@ -1,4 +1,4 @@
-"""What a standby takes from the primary: processor time of both, of an API with and without it.
+"""What a standby takes from the primary: processor time and answers a second, with and without.
 
 Run by hand: ``python -m tests.bench.standby``; prints JSON. The same questions go to an API that
 reads from the primary and to one that reads from its standby, in turn, one after the other and
@@ -12,9 +12,12 @@ import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from statistics import median
 
 import httpx
 import psycopg
@@ -38,20 +41,40 @@ FROM source s, generate_series(timestamptz '2026-11-01', timestamptz '2026-11-29
 _DATABASE = "tonne"
 _FACILITIES = 8
 _SOURCES = 25
+_COUNT = 100
+_FIRST = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def _devices(_number: int) -> str:
+    return "/v1/devices"
+
+
+# the spans differ, so that nothing is sent again that was answered
+def _day(number: int) -> str:
+    first = _FIRST + timedelta(hours=number % 600)
+    return _hours(first, first + timedelta(days=1)) + f"&facility=f{number // 600 % _FACILITIES}"
+
+
+def _month(number: int) -> str:
+    first, last = _FIRST + timedelta(hours=number % 60), _FIRST + timedelta(days=25)
+    return _hours(first, last + timedelta(hours=number // 60)) + "&group_by=scope&limit=700"
+
+
+def _hours(first: datetime, last: datetime) -> str:
+    return f"/v1/emissions?from={first:%Y-%m-%dT%H:00:00Z}&to={last:%Y-%m-%dT%H:00:00Z}&interval=1h"
+
+
 _QUESTIONS = {
-    "devices": "/v1/devices",
-    # the spans differ, so that nothing is sent again that was answered
-    "hours of a day": "/v1/emissions?from=2026-11-20T{n:02}:00:00Z&to=2026-11-21T{n:02}:00:00Z"
-    "&interval=1h&facility=f{f}",
-    "a month of all by scope": "/v1/emissions?from=2026-11-01T{n:02}:00:00Z&to=2026-11-28T00:00:00Z"
-    "&interval=1h&group_by=scope&limit=700",
+    "devices": _devices,
+    "hours of a day": _day,
+    "a month of all by scope": _month,
 }
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
     with ExitStack() as ending:
         primary = Postgres(ending.enter_context(server_directory(for_postgres=True)))
@@ -124,9 +147,8 @@ def _asked(
     at_once: int,
     rounds: int,
 ) -> dict[str, dict[str, float]]:
-    """Ask each API in turn; milliseconds of processor time of an answer."""
-    count = 60
-    spent = {of: [0.0, 0.0, 0.0] for of in services}
+    """Ask each API in turn; medians of rounds: answers a second, processor time of an answer."""
+    told: dict[str, list[tuple[float, ...]]] = {of: [] for of in services}
 
     def used(service: Service) -> list[float]:
         while True:
@@ -142,23 +164,25 @@ def _asked(
                 ThreadPoolExecutor(at_once) as pool,
             ):
                 calls = [
-                    _QUESTIONS[name].format(n=(turn * count + i) % 24, f=i % _FACILITIES)
-                    for i in range(count)
+                    _QUESTIONS[name](((at_once > 1) * (rounds + 1) + turn) * _COUNT + number)
+                    for number in range(_COUNT)
                 ]
+                began_s = time.monotonic()
                 for answer in pool.map(client.get, calls):
                     answer.raise_for_status()
+                took_s = time.monotonic() - began_s
             after = used(service)
+            spent = (1000 * (b - a) / _COUNT for a, b in zip(before, after, strict=True))
             # the first round is to connect
-            for part in range(3) if turn else ():
-                spent[of][part] += after[part] - before[part]
+            if turn:
+                told[of].append((_COUNT / took_s, *spent))
     print(name, at_once, file=sys.stderr, flush=True)
-    names = ("api_cpu_ms", "primary_cpu_ms", "standby_cpu_ms")
+    names = ("answers_per_s", "api_cpu_ms", "primary_cpu_ms", "standby_cpu_ms")
     return {
-        of: {
-            part: round(1000 * seconds / (rounds * count), 2)
-            for part, seconds in zip(names, spent[of], strict=True)
-        }
-        for of in services
+        of: dict(
+            zip(names, (round(median(part), 2) for part in zip(*rows, strict=True)), strict=True)
+        )
+        for of, rows in told.items()
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -82,6 +83,26 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 def refuse(both: Pair) -> int:
     """Commit one more message in quarantine; its id."""
     return int(str(one(both.url, _REFUSED)))
+
+
+def take_away(both: Pair) -> None:
+    """Delete what was refused, so that replay cannot let a read go on that may see it."""
+    goes_on = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE usename = 'tonne_api' AND backend_xmin IS NOT NULL"
+    )
+    assert one(both.standby_url, goes_on)
+
+    def ends_a_read() -> bool:
+        refuse(both)
+        with psycopg.connect(both.url, autocommit=True) as primary:
+            primary.execute("DELETE FROM quarantine WHERE detail = 'x'")
+            # leaves what somebody may see at the primary itself
+            primary.execute("VACUUM quarantine")
+        both.standby.catch_up()
+        return not one(both.standby_url, goes_on)
+
+    until(ends_a_read, "replay ends a read")
 
 
 async def newest(client: httpx.AsyncClient) -> int:
@@ -172,6 +193,64 @@ async def test_a_commit_that_the_primary_waits_with_is_not_shown(
     assert await newest(client) == written[0]
 
 
+async def test_two_commits_are_shown_in_one_order(both: Pair, client: httpx.AsyncClient) -> None:
+    """Jepsen's long fork: one server shows the first commit alone, the other the second alone."""
+    shown = (
+        "SELECT array_agg(device.last_seen ORDER BY facility.slug) FROM device"
+        " JOIN facility ON facility.id = device.facility_id WHERE device.slug = 'pow1'"
+    )
+    seen = (
+        "UPDATE device SET last_seen = now() FROM facility WHERE facility.id = device.facility_id"
+        " AND device.slug = 'pow1' AND facility.slug = '{}' RETURNING last_seen"
+    )
+
+    async def answers(of: httpx.AsyncClient) -> list[datetime | None]:
+        devices = (await of.get("/v1/devices")).json()
+        stated = {d["facility"]: d["last_seen"] for d in devices if d["device"] == "pow1"}
+        return [
+            None if (at := stated[name]) is None else datetime.fromisoformat(at)
+            for name in ("graz", "linz")
+        ]
+
+    async with asking(both.app()) as single:
+        before = await answers(single)
+        assert await answers(client) == before
+        both.primary.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+        both.primary.execute("SELECT pg_reload_conf()")
+        until(
+            lambda: one(both.url, "SHOW synchronous_standby_names") == "nobody",
+            "commits are to wait",
+        )
+        written: list[object] = []
+        committing = threading.Thread(
+            target=lambda: written.append(one(both.url, seen.format("graz")))
+        )
+        committing.start()
+        try:
+            await until_async(
+                lambda: one(both.standby_url, shown) != before, "the standby shows the commit"
+            )
+            both.standby.execute("SELECT pg_wal_replay_pause()")
+            with psycopg.connect(both.url, autocommit=True) as other:
+                other.execute("SET synchronous_commit = local")
+                other.execute(seen.format("linz").encode())
+            # that is the fork
+            here, there = one(both.url, shown), one(both.standby_url, shown)
+            assert isinstance(here, list)
+            assert isinstance(there, list)
+            assert here[0] == before[0] != there[0]
+            assert here[1] != before[1] == there[1]
+            # and nobody is shown it
+            assert await answers(client) == here
+            assert await answers(single) == here
+        finally:
+            both.standby.execute("SELECT pg_wal_replay_resume()")
+            both.primary.execute("ALTER SYSTEM RESET synchronous_standby_names")
+            both.primary.execute("SELECT pg_reload_conf()")
+            committing.join(PATIENCE_S)
+        assert await answers(client) == [written[0], here[1]]
+
+
 async def test_who_asks_one_api_and_then_the_other_never_goes_back(
     both: Pair, app: FastAPI, client: httpx.AsyncClient
 ) -> None:
@@ -245,32 +324,54 @@ async def test_a_standby_that_is_killed_is_used_again_when_it_is_back(
     assert await newest(client) == written
 
 
+Happening = Callable[[psycopg.BaseConnection[Any]], None]
+
+
 @pytest.fixture
-def cutting(both: Pair, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
-    """End the connection to the standby before its statement of a number, as the server would."""
+def happening(
+    both: Pair, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[int, Happening], None]]:
+    """Let something happen before the statement of a number that the standby is next sent."""
     left = [0]
+    planned: list[Happening] = []
     at_once, waiting = psycopg.Cursor.execute, psycopg.AsyncCursor.execute
+
+    def before(connection: psycopg.BaseConnection[Any]) -> None:
+        is_reader = connection.info.user == "tonne_api"
+        if not left[0] or not is_reader or connection.info.port != both.standby.port:
+            return
+        left[0] -= 1
+        if not left[0]:
+            planned.pop()(connection)
+
+    async def execute_async(self: Any, *args: Any, **kwargs: Any) -> Any:
+        before(self.connection)
+        return await waiting(self, *args, **kwargs)
+
+    def execute(self: Any, *args: Any, **kwargs: Any) -> Any:
+        before(self.connection)
+        return at_once(self, *args, **kwargs)
+
+    def plan(number: int, happens: Happening) -> None:
+        left[0], planned[:] = number, [happens]
+
+    monkeypatch.setattr(psycopg.AsyncCursor, "execute", execute_async)
+    monkeypatch.setattr(psycopg.Cursor, "execute", execute)
+    yield plan
+    left[0] = 0
+
+
+@pytest.fixture
+def cutting(
+    both: Pair, happening: Callable[[int, Happening], None]
+) -> Iterator[Callable[[int], None]]:
+    """End the connection to the standby before its statement of a number, as the server would."""
     with psycopg.connect(both.standby_url, autocommit=True) as admin:
 
-        def before(connection: psycopg.BaseConnection[Any]) -> None:
-            if connection is admin or connection.info.port != both.standby.port or not left[0]:
-                return
-            left[0] -= 1
-            if not left[0]:
-                pid = connection.info.backend_pid
-                admin.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+        def cut(connection: psycopg.BaseConnection[Any]) -> None:
+            admin.execute("SELECT pg_terminate_backend(%s, 5000)", (connection.info.backend_pid,))
 
-        async def execute_async(self: Any, *args: Any, **kwargs: Any) -> Any:
-            before(self.connection)
-            return await waiting(self, *args, **kwargs)
-
-        def execute(self: Any, *args: Any, **kwargs: Any) -> Any:
-            before(self.connection)
-            return at_once(self, *args, **kwargs)
-
-        monkeypatch.setattr(psycopg.AsyncCursor, "execute", execute_async)
-        monkeypatch.setattr(psycopg.Cursor, "execute", execute)
-        yield lambda number: left.__setitem__(0, number)
+        yield lambda number: happening(number, cut)
 
 
 @pytest.mark.parametrize(
@@ -306,10 +407,7 @@ async def test_what_replay_takes_away_is_read_at_the_primary(
             place.set(Place())
             async with app.state.context.database.read() as connection:
                 await connection.exec_driver_sql("SELECT count(*) FROM quarantine")
-                with psycopg.connect(both.url, autocommit=True) as primary:
-                    primary.execute("DELETE FROM quarantine WHERE detail = 'x'")
-                    primary.execute("VACUUM quarantine")
-                both.standby.catch_up()
+                take_away(both)
                 await connection.exec_driver_sql("SELECT count(*) FROM quarantine")
 
         with pytest.raises(AskPrimaryError):
@@ -317,6 +415,45 @@ async def test_what_replay_takes_away_is_read_at_the_primary(
     assert fallbacks("conflict") == before + 1
     await until_used(app)
     assert (await client.get("/v1/quarantine")).status_code == 200
+
+
+async def test_what_replay_takes_away_in_the_midst_of_a_request_is_no_error(
+    both: Pair, client: httpx.AsyncClient, happening: Callable[[int, Happening], None]
+) -> None:
+    # the first connection is asked more
+    written = refuse(both)
+    assert await newest(client) == written
+    with both.standby.without_patience():
+        written, before = refuse(both), fallbacks("conflict")
+        # after its snapshot was taken
+        happening(2, lambda _: take_away(both))
+        answer = await client.get("/v1/quarantine?limit=1")
+    assert answer.status_code == 200, answer.text
+    assert written not in [row["id"] for row in answer.json()]
+    assert fallbacks("conflict") == before + 1
+
+
+async def test_no_call_fails_by_a_conflict_with_replay(
+    client: httpx.AsyncClient, happening: Callable[[int, Happening], None]
+) -> None:
+    def conflict(_: psycopg.BaseConnection[Any]) -> None:
+        raise psycopg.errors.SerializationFailure(
+            "canceling statement due to conflict with recovery"
+        )
+
+    before = fallbacks("conflict")
+    different: list[tuple[str, int, str, str]] = []
+    for call in calls(of_methods=lambda method: method == "get", names=_NAMES):
+        if call["url"] in {"/metrics", "/readyz", "/v1/audit"}:
+            continue
+        wanted = _body(await client.request(**call))
+        for number in (1, 2, 3, 4):
+            happening(number, conflict)
+            answered = _body(await client.request(**call))
+            if answered != wanted:
+                different.append((call["url"], number, str(answered)[:300], str(wanted)[:300]))
+    assert not different, different
+    assert fallbacks("conflict") - before > 100
 
 
 async def test_another_timeline_is_never_read_from(both: Pair) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any, Final
 from weakref import WeakSet
@@ -44,11 +44,11 @@ def databases() -> Mapping[str, ProcessName]:
         return dict(_processes)
 
 
-def cut(url: str) -> int:
+def cut(url: str, *, sparing: Collection[psycopg.BaseConnection[Any]] = ()) -> int:
     """End the connections to a database, whoever waits for them; return how many there were."""
     with _changing:
         connections = list(_of_urls.get(url, ()))
-    return sum(map(shut_down, connections))
+    return sum(shut_down(connection) for connection in connections if connection not in sparing)
 
 
 def shut_down(connection: psycopg.BaseConnection[Any]) -> bool:
