@@ -14,7 +14,7 @@ from deploy.local import nats_server
 from deploy.local.problem import StackError
 from services.cli.device_accounts import INGEST
 from services.core.runtime import broker_url
-from services.core.store.database.connect import check_url
+from services.core.store.database.connect import check_standby_url, check_url
 
 
 @pytest.fixture
@@ -39,6 +39,16 @@ def test_every_server_is_in_the_urls_that_processes_get(places: parts.Places) ->
         "10.73.0.13:4222",
     ]
     assert {server.password for server in servers} == {places.passwords.ingest}
+
+
+def test_apis_alone_read_from_a_standby(places: parts.Places, tmp_path: Path) -> None:
+    stated = {
+        word: dict(parts.service(places.storing[0], word, places, tmp_path).environment)
+        for word in ("ingest", "aggregator", "notifier", "api")
+    }
+    assert [word for word, of in stated.items() if "TONNE_API_READS_URL" in of] == ["api"]
+    url = check_standby_url(stated["api"]["TONNE_API_READS_URL"])
+    assert url == places.database_url.replace("=read-write", "=standby")
 
 
 def test_nats_reads_the_settings_of_a_cluster(places: parts.Places, tmp_path: Path) -> None:
