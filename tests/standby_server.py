@@ -80,6 +80,15 @@ class StandbyServer(Postgres):
                 self.execute(f"ALTER SYSTEM RESET {name}")
             self.execute("SELECT pg_reload_conf()")
 
+    def follow(self, primary: Postgres) -> None:
+        """Go on with what another server writes, such as one that was promoted."""
+        self._primary = primary
+        self.execute(
+            "ALTER SYSTEM SET primary_conninfo ="
+            f" 'host=127.0.0.1 port={primary.port} user={postgres_server.SUPERUSER}'"
+        )
+        self.execute("SELECT pg_reload_conf()")
+
     def promote(self) -> None:
         """Make it a primary of its own, which begins a timeline."""
         self.execute("SELECT pg_promote()")

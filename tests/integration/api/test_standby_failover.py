@@ -97,3 +97,25 @@ async def test_reads_follow_a_failover_and_what_comes_after_it() -> None:
             await reading
     # while nobody is the primary the API says so
     assert reader.statuses <= {200, 503}
+
+
+async def test_another_standby_that_goes_on_is_read_from_at_once_by_who_may_know() -> None:
+    with pair() as both, server_directory(for_postgres=True, in_memory=True) as directory:
+        third = StandbyServer(directory, both.primary)
+        third.start()
+        try:
+            third.catch_up()
+            both.primary.execute("GRANT pg_read_all_stats TO tonne_api")
+            both.standby.catch_up()
+            both.primary.kill()
+            both.standby.promote()
+            third.follow(both.standby)
+            app = both.app(writes=both.standby_url, reads=third.url_of(DATABASE))
+            async with asking(app) as client:
+                # its next restartpoint, by which anybody knows, may be five minutes away
+                await until_used(app)
+                written = one(both.standby_url, _REFUSED)
+                answer = await client.get("/v1/quarantine?limit=1")
+                assert answer.json()[0]["id"] == written
+        finally:
+            third.stop()

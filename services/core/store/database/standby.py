@@ -51,6 +51,8 @@ CROSS JOIN LATERAL (
     FROM generate_series('{first}'::numeric, s.ends::text::numeric - 1) AS n) AS t
 """
 
+# What it receives is told to a login that may read it, and not to the role of reads.
+_AS_LOGIN: Final = "SET LOCAL ROLE NONE"
 _BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 #: What a statement of the mark may be put together of.
@@ -138,7 +140,7 @@ def begin(mark: Mark) -> str:
         timeline=mark.timeline,
         flushed=mark.flushed,
     )
-    return f"BEGIN; {stands}; COMMIT; {_BEGIN}; {is_ahead(mark)}"
+    return f"BEGIN; {_AS_LOGIN}; {stands}; COMMIT; {_BEGIN}; {is_ahead(mark)}"
 
 
 def is_ahead(mark: Mark) -> str:
