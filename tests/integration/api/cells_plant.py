@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import psycopg
 from pydantic import SecretStr
 
+from services.api.app import create_app
 from services.core.facility.organisation_file import parse_organisation
+from services.core.runtime.clock import FixedClock
 from services.core.runtime.settings import Settings
 from services.core.store.cells import directory, identity
 from services.core.store.database.connect import connect, engine
 from services.core.store.registry.organisations import apply_organisation
 from tests.integration.aggregator.plant import apply_text
 from tests.integration.api.plant import FULL, MINUTE, Plant, announce, at, minutes, roll
+from tests.integration.api.server import serving
+from tests.patience import PATIENCE_S
 from tests.services import Postgres, as_login
 
 NOW = at("2026-11-23T18:00:30Z")
@@ -216,3 +221,20 @@ def _happen(connection: psycopg.Connection[tuple[object, ...]], facilities: Sequ
             " VALUES ('bad_time', %(of)s, 't', '', %(of)s, %(at)s)",
             of,
         )
+
+
+@asynccontextmanager
+async def both_clients(
+    databases: Databases,
+) -> AsyncIterator[tuple[httpx.AsyncClient, httpx.AsyncClient]]:
+    """A client of the API over one database, and one of that over cells."""
+    clock = FixedClock(NOW)
+    one = create_app(settings(databases.single), clock=clock, health_holds_s=0)
+    over = create_app(settings(databases.home, databases.b), clock=clock, health_holds_s=0)
+    async with (
+        serving(one) as single,
+        serving(over) as cells,
+        httpx.AsyncClient(base_url=single, timeout=PATIENCE_S) as of_one,
+        httpx.AsyncClient(base_url=cells, timeout=PATIENCE_S) as of_cells,
+    ):
+        yield of_one, of_cells

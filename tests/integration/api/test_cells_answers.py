@@ -18,14 +18,13 @@ from pypdf import PdfReader
 
 from services.api.app import create_app
 from services.api.cells import all_cells
-from services.core.runtime.clock import FixedClock
 from services.core.store.cells.move import Move, Side, move
 from services.core.store.database.connect import connect
 from services.core.store.operations import keys
 from tests.command import tonne
 from tests.integration.api.cells_plant import (
-    NOW,
     Databases,
+    both_clients,
     filled,
     let_in,
     organise,
@@ -184,16 +183,8 @@ async def clients(
     databases: Databases,
 ) -> AsyncIterator[tuple[httpx.AsyncClient, httpx.AsyncClient]]:
     """A client of the API over one database, and one of that over cells."""
-    clock = FixedClock(NOW)
-    one = create_app(settings(databases.single), clock=clock, health_holds_s=0)
-    over = create_app(settings(databases.home, databases.b), clock=clock, health_holds_s=0)
-    async with (
-        serving(one) as single,
-        serving(over) as cells,
-        httpx.AsyncClient(base_url=single, timeout=PATIENCE_S) as of_one,
-        httpx.AsyncClient(base_url=cells, timeout=PATIENCE_S) as of_cells,
-    ):
-        yield of_one, of_cells
+    async with both_clients(databases) as both:
+        yield both
 
 
 async def pages(client: httpx.AsyncClient, call: str) -> list[tuple[int, str, Any]]:

@@ -18,7 +18,6 @@ from services.aggregator.summing import Summing
 from services.api.app import create_app
 from services.api.cells import all_cells
 from services.core.facility.organisation_file import parse_organisation
-from services.core.runtime.clock import FixedClock
 from services.core.store.cells import directory
 from services.core.store.cells.move import Move, Side, move
 from services.core.store.database.connect import connect, engine
@@ -28,7 +27,15 @@ from services.core.store.registry.organisations import apply_organisation
 from tests.command import Ended, tonne
 from tests.faults.proxy import Proxy
 from tests.integration.aggregator.plant import apply_text
-from tests.integration.api.cells_plant import NOW, Databases, filled, let_in, settings, silence
+from tests.integration.api.cells_plant import (
+    NOW,
+    Databases,
+    both_clients,
+    filled,
+    let_in,
+    settings,
+    silence,
+)
 from tests.integration.api.server import serving
 from tests.integration.api.test_cells_answers import (
     a_busy_cell_is_not_away,
@@ -146,16 +153,8 @@ async def clients(
     databases: Databases,
 ) -> AsyncIterator[tuple[httpx.AsyncClient, httpx.AsyncClient]]:
     """A client of the API over one database, and one of that over cells."""
-    clock = FixedClock(NOW)
-    one = create_app(settings(databases.single), clock=clock, health_holds_s=0)
-    over = create_app(settings(databases.home, databases.b), clock=clock, health_holds_s=0)
-    async with (
-        serving(one) as single,
-        serving(over) as cells,
-        httpx.AsyncClient(base_url=single, timeout=PATIENCE_S) as of_one,
-        httpx.AsyncClient(base_url=cells, timeout=PATIENCE_S) as of_cells,
-    ):
-        yield of_one, of_cells
+    async with both_clients(databases) as both:
+        yield both
 
 
 async def differences(
