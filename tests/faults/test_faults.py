@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.faults.books import Books
 from tests.faults.door_rounds import play as play_door
 from tests.faults.door_rounds import senders
 from tests.faults.door_world import running_door_world
+from tests.faults.facility import entries
 from tests.faults.oracle import recomputed
 from tests.faults.packing import packing_world
 from tests.faults.publisher import Publisher
@@ -62,7 +64,8 @@ def test_a_table_replaces_its_own_and_leaves_the_other(tmp_path: Path) -> None:
     write_table(journal, page, seed=3, source="mqtt")
     text = page.read_text()
     assert "old" not in text
-    assert "Seed 3, 1 rounds, 10 acknowledged readings: 0 failed." in text
+    readings = sum(len(entry.values) for entry in entries(0, 5, random.Random(1)))
+    assert f"Seed 3, 1 rounds, {readings} acknowledged readings: 0 failed." in text
     assert text.endswith("| kill -9 ingest | 1 | 0 | 0 | 0 | 0 | 1.5 s |\n\n## Other\n\nstays\n")
 
 
