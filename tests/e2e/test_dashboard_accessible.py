@@ -57,10 +57,20 @@ async def test_every_full_page_can_be_read_by_everybody(
 
 
 #: What the Tab key reaches, and why nobody who goes by keyboard could work with it; null: the end.
+#: There the browser itself is reached, which mostly stays so until the next key; a busy one goes on
+#: to the page's first part at once. From anywhere but the last part that is a fault.
 _REACHED = """
 () => {
   const reached = document.activeElement;
   if (reached === null || reached === document.body) return null;
+  const canBeReached = (one) => one.tabIndex >= 0 && !one.disabled && one.type !== "radio"
+    && one.checkVisibility({ visibilityProperty: true });
+  const wasLast = () => ![...document.querySelectorAll(
+    "a[href], button, input, select, textarea, summary, [tabindex]")].some((one) =>
+    window.reachedBefore.compareDocumentPosition(one) & Node.DOCUMENT_POSITION_FOLLOWING
+    && canBeReached(one));
+  window.reachedFirst ??= reached;
+  if (reached === window.reachedFirst && window.reachedBefore && wasLast()) return null;
   const box = reached.getBoundingClientRect();
   const rings = [reached, reached.parentElement].map((one) => getComputedStyle(one));
   // the parts of a time have a ring of the browser's own
