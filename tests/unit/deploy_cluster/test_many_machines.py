@@ -78,6 +78,10 @@ def test_a_machine_without_namespaces_is_told_what_to_do(
             "#!/bin/sh\necho 'unshare failed: Operation not permitted' >&2\nexit 1\n"
         )
         program.chmod(0o755)
+    monkeypatch.setattr(namespaces, "PATRONI", tmp_path / "patroni")
+    with pytest.raises(StackError, match=r"Patroni is missing; run deploy/local/bootstrap\.sh"):
+        namespaces.check()
+    namespaces.PATRONI.mkdir()
     with pytest.raises(StackError, match=r"Operation not permitted.*as root or with sudo"):
         namespaces.check()
 
