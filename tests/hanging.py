@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -41,24 +39,16 @@ class Hanging:
     def hang(self) -> None:
         """Answer nothing any more."""
         if self.network is None:
-            self._signal(signal.SIGSTOP)
+            self.server.halt()
         else:
             self.network.stall()
 
     def go_on(self) -> None:
         """Answer again."""
         if self.network is None:
-            self._signal(signal.SIGCONT)
+            self.server.go_on()
         else:
             self.network.flow()
-
-    def _signal(self, number: signal.Signals) -> None:
-        main = self.server.pid
-        os.kill(main, number)
-        for child in Path(f"/proc/{main}/task/{main}/children").read_text().split():
-            # one that has ended is gone as soon as its parent goes on
-            with suppress(ProcessLookupError):
-                os.kill(int(child), number)
 
     def connections(self) -> int:
         """Return how many are open to it, of whoever has them."""

@@ -197,6 +197,22 @@ class Postgres(Server):
         """URL of the superuser on the database ``postgres``."""
         return self.url_of("postgres")
 
+    def halt(self) -> None:
+        """Let all of its processes stand still: it takes connections and answers nothing."""
+        self._signal_all(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let them go on."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        # its backends are in sessions of their own
+        os.kill(self.pid, number)
+        for child in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split():
+            # one that has ended is gone as soon as its parent goes on
+            with suppress(ProcessLookupError):
+                os.kill(int(child), number)
+
     def url_of(self, database: str) -> str:
         """URL of the superuser on ``database``."""
         return f"postgresql://{postgres_server.SUPERUSER}@127.0.0.1:{self.port}/{database}"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,20 +49,6 @@ class StandbyServer(Postgres):
     def catch_up(self) -> None:
         """Wait until it shows what the primary has written."""
         until(lambda: self.has_replayed(self._primary), "the standby has all of the primary")
-
-    def halt(self) -> None:
-        """Let all of its processes stand still."""
-        self._signal(signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        """Let them go on."""
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, number: signal.Signals) -> None:
-        # its backends are in sessions of their own
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        for pid in (self.pid, *map(int, children)):
-            os.kill(pid, number)
 
     @contextmanager
     def without_patience(self) -> Iterator[None]:

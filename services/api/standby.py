@@ -70,6 +70,19 @@ class AskPrimaryError(Exception):
     """The standby could not go on: whoever asks begins anew, at the primary."""
 
 
+@dataclass(kw_only=True, slots=True)
+class _Stage:
+    """How far a read has begun."""
+
+    #: whether the primary has said what it shows: from then on the standby is waited for
+    is_marked: bool = False
+
+    @property
+    def silent(self) -> str:
+        """Why it takes so long: which of the two says nothing."""
+        return "hangs" if self.is_marked else "primary-away"
+
+
 class _NotServedError(Exception):
     """The standby does not answer a read; the message is the reason by which it is counted."""
 
@@ -192,21 +205,21 @@ class Standby:
             await self._end(read)
         return await at_primary()
 
-    async def _begun(self, begin: Callable[[], Awaitable[Result]]) -> Result | None:
+    async def _begun(self, begin: Callable[[_Stage], Awaitable[Result]]) -> Result | None:
         """Begin a read; None: it is the primary's, for a reason that is counted."""
         if self.unused is not None:
             self._leave(self.unused)
             return None
-        began_s = time.perf_counter()
-        beginning = asyncio.ensure_future(begin())
+        began_s, stage = time.perf_counter(), _Stage()
+        beginning = asyncio.ensure_future(begin(stage))
         try:
             await asyncio.wait({beginning}, timeout=_BEGINS_WITHIN_S)
         finally:
             if not beginning.done():
                 self._abandon(beginning)
         if not beginning.done():
-            self._rest("hangs")
-            self._leave("hangs")
+            self._rest(stage.silent)
+            self._leave(stage.silent)
             return None
         try:
             begun = beginning.result()
@@ -217,8 +230,8 @@ class Standby:
         api_fence_seconds.observe(time.perf_counter() - began_s)
         return begun
 
-    async def _begin(self) -> tuple[AsyncConnection, _Read]:
-        mark = await self._mark()
+    async def _begin(self, stage: _Stage) -> tuple[AsyncConnection, _Read]:
+        mark = await self._first_mark(stage)
         try:
             connection = await self._pool.connect()
         except (*_FAILURES, OSError, TimeoutError) as error:
@@ -241,8 +254,8 @@ class Standby:
         await self._fence(read, mark, lambda message: standby.asked_async(driver, message))
         return connection, read
 
-    async def _begin_in_thread(self) -> tuple[psycopg.Connection[Any], _Read]:
-        mark = await self._mark()
+    async def _begin_in_thread(self, stage: _Stage) -> tuple[psycopg.Connection[Any], _Read]:
+        mark = await self._first_mark(stage)
         stack = ExitStack()
         try:
             connection = await run_in_threadpool(stack.enter_context, self._in_threads.reading())
@@ -257,6 +270,11 @@ class Standby:
             read, mark, lambda message: run_in_threadpool(standby.asked, connection, message)
         )
         return connection, read
+
+    async def _first_mark(self, stage: _Stage) -> Mark:
+        mark = await self._mark()
+        stage.is_marked = True
+        return mark
 
     async def _mark(self) -> Mark:
         try:
@@ -354,10 +372,11 @@ class Standby:
             await self._let_go()
 
     async def _look(self) -> None:
-        looking = asyncio.create_task(self._try())
+        stage = _Stage()
+        looking = asyncio.create_task(self._try(stage))
         try:
             await asyncio.wait({looking}, timeout=2 * _BEGINS_WITHIN_S)
-            if not looking.done():
+            if stage.is_marked and not looking.done():
                 self._rest("hangs")
                 ended = open_connections.cut(self._url)
                 log.warning("standby_hangs", connections=ended)
@@ -376,7 +395,7 @@ class Standby:
         if isinstance(error, _NotServedError):
             reason = str(error)
         elif isinstance(error, asyncio.CancelledError):
-            reason = "hangs"
+            reason = stage.silent
         elif isinstance(error, (*_FAILURES, SchemaError, OSError)):
             reason = standby.reason_of(error)
         else:
@@ -385,12 +404,12 @@ class Standby:
         if reason != "primary-away" and self.unused is not None:
             self.unused = reason
 
-    async def _try(self) -> None:
+    async def _try(self, stage: _Stage) -> None:
         """Open a snapshot on a connection of its own.
 
         :raises _NotServedError: it would not answer a read.
         """
-        mark = await self._mark()
+        mark = await self._first_mark(stage)
         if self._looking is None or has_ended(self._looking):
             await self._let_go()
             self._looking = await connect_async(

@@ -310,6 +310,32 @@ async def test_a_standby_that_stands_still_lets_nobody_wait(
     await until_used(app)
 
 
+@pytest.mark.usefixtures("client")
+async def test_a_primary_that_stands_still_is_not_the_standbys_fault(
+    both: Pair, app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_standby, "_BEGINS_WITHIN_S", 0.5)
+    standby = standby_of(app)
+    looks, before = 0, fallbacks("hangs")
+
+    async def look() -> None:
+        nonlocal looks
+        await plain_look()
+        looks += 1
+
+    plain_look = standby._look
+    monkeypatch.setattr(standby, "_look", look)
+    both.primary.halt()
+    try:
+        seen = looks
+        await until_async(lambda: looks >= seen + 3, "it was looked for while the primary hangs")
+        assert standby.unused is None
+    finally:
+        both.primary.go_on()
+    await until_used(app)
+    assert fallbacks("hangs") == before
+
+
 async def test_a_standby_that_is_killed_is_used_again_when_it_is_back(
     both: Pair, app: FastAPI, client: httpx.AsyncClient
 ) -> None:
