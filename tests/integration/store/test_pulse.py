@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 
 from services.core.runtime import tasks
+from services.core.store.database.connect import connect
 from services.core.store.database.pulse import Patience, Pulse
 from tests.patience import until_async
 from tests.services import Postgres
@@ -79,3 +82,24 @@ async def test_a_server_that_hangs_alone_is_said_to_hang() -> None:
                 "it says so",
                 explain=lambda: str(heard.said),
             )
+
+
+async def test_a_server_that_refuses_has_answered_and_what_is_open_stays_open(
+    postgres_cluster: Postgres, database_url: str
+) -> None:
+    """As where every connection that the server has room for is taken."""
+    role = f"few_{uuid.uuid4().hex[:8]}"
+    postgres_cluster.execute(f"CREATE ROLE {role} LOGIN CONNECTION LIMIT 1")
+    url = re.sub("//[^@]*@", f"//{role}@", database_url)
+    try:
+        with connect(url, process="test", autocommit=True) as working:
+            async with _felt(url, Patience(answers_within_s=0.2, cut_after_s=0.2)) as heard:
+                await until_async(
+                    lambda: heard.said.count("silent") >= 3,
+                    "it was refused again and again",
+                    explain=lambda: str(heard.said),
+                )
+            assert working.execute("SELECT 1").fetchone() == (1,)
+            assert "gives up" not in heard.said
+    finally:
+        postgres_cluster.execute(f"DROP ROLE {role}")

@@ -16,15 +16,19 @@ LONGEST_S: Final = 15.0
 #: A command that is done sooner opens no connection for this, and loads nothing.
 _BEGINS_AFTER_S: Final = 2.0
 
-_cut: Final = threading.Event()
+#: URLs of databases whose connections were cut, and which have not answered since.
+_cut: Final[set[str]] = set()
 
 
 class Listener:
-    """Says what was cut; who waited says the rest."""
+    """Says of which database connections were cut; who waited says the rest."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
 
     def alive(self) -> None:
         """Take note that the database answers."""
-        _cut.clear()
+        _cut.discard(self._url)
 
     def silent(self) -> None:
         """Take note that it does not."""
@@ -34,7 +38,7 @@ class Listener:
 
     def gives_up(self) -> None:
         """Take note that who waits for it is let go."""
-        _cut.set()
+        _cut.add(self._url)
 
     def cut(self, connections: int) -> None:
         """Take note of how many connections were cut."""
@@ -49,8 +53,8 @@ def look_after() -> None:
 
 
 def was_cut() -> bool:
-    """Return whether connections were cut because a database hangs, and it has not answered yet."""
-    return _cut.is_set()
+    """Return whether connections were cut because one hangs that has not answered since."""
+    return bool(_cut)
 
 
 def _run() -> None:
@@ -61,4 +65,4 @@ def _run() -> None:
     from services.core.store.database import pulse  # noqa: PLC0415
 
     patience = pulse.Patience(answers_within_s=LONGEST_S / 3, cut_after_s=LONGEST_S * 2 / 3)
-    asyncio.run(pulse.watch_all(Listener(), patience=patience, every_s=_BEGINS_AFTER_S))
+    asyncio.run(pulse.watch_all(Listener, patience=patience, every_s=_BEGINS_AFTER_S))

@@ -9,7 +9,9 @@ not hang: it answers this, and its own timeouts end what waits.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -29,6 +31,11 @@ _LOOKS_AGAIN_S: Final = 0.1
 
 #: URLs that a pulse of this process is felt of.
 _looked_after: Final[set[str]] = set()
+
+#: What libpq makes of a server's refusal to connect, which has no SQLSTATE: the severity, in the
+#: server's language, and two spaces. Beside it what psycopg says of a server that says nothing.
+_REFUSAL: Final = re.compile(r"failed: \S+:  ")
+_TIMEOUT: Final = "timeout expired"
 
 #: What the database, or the way to it, may raise.
 _FAILURES: Final = (psycopg.Error, SchemaError, OSError, asyncio.CancelledError)
@@ -129,7 +136,13 @@ class Pulse:
         await self._let_go()
         if not isinstance(error, _FAILURES):
             raise error
-        if time.monotonic() - self._answered_s > self._patience.longest_s:
+        self._failed(error)
+
+    def _failed(self, error: BaseException) -> None:
+        if _refuses(error):
+            # as one that has no room for another connection: what is open may work
+            self._answered_s = time.monotonic()
+        elif time.monotonic() - self._answered_s > self._patience.longest_s:
             # it takes connections no more, and may still have those of before
             self._cut()
         self._listener.silent()
@@ -154,20 +167,32 @@ class Pulse:
             await connection.close()
 
 
-async def watch_all(listener: Listener, *, patience: Patience, every_s: float) -> None:
+async def watch_all(
+    listener: Callable[[str], Listener], *, patience: Patience, every_s: float
+) -> None:
     """Look until cancelled after all databases that this process connects to.
 
-    ``every_s``: how often it is looked to which it does. One that a pulse of something else looks
-    after is left to that.
+    ``listener``: builds that of a URL; ``every_s``: how often it is looked to which databases. One
+    that a pulse of something else looks after is left to that.
     """
     watching: dict[str, asyncio.Task[None]] = {}
     while True:
         for url, process in open_connections.databases().items():
             if url not in watching and url not in _looked_after:
-                looking = Pulse(url, listener, patience=patience, process=process)
+                looking = Pulse(url, listener(url), patience=patience, process=process)
                 watching[url] = asyncio.create_task(looking.watch())
                 watching[url].add_done_callback(_end_loudly)
         await asyncio.sleep(every_s)
+
+
+def _refuses(error: BaseException) -> bool:
+    """Return whether the database itself has refused: that is an answer."""
+    if not isinstance(error, psycopg.Error):
+        return isinstance(error, SchemaError)
+    if _TIMEOUT in str(error):
+        # of several servers one may have refused and another hang
+        return False
+    return error.sqlstate is not None or _REFUSAL.search(str(error)) is not None
 
 
 def _end_loudly(watching: asyncio.Task[None]) -> None:
