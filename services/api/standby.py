@@ -214,10 +214,12 @@ class Standby:
         beginning = asyncio.ensure_future(begin(stage))
         try:
             await asyncio.wait({beginning}, timeout=_BEGINS_WITHIN_S)
-        finally:
-            if not beginning.done():
-                self._abandon(beginning)
+        except asyncio.CancelledError:
+            # it may have begun in this very moment
+            self._abandon(beginning)
+            raise
         if not beginning.done():
+            self._abandon(beginning)
             self._rest(stage.silent)
             self._leave(stage.silent)
             return None

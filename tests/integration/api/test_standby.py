@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI
 
 from services.api import standby as api_standby
-from services.api.standby import AskPrimaryError, Place, place
+from services.api.standby import AskPrimaryError, Place, Standby, place
 from services.core.runtime import tasks
 from tests.integration.api.standby_plant import (
     Pair,
@@ -505,3 +505,28 @@ async def test_another_timeline_is_never_read_from(both: Pair) -> None:
     async with asking(diverged) as client:
         await until_unused(diverged, "timeline")
         assert await newest(client) == one(both.standby_url, "SELECT max(id) FROM quarantine")
+
+
+async def test_a_read_that_nobody_waits_for_any_more_is_given_back(both: Pair) -> None:
+    standby = Standby(both.standby_url, both.url, connections=1)
+    standby.unused = None
+    ended = asyncio.Event()
+
+    async def end() -> None:
+        ended.set()
+
+    async with await psycopg.AsyncConnection.connect(both.standby_url) as driver:
+
+        async def begin(_stage: object) -> tuple[None, api_standby._Read]:
+            read = api_standby._Read(ending=end, driver=driver)
+            standby._open.add(read)
+            # whoever waits is told so and cancelled in the same turn
+            asyncio.get_running_loop().call_soon(waiting.cancel)
+            return None, read
+
+        waiting = asyncio.create_task(standby._begun(begin))
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert await tasks.happens(ended, PATIENCE_S)
+        assert not standby._open
+    await standby.close()
