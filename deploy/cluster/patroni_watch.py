@@ -73,12 +73,15 @@ def _start(words: Sequence[str]) -> subprocess.Popen[bytes]:
 
 def refusal(words: Sequence[str]) -> str:
     """Return why a command, Patroni's with its settings last, must not be run, or nothing."""
-    printed = subprocess.run(
-        [*words[:-1], "--version"], capture_output=True, text=True, check=False
-    ).stdout
-    found = re.search(r"(\d+)\.(\d+)\.(\d+)", printed)
+    asking = [*words[:-1], "--version"]
+    try:
+        asked = subprocess.run(asking, capture_output=True, text=True, check=False)
+    except OSError as error:
+        return f"{' '.join(asking)} cannot be run: {error.strerror}"
+    found = re.search(r"(\d+)\.(\d+)\.(\d+)", asked.stdout)
     if found is None:
-        return f"{' '.join(words)} does not say its version as Patroni does"
+        instead = (asked.stderr or asked.stdout).strip().rpartition("\n")[2]
+        return f"{' '.join(asking)} does not print a version of Patroni: {instead}"
     if tuple(map(int, found.groups())) < _SAFE_SINCE:
         return (
             f"Patroni {found.group()} loses what was committed when it is started beside its"

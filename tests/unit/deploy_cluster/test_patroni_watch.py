@@ -104,7 +104,7 @@ def test_one_that_sleeps_is_started_again(
         ("patroni 3.1.2", "install 3.2.0 or later"),
         ("patroni 3.2.0", ""),
         ("__main__.py 4.1.5", ""),
-        ("no such option", "does not say its version"),
+        ("no such option", "does not print a version of Patroni: no such option"),
     ],
 )
 def test_one_that_loses_what_was_committed_is_refused(printed: str, why: str) -> None:
@@ -113,3 +113,7 @@ def test_one_that_loses_what_was_committed_is_refused(printed: str, why: str) ->
     told = refusal([*command, "patroni.yaml"])
     assert why in told
     assert bool(told) is bool(why)
+
+
+def test_one_that_cannot_be_run_is_refused() -> None:
+    assert "cannot be run: No such file" in refusal(["/nowhere/patroni", "patroni.yaml"])
