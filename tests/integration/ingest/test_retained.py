@@ -115,6 +115,11 @@ def test_what_was_retained_before_its_device_was_registered_is_stored(plant: Pla
     ]
     try:
         publish(plant.broker.port, retained, retain=True)
+        until(
+            lambda: plant.state.get("messages", 0) >= len(retained),
+            "they have come and were nobody's",
+            explain=plant.shown,
+        )
         plant.apply(
             _FILE
             + """
