@@ -41,6 +41,8 @@ SERVICES: Final = ("ingest", "aggregate", "notify", "api")
 
 _SHIPPED: Final = Path(__file__).parent.parent
 _ETCD: Final = "/usr/bin/etcd"
+#: The system's own, which the server's user may run.
+_PYTHON: Final = "/usr/bin/python3"
 
 #: Seconds after which a primary that renews nothing may be replaced, between two looks, and that a
 #: call may take. 10 s are little: enough where machines are near each other, and not overloaded.
@@ -128,11 +130,10 @@ def patroni(machine: Machine, members: Sequence[Machine], log_dir: Path) -> Prog
         "patroni",
         [
             *postgres_server.as_server_user(),
-            # the system's own, which the server's user may run
-            "/usr/bin/python3",
+            _PYTHON,
             str(watch),
             f"http://{machine.address}:{PATRONI_PORT}",
-            "/usr/bin/python3",
+            _PYTHON,
             "-m",
             "patroni",
             str(settings),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,6 +17,7 @@ from services.core.facility.organisation_file import parse_organisation
 from services.core.runtime.clock import FixedClock
 from services.core.runtime.settings import Settings
 from services.core.store.cells import directory, identity
+from services.core.store.cells.move import Move, Side, move
 from services.core.store.database.connect import connect, engine
 from services.core.store.registry.organisations import apply_organisation
 from tests.integration.aggregator.plant import apply_text
@@ -238,3 +239,24 @@ async def both_clients(
         httpx.AsyncClient(base_url=cells, timeout=PATIENCE_S) as of_cells,
     ):
         yield of_one, of_cells
+
+
+def move_it(
+    databases: Databases,
+    facility: str,
+    old: str,
+    new: str,
+    step: Callable[[str], None] = lambda _step: None,
+) -> None:
+    """Move a facility between cells; ``step`` is called with each step of it."""
+    urls = {"home": databases.home, "b": databases.b}
+    with (
+        connect(urls[old], process="test", autocommit=True) as leaving,
+        connect(urls[new], process="test", autocommit=True) as coming,
+    ):
+        task = Move(
+            facility=facility, old=Side(name=old, connection=leaving),
+            new=Side(name=new, connection=coming), by="user anna", step=step,
+            copied=lambda _rows: None,
+        )  # fmt: skip
+        move(task, lambda _connection, _facility: 0)

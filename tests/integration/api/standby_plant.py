@@ -25,6 +25,12 @@ from tests.standby_server import StandbyServer
 
 DATABASE = "tonne"
 
+#: One more message in quarantine; its id.
+REFUSED = """
+INSERT INTO quarantine (reason, detail, topic, payload, facility, received_at)
+VALUES ('bad_time', 'x', 't', '', 'linz', now()) RETURNING id
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:

@@ -18,8 +18,6 @@ from pypdf import PdfReader
 
 from services.api.app import create_app
 from services.api.cells import all_cells
-from services.core.store.cells.move import Move, Side, move
-from services.core.store.database.connect import connect
 from services.core.store.operations import keys
 from tests.command import tonne
 from tests.integration.api.cells_plant import (
@@ -27,6 +25,7 @@ from tests.integration.api.cells_plant import (
     both_clients,
     filled,
     let_in,
+    move_it,
     organise,
     settings,
     silence,
@@ -491,16 +490,7 @@ async def test_what_moved_out_of_a_cell_before_it_fell_silent_is_served(
 ) -> None:
     _, over = clients
     assert (await over.get("/v1/live?facility=graz")).status_code == 200
-    with (
-        connect(databases.b, process="test", autocommit=True) as leaving,
-        connect(databases.home, process="test", autocommit=True) as coming,
-    ):
-        task = Move(
-            facility="graz", old=Side(name="b", connection=leaving),
-            new=Side(name="home", connection=coming), by="user anna", step=lambda _step: None,
-            copied=lambda _rows: None,
-        )  # fmt: skip
-        await asyncio.to_thread(move, task, lambda _connection, _facility: 0)
+    await asyncio.to_thread(move_it, databases, "graz", "b", "home")
     silence(postgres_cluster, databases.b)
     for call in ("/v1/live?facility=graz", "/v1/reports/emissions?period=2026-11&facility=graz"):
         answer = await over.get(call)
@@ -576,24 +566,13 @@ async def test_a_facility_that_moves_is_answered_by_exactly_one_cell(
                 time.sleep(0.01)
                 assert not reading.done() or reading.exception() is None, reading.exception()
 
-    def move_it() -> None:
-        with (
-            connect(databases.home, process="test", autocommit=True) as home,
-            connect(databases.b, process="test", autocommit=True) as b,
-        ):
-            sides = Side(name="home", connection=home), Side(name="b", connection=b)
-            for old, new in (sides, sides[::-1]):
-                move(
-                    Move(
-                        facility="linz", old=old, new=new, by="user anna", step=at_step,
-                        copied=lambda _rows: None,
-                    ),
-                    lambda _connection, _facility: 0,
-                )  # fmt: skip
+    def move_there_and_back() -> None:
+        move_it(databases, "linz", "home", "b", step=at_step)
+        move_it(databases, "linz", "b", "home", step=at_step)
 
     reading = loop.create_task(read_all())
     try:
-        await asyncio.to_thread(move_it)
+        await asyncio.to_thread(move_there_and_back)
     finally:
         ended.set()
         await reading

@@ -11,10 +11,15 @@ import psycopg
 import pytest
 
 from services.api.app import create_app
-from services.core.store.cells.move import Move, Side, move
-from services.core.store.database.connect import connect
 from services.core.store.operations import keys
-from tests.integration.api.cells_plant import Databases, filled, let_in, settings, silence
+from tests.integration.api.cells_plant import (
+    Databases,
+    filled,
+    let_in,
+    move_it,
+    settings,
+    silence,
+)
 from tests.integration.api.server import serving
 from tests.patience import PATIENCE_S
 from tests.services import Postgres
@@ -26,16 +31,7 @@ pytestmark = pytest.mark.database
 def databases(postgres_cluster: Postgres, migrated_template: str) -> Iterator[Databases]:
     """Two cells; `linz` has moved to the second, where `graz` lives."""
     with filled(postgres_cluster, migrated_template) as made:
-        with (
-            connect(made.home, process="test", autocommit=True) as old,
-            connect(made.b, process="test", autocommit=True) as new,
-        ):
-            task = Move(
-                facility="linz", old=Side(name="home", connection=old),
-                new=Side(name="b", connection=new), by="user anna", step=lambda _step: None,
-                copied=lambda _rows: None,
-            )  # fmt: skip
-            move(task, lambda _connection, _facility: 0)
+        move_it(made, "linz", "home", "b")
         yield made
 
 

@@ -19,7 +19,6 @@ from services.api.app import create_app
 from services.api.cells import all_cells
 from services.core.facility.organisation_file import parse_organisation
 from services.core.store.cells import directory
-from services.core.store.cells.move import Move, Side, move
 from services.core.store.database.connect import connect, engine
 from services.core.store.emissions.organisation_base_years import recalculate_organisations
 from services.core.store.operations import keys
@@ -33,6 +32,7 @@ from tests.integration.api.cells_plant import (
     both_clients,
     filled,
     let_in,
+    move_it,
     settings,
     silence,
 )
@@ -166,26 +166,6 @@ async def differences(
         if wanted != answered:
             different.append(f"{call}\n  {first_difference(wanted, answered)}")
     return different
-
-
-def move_it(
-    databases: Databases,
-    facility: str,
-    old: str,
-    new: str,
-    step: Callable[[str], None] = lambda _step: None,
-) -> None:
-    urls = {"home": databases.home, "b": databases.b}
-    with (
-        connect(urls[old], process="test", autocommit=True) as leaving,
-        connect(urls[new], process="test", autocommit=True) as coming,
-    ):
-        task = Move(
-            facility=facility, old=Side(name=old, connection=leaving),
-            new=Side(name=new, connection=coming), by="user anna", step=step,
-            copied=lambda _rows: None,
-        )  # fmt: skip
-        move(task, lambda _connection, _facility: 0)
 
 
 async def test_every_answer_is_that_of_one_database(

@@ -17,6 +17,7 @@ from services.api import standby as api_standby
 from services.api.standby import AskPrimaryError, Place, Standby, place
 from services.core.runtime import tasks
 from tests.integration.api.standby_plant import (
+    REFUSED,
     Pair,
     asking,
     fallbacks,
@@ -50,11 +51,6 @@ _NAMES = {
     "upload": "8" * 32,
 }
 
-_REFUSED = """
-INSERT INTO quarantine (reason, detail, topic, payload, facility, received_at)
-VALUES ('bad_time', 'x', 't', '', 'linz', now()) RETURNING id
-"""
-
 
 @pytest.fixture(scope="module")
 def both() -> Iterator[Pair]:
@@ -82,7 +78,7 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 def refuse(both: Pair) -> int:
     """Commit one more message in quarantine; its id."""
-    return int(str(one(both.url, _REFUSED)))
+    return int(str(one(both.url, REFUSED)))
 
 
 def take_away(both: Pair) -> None:
@@ -259,7 +255,7 @@ async def test_who_asks_one_api_and_then_the_other_never_goes_back(
     def write() -> None:
         with psycopg.connect(both.url, autocommit=True) as connection:
             while not ended.wait(0.002):
-                connection.execute(_REFUSED)
+                connection.execute(REFUSED)
 
     async def read(clients: list[httpx.AsyncClient]) -> int:
         known = 0
@@ -488,7 +484,7 @@ async def test_another_timeline_is_never_read_from(both: Pair) -> None:
     promoted = both.app(reads=both.standby_url)
     async with asking(promoted) as client:
         await until_unused(promoted, "promoted")
-        one(both.standby_url, _REFUSED)
+        one(both.standby_url, REFUSED)
         lost = refuse(both)
         assert await newest(client) == lost
     # the primary of before has written what nobody else has, and comes back as it is

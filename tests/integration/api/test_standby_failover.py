@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from deploy.local import postgres_server
 from tests.integration.api.standby_plant import (
     DATABASE,
+    REFUSED,
     Pair,
     asking,
     pair,
@@ -24,11 +25,6 @@ from tests.services import server_directory
 from tests.standby_server import StandbyServer, one
 
 pytestmark = [pytest.mark.database, pytest.mark.timeout(400)]
-
-_REFUSED = """
-INSERT INTO quarantine (reason, detail, topic, payload, facility, received_at)
-VALUES ('bad_time', 'x', 't', '', 'linz', now()) RETURNING id
-"""
 
 
 def _any_of(both: Pair, attributes: str) -> str:
@@ -72,14 +68,14 @@ async def test_reads_follow_a_failover_and_what_comes_after_it() -> None:
             reader = _Reader(client)
             reading = asyncio.create_task(reader.run())
             await until_used(app)
-            await reader.until_shows(one(both.url, _REFUSED))
+            await reader.until_shows(one(both.url, REFUSED))
             await _answered_by_the_standby(app)
 
             both.standby.catch_up()
             both.primary.kill()
             both.standby.promote()
             # there is one server, which is no standby
-            await reader.until_shows(one(both.standby_url, _REFUSED))
+            await reader.until_shows(one(both.standby_url, REFUSED))
             await until_unused(app, "away")
             assert (await client.get("/healthz")).status_code == 200
 
@@ -88,11 +84,11 @@ async def test_reads_follow_a_failover_and_what_comes_after_it() -> None:
             follows.start()
             try:
                 await until_used(app)
-                await reader.until_shows(one(both.standby_url, _REFUSED))
+                await reader.until_shows(one(both.standby_url, REFUSED))
                 await _answered_by_the_standby(app)
             finally:
                 follows.stop()
-            await reader.until_shows(one(both.standby_url, _REFUSED))
+            await reader.until_shows(one(both.standby_url, REFUSED))
             reader.ends = True
             await reading
     # while nobody is the primary the API says so
@@ -114,7 +110,7 @@ async def test_another_standby_that_goes_on_is_read_from_at_once_by_who_may_know
             async with asking(app) as client:
                 # its next restartpoint, by which anybody knows, may be five minutes away
                 await until_used(app)
-                written = one(both.standby_url, _REFUSED)
+                written = one(both.standby_url, REFUSED)
                 answer = await client.get("/v1/quarantine?limit=1")
                 assert answer.json()[0]["id"] == written
         finally:
