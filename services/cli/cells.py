@@ -112,8 +112,11 @@ def move(
         if to not in connections:
             raise CellError(f"TONNE_CELLS names no cell {to}")
         old = _moves_from(connections, facility)
-        if old == to:
+        under_way = departure.unfinished(connections[old], facility)
+        if old == to and (under_way is None or under_way.left_at is None):
             directory.note(connections[HOME], facility, to)
+            # a move that was killed at its very end has handed over what nobody has tried
+            _replay(connections[to], to, facility)
             say(f"{facility} lives in cell {to} already; nothing to do")
             return
         _refuse_named(old, facility)

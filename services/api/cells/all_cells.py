@@ -65,6 +65,8 @@ class AllCells:
         self._cell_of: dict[str, str] = {}
         #: facilities that several have, and these cells
         self._doubled: dict[str, list[str]] = {}
+        #: cells in whose place another database answers, and which cell that is; None: it is none
+        self._mistaken: dict[str, str | None] = {}
         self._numbers: dict[int, str] = {}
         self._reading = asyncio.Lock()
         self._begun = 0
@@ -74,8 +76,8 @@ class AllCells:
     # -- asking one cell -------------------------------------------------------------------------
 
     def is_away(self, name: str) -> bool:
-        """Return whether a cell did not answer lately."""
-        return self.contexts[name].presence.is_away
+        """Return whether a cell did not answer lately, or another one answers in its place."""
+        return name in self._mistaken or self.contexts[name].presence.is_away
 
     def away(self, name: str, only: Collection[str] | None = None) -> CellAway:
         """Build the problem of a cell that does not answer; ``only``: names these facilities."""
@@ -86,7 +88,7 @@ class AllCells:
         )
         more = f" and {len(lost) - _MAX_NAMED} more" if len(lost) > _MAX_NAMED else ""
         named = ", ".join(lost[:_MAX_NAMED]) + more if lost else "its facilities"
-        return CellAway(name, named)
+        return CellAway(name, named, is_another=name in self._mistaken)
 
     def answered(self, name: str, seconds: float) -> None:
         """Take note that a cell answered."""
@@ -110,6 +112,11 @@ class AllCells:
         """
         if self.is_away(name):
             raise self.away(name)
+        return await self._asked(name, call, within_s)
+
+    async def _asked(
+        self, name: str, call: Callable[[Context], Awaitable[Result]], within_s: float | None
+    ) -> Result:
         context, began_s = self.contexts[name], time.perf_counter()
         try:
             answer = await self.unless_it_hangs(name, call(context), within_s=within_s)
@@ -143,10 +150,10 @@ class AllCells:
     async def _glances(
         self, names: Iterable[str], call: Callable[[Context], Awaitable[Result]]
     ) -> dict[str, Result]:
-        """Take a glance at cells side by side; those that do not answer are left out."""
-        asked = [name for name in names if not self.is_away(name)]
+        """Take a glance at databases side by side; those that do not answer are left out."""
+        asked = [name for name in names if not self.contexts[name].presence.is_away]
         answers = await asyncio.gather(
-            *(self.ask(name, call, within_s=_GLANCE_S) for name in asked), return_exceptions=True
+            *(self._asked(name, call, _GLANCE_S) for name in asked), return_exceptions=True
         )
         answered: dict[str, Result] = {}
         for name, answer in zip(asked, answers, strict=True):
@@ -167,7 +174,7 @@ class AllCells:
                 # somebody else began to read after this was asked
                 return
             self._begun += 1
-            read = await self._glances(self.contexts, _residents)
+            read = self._recognised(await self._glances(self.contexts, _residents))
             self._take(read)
             if len(read) < len(self.contexts) and HOME in read:
                 # what those have that do not answer
@@ -175,19 +182,29 @@ class AllCells:
                     if name not in read:
                         self._cell_of.setdefault(slug, name)
 
+    def _recognised(self, read: Mapping[str, Residents]) -> Mapping[str, Residents]:
+        """Leave out what is another database than the cell that it was asked for.
+
+        It has to be seen that this is over: a database that answers says nothing of it by that.
+        """
+        recognised: dict[str, Residents] = {}
+        for name, of_cell in read.items():
+            # home alone, before another cell is added, is none
+            if of_cell.cell == name or (name == HOME and of_cell.cell is None):
+                self._mistaken.pop(name, None)
+                recognised[name] = of_cell
+            elif self._mistaken.get(name, name) != of_cell.cell:
+                self._mistaken[name] = of_cell.cell
+                log.error("not_the_cell", named=name, is_cell=of_cell.cell)
+        return recognised
+
     def _take(self, read: Mapping[str, Residents]) -> None:
         """Take note of who lives where; what a cell says goes before what another one had."""
         cells_of: dict[str, list[str]] = {}
-        answered = set[str]()
         for name, of_cell in read.items():
-            if of_cell.cell != name:
-                log.error("not_the_cell", named=name, is_cell=of_cell.cell)
-                self.silent(name)
-                continue
-            answered.add(name)
             for slug in of_cell.slugs:
                 cells_of.setdefault(slug, []).append(name)
-        silent = {s: name for s, name in self._cell_of.items() if name not in answered}
+        silent = {s: name for s, name in self._cell_of.items() if name not in read}
         self._cell_of = silent | {slug: cells[0] for slug, cells in cells_of.items()}
         before = self._doubled
         self._doubled = {slug: cells for slug, cells in cells_of.items() if len(cells) > 1}
@@ -355,7 +372,8 @@ class AllCells:
 
     async def journeys(self) -> Journeys:
         """Read what has moved between the cells that answer."""
-        return Journeys(by_cell=await self._glances(self.contexts, _moves))
+        names = [name for name in self.contexts if name not in self._mistaken]
+        return Journeys(by_cell=await self._glances(names, _moves))
 
     async def undisturbed(
         self,

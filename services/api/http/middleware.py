@@ -56,12 +56,12 @@ class LimitBody:
             message = await receive()
             size = len(message.get("body", b""))
             received += size
-            if received > limit:
-                raise problem
             if is_large:
                 self._together += size
-                if self._together > _TOGETHER_BYTES:
-                    raise Busy("Others are sending much at this moment; send it again.")
+            if received > limit:
+                raise problem
+            if is_large and self._together > _TOGETHER_BYTES:
+                raise Busy("Others are sending much at this moment; send it again.")
             return message
 
         try:

@@ -241,7 +241,14 @@ class CellAway(Problem):
     slug, title, status = "cell-away", "Cell unavailable", 503
     retry_after_s = 2
 
-    def __init__(self, cell: str, facilities: str) -> None:
+    def __init__(self, cell: str, facilities: str, *, is_another: bool = False) -> None:
+        """``is_another``: what answers in its place is the database of another cell, or of none."""
+        if is_another:
+            super().__init__(
+                f"The database that is named as cell {cell} is another one: {facilities} cannot be"
+                " served until an operator corrects TONNE_CELLS, or runs `tonne cells add` for it.",
+            )
+            return
         super().__init__(
             f"The database of cell {cell} does not answer: {facilities} cannot be served. No data"
             " is lost; try again in a few seconds, or name other facilities with ?facility=.",

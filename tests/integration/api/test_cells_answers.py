@@ -14,13 +14,16 @@ import httpx
 import openpyxl
 import psycopg
 import pytest
+from pydantic import SecretStr
 from pypdf import PdfReader
 
 from services.api.app import create_app
 from services.api.cells import all_cells
+from services.core.runtime.clock import FixedClock
 from services.core.store.operations import keys
 from tests.command import tonne
 from tests.integration.api.cells_plant import (
+    NOW,
     Databases,
     both_clients,
     filled,
@@ -32,7 +35,7 @@ from tests.integration.api.cells_plant import (
 )
 from tests.integration.api.server import serving
 from tests.patience import PATIENCE_S, pauses
-from tests.services import Postgres
+from tests.services import Postgres, as_login
 
 pytestmark = pytest.mark.database
 
@@ -481,6 +484,40 @@ async def test_what_two_cells_have_counts_in_no_sum(
     with psycopg.connect(databases.b, autocommit=True) as b:
         b.execute("DELETE FROM facility WHERE slug = 'linz'")
     assert (await over.get("/v1/live?facility=linz")).status_code == 200
+
+
+async def test_a_database_that_is_another_cell_is_not_asked(databases: Databases) -> None:
+    """As by a wrong line in TONNE_CELLS: what b has counted twice, as soon as c had answered."""
+    both = settings(databases.home, databases.b)
+    b = as_login(databases.b, "tonne_api")
+    app = create_app(
+        both.model_copy(update={"cells": SecretStr(f"b={b} c={b}")}),
+        clock=FixedClock(NOW),
+        health_holds_s=0,
+    )
+    async with (
+        serving(app) as url,
+        httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as over,
+    ):
+        for _ in range(2):
+            listed = await over.get("/v1/facilities")
+            assert [row["id"] for row in listed.json()] == ["graz", "linz"]
+            assert listed.headers["Tonne-Missing"] == "cell c"
+            refused = await over.get("/v1/reports/emissions?period=2026-11")
+            assert refused.json()["type"] == "urn:tonne:problem:cell-away"
+            assert "named as cell c is another one" in refused.json()["detail"]
+            live = await over.get("/v1/live?facility=graz")
+            assert (live.status_code, live.headers["Tonne-Cell"]) == (200, "b")
+            ready = (await over.get("/readyz")).text
+            assert "named as cell c is another one" in ready
+            # that it answers, says nothing of which one it is
+            app.state.context.cells.contexts["c"].presence.alive()
+        with psycopg.connect(databases.b, autocommit=True) as connection:
+            connection.execute("UPDATE cell SET name = 'c' WHERE here")
+            assert "named as cell b is another one" in (await over.get("/readyz")).text
+            live = await over.get("/v1/live?facility=graz")
+            assert (live.status_code, live.headers["Tonne-Cell"]) == (200, "c")
+            connection.execute("UPDATE cell SET name = 'b' WHERE here")
 
 
 async def test_what_moved_out_of_a_cell_before_it_fell_silent_is_served(

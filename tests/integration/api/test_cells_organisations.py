@@ -344,6 +344,8 @@ def test_commands_know_a_member_whose_move_was_killed(
     assert (reported.code, "facility linz is moving" in reported.stderr) == (1, True)
     applied = apply(databases.home, tmp_path, GROUP, cells=f"b={databases.b}")
     assert applied.code == 0, applied.said
+    back = tonne(databases.home, "cells", "move", "linz", "--to", "home")
+    assert (back.code, "linz left for cell b: finish the move with" in back.stderr) == (1, True)
     moved = tonne(databases.home, "cells", "move", "linz", "--to", "b")
     assert "linz lives in cell b" in moved.stdout
     assert tonne(databases.home, "report", "emissions", "2025", *options).code == 0

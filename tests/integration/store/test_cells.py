@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg
@@ -89,8 +89,23 @@ class Cells:
         step: Callable[[str], None] = lambda _step: None,
         verify: Callable[[psycopg.Connection[Any], str], int] | None = None,
     ) -> int:
+        with self.task(facility, old, new, step) as task:
+            return move(task, _verified if verify is None else verify).rows
+
+    def cancel(self, facility: str = "works") -> int:
+        with self.task(facility, "home", "b") as task:
+            return cancel(task)
+
+    @contextmanager
+    def task(
+        self,
+        facility: str,
+        old: str,
+        new: str,
+        step: Callable[[str], None] = lambda _step: None,
+    ) -> Iterator[Move]:
         with self[old] as leaving, self[new] as coming:
-            task = Move(
+            yield Move(
                 facility=facility,
                 old=Side(name=old, connection=leaving),
                 new=Side(name=new, connection=coming),
@@ -98,7 +113,6 @@ class Cells:
                 step=step,
                 copied=lambda _rows: None,
             )
-            return move(task, _verified if verify is None else verify).rows
 
     def homes(self, facility: str = "works") -> list[str]:
         with self["home"] as home, self["b"] as b:
@@ -377,22 +391,63 @@ def test_a_cancelled_move_leaves_nothing(cells: Cells, plant: Plant) -> None:
 
     with pytest.raises(KilledError):
         cells.move(step=step)
-    with cells["home"] as home, cells["b"] as b:
-        task = Move(
-            facility="works",
-            old=Side(name="home", connection=home),
-            new=Side(name="b", connection=b),
-            by="user anna",
-            step=lambda _step: None,
-            copied=lambda _rows: None,
-        )
-        assert cancel(task) > 0
+    assert cells.cancel() > 0
+    with cells["home"] as home:
         assert departure.departures(home) == []
-        with pytest.raises(CellError, match="is not moving"):
-            cancel(task)
+    with pytest.raises(CellError, match="is not moving"):
+        cells.cancel()
     assert cells.everything("home") == before
     rest = cells.everything("b")
     assert all(not lines for name, lines in rest.items() if name != "factor")
+
+
+def test_a_move_that_is_cancelled_takes_nothing_of_another(cells: Cells, plant: Plant) -> None:
+    del plant
+    apply_text(cells.urls["home"], OTHER)
+    before = cells.everything("home")
+
+    def step(name: str) -> None:
+        if name == "left":
+            raise KilledError(name)
+
+    with pytest.raises(KilledError):
+        cells.move(step=step)
+    with pytest.raises(CellError, match="facility works is moving to this cell"):
+        cells.move("other")
+    # all that there is of works waits in b
+    assert cells.cancel("other") == 0
+    cells.move()
+    assert cells.homes() == ["b"]
+    cells.move("other", verify=lambda _connection, _facility: 0)
+    after = cells.everything("b")
+    assert after == before | {"factor": after["factor"]}
+
+
+def test_what_left_goes_on_to_the_cell_that_it_left_for(
+    cells: Cells, plant: Plant, postgres_cluster: Postgres, migrated_template: str
+) -> None:
+    del plant
+
+    def step(name: str) -> None:
+        if name == "left":
+            raise KilledError(name)
+
+    with postgres_cluster.fresh_database(template=migrated_template) as c:
+        cells.urls["c"] = c
+        with cells["home"] as home, cells["c"] as third:
+            identity.add(home, third, "c")
+        # it has arrived in c before
+        cells.move(new="c")
+        cells.move(old="c", new="home")
+        before = cells.everything("home")
+        with pytest.raises(KilledError):
+            cells.move(step=step)
+        with pytest.raises(CellError, match="works left for cell b"):
+            cells.move(new="c")
+        cells.move()
+        assert cells.homes() == ["b"]
+        after = cells.everything("b")
+        assert after == before | {"factor": after["factor"]}
 
 
 def test_one_move_at_a_time(cells: Cells, plant: Plant) -> None:

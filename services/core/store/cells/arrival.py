@@ -42,6 +42,8 @@ SELECT f.slug, c.name FROM arriving.facility f CROSS JOIN cell c WHERE c.here
 ON CONFLICT (slug) DO UPDATE SET cell = excluded.cell WHERE cell_facility.cell <> excluded.cell
 """
 
+_GIVEN_UP: Final = "DELETE FROM cell_arrival WHERE facility = %s AND arrived_at IS NULL"
+
 _HORIZONS: Final = """
 INSERT INTO packing_horizon (id, upto_day) VALUES (%s, %s)
 ON CONFLICT (id) DO UPDATE SET upto_day = excluded.upto_day
@@ -96,6 +98,13 @@ def begin(connection: psycopg.Connection[Any], facility: str, from_cell: str) ->
         begun = awaited(connection)
     assert begun is not None  # noqa: S101 - as written just before
     return begun
+
+
+def give_up(connection: psycopg.Connection[Any], facility: str) -> None:
+    """Await a facility no longer; what waits of another one waits on."""
+    with connection.transaction():
+        if connection.execute(_GIVEN_UP, (facility,)).rowcount:
+            close_waiting(connection)
 
 
 def note_verified(connection: psycopg.Connection[Any], arrival: Arrival, hours: int) -> None:

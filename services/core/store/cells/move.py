@@ -20,7 +20,7 @@ from services.core.store.cells.arrival import Arrival
 from services.core.store.cells.departure import Departure
 from services.core.store.cells.equality import Seal, Seals, make_equal, of_proof, seals, total
 from services.core.store.cells.errors import CellError
-from services.core.store.cells.parts import PARTS, Numbers, close_waiting, numbers_of
+from services.core.store.cells.parts import PARTS, Numbers, numbers_of
 from services.core.store.database import locks
 
 #: Passes over what differs before nothing may change: each has less to do than the one before.
@@ -84,6 +84,9 @@ def _moved(task: Move, verify: Verify) -> Moved:
     under_way = departure.unfinished(task.old.connection, task.facility)
     if under_way is None or under_way.left_at is None:
         under_way = _bring(task, verify)
+    elif under_way.to_cell != task.new.name:
+        # which may have had it once
+        raise _has_left(under_way)
     came = _arrive(task)
     late = late_messages.hand_over(task.old.connection, task.new.connection, under_way)
     task.step("late messages handed over")
@@ -205,19 +208,19 @@ def _cancelled(task: Move) -> int:
     if under_way is None:
         raise CellError(f"{task.facility} is not moving")
     if under_way.left_at is not None:
-        raise CellError(
-            f"{task.facility} has left: finish the move with"
-            f" `tonne cells move {task.facility} --to {under_way.to_cell}`"
-        )
+        raise _has_left(under_way)
     numbers = departure.as_numbers(under_way)
     gone = clearing.clear(task.new.connection, numbers, rest=lambda _s: None)
-    with task.new.connection.transaction():
-        close_waiting(task.new.connection)
-        task.new.connection.execute(
-            "DELETE FROM cell_arrival WHERE facility = %s AND arrived_at IS NULL", (task.facility,)
-        )
+    arriving.give_up(task.new.connection, task.facility)
     task.old.connection.execute("DELETE FROM cell_departure WHERE id = %s", (under_way.id,))
     return gone
+
+
+def _has_left(departure: Departure) -> CellError:
+    return CellError(
+        f"{departure.facility} left for cell {departure.to_cell}: finish the move with"
+        f" `tonne cells move {departure.facility} --to {departure.to_cell}`"
+    )
 
 
 def _numbers(task: Move) -> Numbers:
