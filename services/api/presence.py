@@ -96,6 +96,10 @@ class Presence:
         api_cell_up.labels(self._cell).set(0)
         self._away_until_s = time.monotonic() + _AWAY_S
 
+    def refuses(self) -> None:
+        """Take note that it does not hang: who asks it by a connection that is open may."""
+        self._goes_on.set()
+
     def hangs(self) -> None:
         """Take note that it takes statements and answers nothing: nobody waits for it."""
         self.silent()

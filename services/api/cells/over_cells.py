@@ -147,7 +147,9 @@ class OverCells:
             except (msgspec.DecodeError, UnicodeDecodeError):
                 return []
             value = body.get(rule.in_body) if isinstance(body, dict) else None
-            named = [str(slug) for slug in ([value] if isinstance(value, str) else value or [])]
+            several = split_list(value)
+            # what is no text and no list, the call refuses
+            named = several if isinstance(several, list) else []
         if not named and rule.needs_name:
             visible = await self._cells.facilities((await self._who(call)).facilities)
             if len(await self._cells.cells_of(visible)) > 1:
@@ -425,7 +427,9 @@ async def _together(parts: Mapping[str, Gathered], rule: Merged, wanted: Wanted)
 
 
 def _number(text: object) -> int:
-    return int(str(text)) if str(text).isascii() and str(text).isdecimal() else 0
+    """Return a row's number, or 0 of what no row has."""
+    digits = str(text)
+    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 20 else 0
 
 
 def _format(query: Mapping[str, Sequence[str]]) -> FormatName | None:

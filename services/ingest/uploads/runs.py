@@ -39,6 +39,8 @@ class Runs:
         self._waiting: deque[Job] = deque()
         self._running: dict[str, tuple[Job, subprocess.Popen[bytes] | None]] = {}
         self._threads: dict[str, threading.Thread] = {}
+        #: uploads whose process ends as soon as it has begun
+        self._unwanted: set[str] = set()
         self._closing = False
 
     def add(self, job: Job) -> None:
@@ -53,6 +55,8 @@ class Runs:
             self._waiting = deque(job for job in self._waiting if job.upload != upload_id)
             _, process = self._running.get(upload_id, (None, None))
             thread = self._threads.get(upload_id)
+            if thread is not None and process is None:
+                self._unwanted.add(upload_id)
         if process is not None:
             _stop(process)
         if thread is not None:
@@ -105,6 +109,7 @@ class Runs:
             with self._lock:
                 self._running.pop(job.upload, None)
                 self._threads.pop(job.upload, None)
+                self._unwanted.discard(job.upload)
                 self._start_next()
 
     def _watched(self, job: Job) -> Note | None:
@@ -120,7 +125,7 @@ class Runs:
             assert process.stdout is not None  # noqa: S101
             with self._lock:
                 self._running[job.upload] = (job, process)
-                is_late = self._closing
+                is_late = self._closing or job.upload in self._unwanted
             with contextlib.suppress(OSError):
                 process.stdin.write(msgspec.json.encode(job) + b"\n")
                 process.stdin.flush()
@@ -128,7 +133,11 @@ class Runs:
                     process.stdin.close()
             last: Note | None = None
             for line in process.stdout:
-                note: Note = msgspec.json.decode(line, type=Note)
+                try:
+                    note: Note = msgspec.json.decode(line, type=Note)
+                except msgspec.DecodeError:
+                    # it was killed in the midst of a word
+                    break
                 if isinstance(note, Progress):
                     self._hear(job.upload, note)
                 else:

@@ -231,7 +231,7 @@ class Spool:
         :raises MissingUploadError: there is none.
         """
         upload = self._uploads.get(upload_id)
-        if upload is None or upload.facility != facility:
+        if upload is None or upload.facility != facility or upload.is_removed:
             raise MissingUploadError(f"there is no import {upload_id!r} of {facility}")
         return upload
 

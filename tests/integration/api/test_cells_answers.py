@@ -391,6 +391,33 @@ async def test_what_one_cell_answers_wants_a_facility(
     assert (await over.post("/v1/factors/works-grid/values", json={})).status_code == 422
 
 
+async def test_what_names_no_facility_and_no_row_is_refused_as_by_one_database(
+    clients: tuple[httpx.AsyncClient, httpx.AsyncClient],
+) -> None:
+    for client in clients:
+        for value in (5, True, {"linz": 1}):
+            replay = await client.post("/v1/quarantine/replay", json={"facility": value})
+            assert replay.status_code == 422, replay.text
+        # more digits than Python makes a number of
+        alert = await client.get(f"/v1/alerts/{'9' * 5000}")
+        assert alert.status_code == 422, alert.text
+
+
+async def test_a_facility_in_a_body_is_read_as_by_the_call(
+    clients: tuple[httpx.AsyncClient, httpx.AsyncClient],
+) -> None:
+    _, over = clients
+    for value, cell in ((" graz,", "b"), (["{graz}"], "b"), ("linz", "home")):
+        body = {"facility": value, "reason": ["moved_facility"]}
+        replay = await over.post("/v1/quarantine/replay", json=body)
+        assert replay.status_code in {200, 202}, replay.text
+        assert replay.headers["Tonne-Cell"] == cell
+    both = await over.post("/v1/quarantine/replay", json={"facility": "linz,graz"})
+    assert both.json()["type"] == "urn:tonne:problem:several-cells"
+    every = await over.post("/v1/quarantine/replay", json={"facility": ["$__all"]})
+    assert "facility: name one" in every.json()["detail"]
+
+
 async def test_a_stream_is_of_the_cell_of_its_facility(
     clients: tuple[httpx.AsyncClient, httpx.AsyncClient],
 ) -> None:

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 
+from services.api.presence import Presence
 from services.core.runtime import tasks
 from services.core.store.database.connect import connect
 from services.core.store.database.pulse import Patience, Pulse
@@ -31,6 +32,9 @@ class _Heard:
 
     def silent(self) -> None:
         self.said.append("silent")
+
+    def refuses(self) -> None:
+        self.said.append("refuses")
 
     def hangs(self) -> None:
         self.said.append("hangs")
@@ -103,3 +107,31 @@ async def test_a_server_that_refuses_has_answered_and_what_is_open_stays_open(
             assert "gives up" not in heard.said
     finally:
         postgres_cluster.execute(f"DROP ROLE {role}")
+
+
+async def test_one_that_refuses_after_a_while_hangs_no_more() -> None:
+    """As a busy server whose connections are all taken: nobody was served by those of the API."""
+    goes_on = asyncio.Event()
+    said = b"SFATAL\0VFATAL\0C53300\0Msorry, too many clients already\0\0"
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        await goes_on.wait()
+        writer.write(b"E" + (4 + len(said)).to_bytes(4) + said)
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        url = f"postgresql://tonne@127.0.0.1:{port}/postgres?sslmode=disable&gssencmode=disable"
+        presence = Presence("home", url)
+        patience = Patience(answers_within_s=0.2, cut_after_s=0.2)
+        watching = asyncio.create_task(
+            Pulse(url, presence, patience=patience, process="test").watch()
+        )
+        try:
+            await until_async(lambda: presence.is_hanging, "it hangs")
+            goes_on.set()
+            await until_async(lambda: not presence.is_hanging, "it does not")
+            assert presence.is_away
+        finally:
+            await tasks.end(watching)

@@ -1,4 +1,4 @@
-"""What uploads leave of a disk to others they leave when bytes come, too."""
+"""What uploads leave of a disk to others, and what is done with one that is being removed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.ingest.uploads.spool import Spool, TooLargeUploadError
+from services.ingest.uploads.spool import MissingUploadError, Spool, TooLargeUploadError
 
 _GIB = 1 << 30
 
@@ -36,4 +36,16 @@ def test_files_that_were_announced_together_do_not_fill_the_disk(
     free = 2 * _GIB
     spool.append(second, 0, b"b" * 100)
     assert second.received == 100
+    spool.close()
+
+
+def test_nothing_is_begun_with_a_file_that_is_being_removed(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, max_bytes=_GIB)
+    assert spool.open()
+    upload = spool.begin("linz", "a.csv", 1, "readings", "key a")
+    assert spool.find("linz", upload.id) is upload
+    # its worker is being stopped
+    upload.is_removed = True
+    with pytest.raises(MissingUploadError):
+        spool.find("linz", upload.id)
     spool.close()

@@ -33,6 +33,10 @@ class Listener:
     def silent(self) -> None:
         """Take note that it does not."""
 
+    def refuses(self) -> None:
+        """Take note that it answers again, if only by a refusal."""
+        _cut.discard(self._url)
+
     def hangs(self) -> None:
         """Take note that it hangs."""
 

@@ -65,6 +65,9 @@ class Listener(Protocol):
     def silent(self) -> None:
         """Take note that it does not."""
 
+    def refuses(self) -> None:
+        """Take note that it refuses a connection, which is an answer: what is open may work."""
+
     def hangs(self) -> None:
         """Take note that it takes statements and answers nothing."""
 
@@ -140,8 +143,9 @@ class Pulse:
 
     def _failed(self, error: BaseException) -> None:
         if _refuses(error):
-            # as one that has no room for another connection: what is open may work
+            # as one that has no room for another connection
             self._answered_s = time.monotonic()
+            self._listener.refuses()
         elif time.monotonic() - self._answered_s > self._patience.longest_s:
             # it takes connections no more, and may still have those of before
             self._cut()
