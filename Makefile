@@ -104,7 +104,7 @@ deb:  ## a package for Debian RELEASE (12 or 13), into dist
 	@deploy/debian/build.sh $(RELEASE)
 
 packages:  ## install, run, hurt, upgrade and remove the package on a clean Debian 12 and 13; needs root
-	@$(BOOTSTRAP) test
+	@$(BOOTSTRAP) packages
 	@$(PYTHON) -m pytest tests/packages $(ARGS)
 
 sbom:  ## what tonne consists of, as CycloneDX, into dist/tonne.cdx.json

@@ -6,6 +6,7 @@
 #   bootstrap.sh lint      only the Python packages (run, test and cluster also build the documentation)
 #   bootstrap.sh test      also what the tests need: mosquitto, chromium, axe-core, Prometheus,
 #                          Alertmanager and tahutils
+#   bootstrap.sh packages  also what the Debian package is tried with: debootstrap
 #   bootstrap.sh fuzz      the Python packages, and atheris
 #   bootstrap.sh cluster   also what a cluster of machines needs: Patroni, etcd, nftables
 #
@@ -24,11 +25,13 @@ source "$here/browser-packages.sh"
 
 purpose=${1:-run}
 case "$purpose" in
-  run | lint | fuzz | test | cluster) ;;
-  *) die "bootstrap.sh takes run, lint, fuzz, test or cluster, not $purpose" ;;
+  run | lint | fuzz | test | packages | cluster) ;;
+  *) die "bootstrap.sh takes run, lint, fuzz, test, packages or cluster, not $purpose" ;;
 esac
 cd "$here/../.."
 
+# first: it says whether that can be done here at all
+[ "$purpose" != packages ] || install_package_test_programs
 install_python_packages
 if [ "$purpose" = fuzz ]; then
   install_apart tests/fuzz/requirements.lock .venv/atheris
@@ -36,8 +39,12 @@ if [ "$purpose" = fuzz ]; then
 fi
 [ "$purpose" = lint ] || build_documentation
 [ "$purpose" = lint ] || install_database
-[ "$purpose" != test ] || install_test_programs
-[ "$purpose" != test ] || install_browser_packages
-[ "$purpose" != test ] || install_apart tests/tahu/requirements.lock .venv/tahu
-[ "$purpose" != cluster ] || install_cluster_programs
-[ "$purpose" != cluster ] || install_apart deploy/cluster/requirements.lock .venv/patroni
+if [ "$purpose" = test ] || [ "$purpose" = packages ]; then
+  install_test_programs
+  install_browser_packages
+  install_apart tests/tahu/requirements.lock .venv/tahu
+fi
+if [ "$purpose" = cluster ]; then
+  install_cluster_programs
+  install_apart deploy/cluster/requirements.lock .venv/patroni
+fi

@@ -36,16 +36,29 @@ _apt() {
 
 _lists_are_fresh=
 
+# Reads the package lists, once: a machine that is new has none.
+_read_lists() {
+  local log
+  [ -z "$_lists_are_fresh" ] || return 0
+  log=$(mktemp)
+  _apt "$log" update ||
+    die "the package lists cannot be read ($(tail -n 1 "$log")); check the network"
+  rm -f "$log"
+  _lists_are_fresh=1
+}
+
+# Whether the release has the package, as far as the lists here know. What apt-cache prints is read to
+# its end: it fails when nobody listens any more.
+_is_available() {
+  [ -n "$(apt-cache policy "$1" 2>/dev/null | grep 'Candidate: [0-9]')" ]
+}
+
 # install_packages NAME...: without what they merely recommend, and without starting services.
 install_packages() {
   local log policy=/usr/sbin/policy-rc.d own_policy=
   log=$(mktemp)
   need_disk_mb /var "$NEEDED_MB"
-  if [ -z "$_lists_are_fresh" ]; then
-    _apt "$log" update ||
-      die "the package lists cannot be read ($(tail -n 1 "$log")); check the network"
-    _lists_are_fresh=1
-  fi
+  _read_lists
   if ! [ -e "$policy" ]; then
     own_policy=1
     printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
@@ -80,7 +93,7 @@ _install_postgres() {
   local major clusters=/etc/postgresql-common/createcluster.conf
   say "installing PostgreSQL"
   install_packages postgresql-common
-  major=$(apt-cache depends postgresql | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p' | head -n 1)
+  major=$(apt-cache depends postgresql | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p')
   [ -n "$major" ] && [ "$major" -ge "$OLDEST_POSTGRES" ] ||
     die "this release has PostgreSQL ${major:-none}, $OLDEST_POSTGRES is needed;" \
       "install a newer one with TimescaleDB, or set TONNE_DATABASE_URL"
@@ -105,7 +118,8 @@ install_database() {
     _install_postgres
     major=$(_postgres_major)
   fi
-  if [ -n "$(apt-cache policy "postgresql-$major-timescaledb" 2>/dev/null | grep 'Candidate: [0-9]')" ]; then
+  _read_lists
+  if _is_available "postgresql-$major-timescaledb"; then
     say "installing TimescaleDB"
     install_packages "postgresql-$major-timescaledb"
     return
@@ -117,24 +131,28 @@ install_database() {
     "$PWD/deploy/postgres/build-timescaledb.sh" "$major"
 }
 
-# Prints the browser to install for the tests, if any. Chromium's shell draws no window, and takes
-# less than half of the computing for a page; not every release has it.
-_missing_browser() {
+# Sets missing_browser to the one to install for the tests, if any. Chromium's shell draws no window,
+# and takes less than half of the computing for a page; not every release has it.
+_find_missing_browser() {
+  missing_browser=
   [ ! -x /usr/bin/chromium-headless-shell ] || return 0
-  if can_install &&
-    apt-cache policy chromium-headless-shell 2>/dev/null | grep -q 'Candidate: [0-9]'; then
-    echo chromium-headless-shell
-  elif [ ! -x /usr/bin/chromium ]; then
-    echo chromium
+  if can_install; then
+    # where there is a browser, nothing has to be installed, and no list to be read each time
+    [ -x /usr/bin/chromium ] || _read_lists
+    if _is_available chromium-headless-shell; then
+      missing_browser=chromium-headless-shell
+      return
+    fi
   fi
+  [ -x /usr/bin/chromium ] || missing_browser=chromium
 }
 
 install_test_programs() {
-  local missing=() browser
+  local missing=() missing_browser
   [ -x /usr/sbin/mosquitto ] || command -v mosquitto >/dev/null || missing+=(mosquitto)
   command -v mosquitto_sub >/dev/null || missing+=(mosquitto-clients)
-  browser=$(_missing_browser)
-  [ -z "$browser" ] || missing+=("$browser")
+  _find_missing_browser
+  [ -z "$missing_browser" ] || missing+=("$missing_browser")
   # promtool tests the rules; alerts are told to the real Alertmanager
   command -v promtool >/dev/null || missing+=(prometheus)
   command -v prometheus-alertmanager >/dev/null || missing+=(prometheus-alertmanager)
@@ -153,6 +171,15 @@ install_test_programs() {
   say "installing ${missing[*]} for the tests"
   install_packages "${missing[@]}"
   _disable_services mosquitto prometheus prometheus-alertmanager
+}
+
+# What a clean Debian is made by, which the Debian package is tried on.
+install_package_test_programs() {
+  [ "$(id -u)" = 0 ] || die "a clean Debian is made and booted by root only; run this as root"
+  [ ! -x /usr/sbin/debootstrap ] || return 0
+  can_install || die "debootstrap is missing to try the Debian package; install it"
+  say "installing debootstrap"
+  install_packages debootstrap
 }
 
 # What many machines agree by who is the primary, what cuts machines off from each other, and what

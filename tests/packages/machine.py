@@ -75,7 +75,7 @@ def _clean_root(release: int) -> Path:
     root = _CACHE / str(release)
     if not root.exists():
         if os.geteuid() != 0 or shutil.which("debootstrap") is None:
-            raise RuntimeError("it takes root and debootstrap: apt-get install debootstrap")
+            raise RuntimeError("it takes root and debootstrap; run: make packages")
         _CACHE.mkdir(parents=True, exist_ok=True)
         beginning = Path(tempfile.mkdtemp(dir=_CACHE))
         subprocess.run(
