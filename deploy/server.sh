@@ -15,6 +15,7 @@
 #   server.sh renew                                what is due of all certificates, for a timer; says
 #                                                  what it did, and what you have to do
 #   server.sh backup [--keep N]                    a backup into BACKUP_DIR, see operate/backup.md
+#   server.sh tonne COMMAND...                     any other command of tonne, as who administers
 #
 # `up` again changes no secret: it starts what is not running, and renews the own certificate in its
 # last month. Secrets are files in deploy/secrets, a directory that only its owner can enter; in it
@@ -324,14 +325,7 @@ credentials() {
     rm -f "$made"
     exit 1
   }
-  {
-    # the accounts of before, but for those that are made anew; then the new ones
-    awk 'NR == FNR { if (match($0, /user: "[^"]*"/)) made[substr($0, RSTART, RLENGTH)]; next }
-         match($0, /user: "[^"]*"/) && (substr($0, RSTART, RLENGTH) in made) && /^    [{]user/ { next }
-         /^  \]/ { exit } { print }' "$made" "$secrets/nats_users"
-    grep '^    {user: ' "$made"
-    printf '  ]\n}\n'
-  } >"$secrets/nats_users.new"
+  "$here/nats/merge-accounts.sh" "$made" "$secrets/nats_users" >"$secrets/nats_users.new"
   cp "$secrets/nats_users" "$secrets/nats_users.before"
   put "$secrets/nats_users.new" nats_users
   if reload_broker "the new accounts"; then
@@ -397,7 +391,7 @@ revoke() {
 
 # What is due of all certificates; fails where somebody has to do something.
 renew() {
-  shown=$(cat "$secrets/tls_certificate") || die "there is no server here: server.sh up"
+  shown=$(cat "$secrets/tls_certificate")
   [ "$(setting TONNE_BROKER)" != nats ] || make_certificate "$(setting TONNE_HOST)"
   show_certificate "$shown"
   [ -z "$(setting TONNE_AUTHORITY)" ] || certificates
@@ -408,6 +402,10 @@ renew() {
 
 verb=${1:-}
 [ "$#" -eq 0 ] || shift
+case "$verb" in
+  credentials | certificates | revoke | renew | backup | tonne)
+    [ -s "$secrets/owner_database_url" ] || die "there is no server here yet; make it: server.sh up" ;;
+esac
 case "$verb" in
   up) up "$@" ;;
   credentials) credentials "$@" ;;

@@ -129,6 +129,29 @@ def test_everything_mounted_or_built_from_exists() -> None:
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        ("credentials", "linz/cems-1"),
+        ("certificates", "/srv/tonne-authority"),
+        ("revoke", "linz/cems-1"),
+        ("renew",),
+        ("backup", "list"),
+        ("tonne", "users", "list"),
+    ],
+    ids=" ".join,
+)
+def test_what_takes_a_server_says_so_where_there_is_none(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    script = tmp_path / "server.sh"
+    script.write_bytes((DEPLOY / "server.sh").read_bytes())
+    done = subprocess.run(["sh", script, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "server.sh: there is no server here yet; make it: server.sh up\n"
+    assert list(tmp_path.iterdir()) == [script]
+
+
+@pytest.mark.parametrize(
     ("service", "path"),
     [
         ("nats", "/etc/nats/tonne.conf"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import subprocess
-from functools import cache
+from functools import cache, reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,12 @@ from psycopg.conninfo import conninfo_to_dict
 from ruamel.yaml import YAML
 
 from services.cli import app
+from services.cli.device_accounts import Account, for_nats
 from services.core.runtime.settings import Settings, load, secret_settings
 from services.core.store.database.connect import check_standby_url
 from services.core.store.schema.ddl import LOGINS
 from services.core.store.schema.logins import password_of
+from tests.examples import examples_of
 from tests.repository.files import DEPLOY, commands, own_services, read_yaml
 
 FOLDER = DEPLOY / "kubernetes"
@@ -98,8 +102,28 @@ def test_every_file_is_applied() -> None:
     listed = read_yaml(FOLDER / "kustomization.yaml")
     generated = [name for each in listed["configMapGenerator"] for name in each["files"]]
     here = {path.name for path in FOLDER.iterdir()}
-    by_hand = {"admin.yaml", "kustomization.yaml", "secrets.sh", "postgres.Dockerfile"}
+    by_hand = {"admin.yaml", "kustomization.yaml", "postgres.Dockerfile"}
+    by_hand |= {"secrets.sh", "credentials.sh"}
     assert here - by_hand == {*generated, *listed["resources"]} - {"../nats"}
+
+
+def test_the_overlay_of_the_page_changes_what_there_is() -> None:
+    (example,) = (
+        each
+        for each in examples_of(DEPLOY / "docs/operate/kubernetes.md")
+        if each.mark == "not run, a kustomization"
+    )
+    overlay = YAML(typ="safe", pure=True).load(example.text)
+    (image,) = read_yaml(FOLDER / "kustomization.yaml")["images"]
+    assert [each["name"] for each in overlay["images"]] == [image["name"]]
+    for each in overlay["replicas"]:
+        assert each["name"] in of_kind("Deployment")
+    for each in overlay["patches"]:
+        changed = of_kind(each["target"]["kind"])[each["target"]["name"]]
+        for change in YAML(typ="safe", pure=True).load(each["patch"]):
+            *way, last = change["path"].strip("/").split("/")
+            there = last in reduce(getitem, way, changed)
+            assert there == (change["op"] == "replace"), change
 
 
 def test_no_container_is_root_or_can_gain_rights() -> None:
@@ -229,6 +253,52 @@ def test_the_logins_are_those_that_migrate_gives(
         password = password_of(tmp_path, login)
         url = secrets[f"login-{login.removeprefix('tonne_')}"]["url"].decode()
         assert url == f"postgresql://{login}:{password}@db-rw:5432/tonne"
+
+
+#: Stands in for a cluster: it has one Secret, and the pod admin in which `tonne` runs.
+_KUBECTL = """#!/bin/sh
+shift 2
+case "$1" in
+  get) base64 <"$CLUSTER/secret" ;;
+  exec) shift 3; exec "$CLUSTER/$@" ;;
+  create) cat "${5#--from-file=}" ;;
+  replace) cat >"$CLUSTER/secret" ;;
+esac
+"""
+
+
+def test_accounts_of_devices_leave_those_of_tonne(
+    secrets: dict[str, dict[str, bytes]], tmp_path: Path
+) -> None:
+    secret, said = tmp_path / "secret", tmp_path / "said"
+    secret.write_bytes(secrets["nats-users"]["nats-users.conf"])
+    shipped = secret.read_text().splitlines()
+    for name, script in (("kubectl", _KUBECTL), ("tonne", '#!/bin/sh\ncat "$CLUSTER/said"\n')):
+        (tmp_path / name).write_text(script)
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "CLUSTER": str(tmp_path)}
+
+    def made(device: str) -> str:
+        """Have an account made; return what is printed."""
+        account = Account(user=device, topics=["emissions/linz/meter/readings"])
+        settings = for_nats([account])["nats-users.conf"]
+        said.write_text(
+            f"# ---- nats-users.conf\n{settings}\n"
+            f"# ---- passwords, shown this once\n{device} {account.password}\n"
+        )
+        words = [FOLDER / "credentials.sh", device.replace(".", "/")]
+        printed = subprocess.run(words, env=environment, check=True, capture_output=True, text=True)
+        assert account.password not in secret.read_text()
+        assert printed.stdout.splitlines()[1:] == [f"{device} {account.password}"]
+        return next(line for line in settings.splitlines() if device in line)
+
+    first = made("linz.meter")
+    other = made("linz.other")
+    again = made("linz.meter")
+    # tonne's own passwords are in the Secrets of its processes: they stay what they were
+    assert secret.read_text().splitlines() == [*shipped[:-2], other, again, *shipped[-2:]]
+    assert first != again
 
 
 def test_what_must_not_be_away_all_at_once_is_not() -> None:

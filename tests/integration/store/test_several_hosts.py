@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import text
 
 from services.core.store.database.connect import (
@@ -73,6 +74,20 @@ def test_every_way_to_connect_ends_at_the_primary(several: str, postgres_cluster
     bind.dispose()
     ports = [row and row[0], written, *asyncio.run(_asynchronously(several))]
     assert ports == [postgres_cluster.port] * 4
+
+
+def test_hosts_that_the_environment_names_are_several_too(
+    several: str, postgres_cluster: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # as of the units of systemd, whose URLs name a login and no place
+    stated = conninfo_to_dict(several)
+    monkeypatch.setenv("PGHOST", str(stated["host"]))
+    monkeypatch.setenv("PGPORT", str(stated["port"]))
+    placeless = f"postgresql://{stated['user']}@/{stated['dbname']}"
+    with connect(placeless, process="ingest", role="tonne_ingest") as connection:
+        row = connection.execute(_WHERE).fetchone()
+    ports = [row and row[0], *asyncio.run(_asynchronously(placeless))]
+    assert ports == [postgres_cluster.port] * 3
 
 
 @pytest.mark.parametrize("attribute", ["standby", "prefer-standby", "read-only"])

@@ -7,6 +7,7 @@ what it does not need by taking one of the roles that the migrations create (``t
 
 from __future__ import annotations
 
+import os
 import re
 import select
 from collections.abc import Iterator, Mapping
@@ -155,9 +156,17 @@ def _parameters(
 
 
 def _leaves_open_which(url: str) -> bool:
-    """Return whether a URL names several hosts and does not say which of them is meant."""
+    """Return whether several hosts are named, and nothing says which of them is meant.
+
+    What the URL leaves out PostgreSQL's client library takes from the environment.
+    """
     stated = conninfo_to_dict(url)
-    return "," in str(stated.get("host", "")) and "target_session_attrs" not in stated
+
+    def of(name: str, variable: str) -> str:
+        return str(stated.get(name) or os.environ.get(variable, ""))
+
+    hosts = of("host", "PGHOST") + of("hostaddr", "PGHOSTADDR")
+    return "," in hosts and not of("target_session_attrs", "PGTARGETSESSIONATTRS")
 
 
 @contextmanager
