@@ -15,7 +15,8 @@
 #   server.sh renew                                what is due of all certificates, for a timer; says
 #                                                  what it did, and what you have to do
 #   server.sh backup [--keep N]                    a backup into BACKUP_DIR, see operate/backup.md
-#   server.sh tonne COMMAND...                     any other command of tonne, as who administers
+#   server.sh tonne COMMAND...                     any other command of tonne, as who administers;
+#                                                  the authority's DIRECTORY is /authority there
 #
 # `up` again changes no secret: it starts what is not running, and renews the own certificate in its
 # last month. Secrets are files in deploy/secrets, a directory that only its owner can enter; in it
@@ -288,7 +289,8 @@ up() {
     echo "Devices show certificates, and nobody comes in by a password: server.sh certificates FACILITY/DEVICE"
   else
     echo "Devices get accounts by: server.sh credentials FACILITY/DEVICE"
-    echo "No certificates of devices were made; to have some: server.sh certificates DIRECTORY"
+    [ -n "$(setting TONNE_AUTHORITY)" ] ||
+      echo "No certificates of devices were made; to have some: server.sh certificates DIRECTORY"
   fi
 }
 
@@ -309,7 +311,7 @@ first_admin() {
     compose run --rm -T admin users create admin --role admin --password-stdin >/dev/null ||
     die "the account admin cannot be made"
   if [ -t 1 ] || [ -n "${TONNE_SHOW_PASSWORD:-}" ]; then
-    echo "Sign in as admin with the password $password; change it: tonne users password admin"
+    echo "Sign in as admin with the password $password; change it: server.sh tonne users password admin"
   else
     echo "The account admin is there; set its password: server.sh tonne users password admin"
   fi
@@ -400,6 +402,12 @@ renew() {
       -noout -enddate)); give it the next one: server.sh up --certificate FILE --key FILE"
 }
 
+# Any command of tonne, as who administers; it sees the authority of devices, if there is one.
+administer() {
+  directory=$(setting TONNE_AUTHORITY)
+  compose run --rm ${directory:+-v "$directory:/authority"} admin "$@"
+}
+
 verb=${1:-}
 [ "$#" -eq 0 ] || shift
 case "$verb" in
@@ -413,7 +421,6 @@ case "$verb" in
   revoke) revoke "$@" ;;
   renew) renew ;;
   backup) compose run --rm -T backup backup "$@" ;;
-  # any command of tonne, as who administers
-  tonne) compose run --rm admin "$@" ;;
+  tonne) administer "$@" ;;
   *) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p;}' "$0"; [ "$verb" = help ] || exit 2 ;;
 esac

@@ -123,7 +123,7 @@ def patroni(machine: Machine, members: Sequence[Machine], log_dir: Path) -> Prog
     packages = home / "packages"
     shutil.copytree(namespaces.PATRONI, packages)
     settings = home / "patroni.yaml"
-    settings.write_text(json.dumps(_patroni_settings(machine, members, home)))
+    settings.write_text(json.dumps(patroni_settings(machine, members, home)))
     settings.chmod(0o644)
     return Program(
         machine,
@@ -148,7 +148,8 @@ def data_dir(machine: Machine) -> Path:
     return machine.directory / "database" / "data"
 
 
-def _patroni_settings(machine: Machine, members: Sequence[Machine], home: Path) -> dict[str, Any]:
+def patroni_settings(machine: Machine, members: Sequence[Machine], home: Path) -> dict[str, Any]:
+    """Return what Patroni is told on a machine; the documentation has the same for real ones."""
     own = f"{machine.address}:{DATABASE_PORT}"
     # the network is of the cluster alone
     trusted = [f"host {what} all {SUBNET} trust" for what in ("all", "replication")]

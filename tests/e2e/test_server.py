@@ -174,6 +174,8 @@ def test_one_command_makes_a_server_that_devices_and_people_reach_by_tls(server:
     listed = json.loads(server.run("backup", "list", "--json"))
     assert [line["broker"].split()[1] for line in listed] == ["messages"]
 
+    assert "admin" in server.run("tonne", "users", "list")
+
     before = server.secrets()
     again = server.run("up")
     assert "password" not in again
@@ -205,6 +207,12 @@ def test_one_command_makes_a_server_that_devices_and_people_reach_by_tls(server:
         lambda: _TWICE_THE_RATE.search(server.https("/v1/live?facility=works", *session)),
         "200 kW at 0.2 kg/kWh are 40 kg an hour",
     )
+
+    # devices go back to the passwords that they had
+    told = server.run("up", "--devices", "passwords")
+    assert "No certificates of devices were made" not in told
+    assert publish(200, *by_password) == ""
+    assert "not authorised" in send(200)
 
 
 def _named(command: list[str]) -> list[str]:
@@ -280,6 +288,8 @@ def _devices_show_certificates(
     assert publish(100, *renewed) == ""
     after = {name: running.pid for name, running in server.engine.running.items()}
     assert {name for name in pids if pids[name] != after[name]} == {"caddy"}
+    listed = server.run("tonne", "devices", "certificates", "--into", "/authority")
+    assert [line.split()[-1] for line in listed.splitlines() if "works.spare" in line] == ["revoked"]
     # and what is left to do is nothing
     assert server.run("renew") == ""
     return renewed

@@ -97,10 +97,13 @@ class Engine:
                 self._images = {"tonne": images.tonne(self._directory), **images.others()}
             case ["up", "-d", "--wait"]:
                 self.up()
-            case ["run", "--rm", "-T", "-v", volume, service, *command]:
-                return self._run(service, command, text, mounts=[_mount(volume)])
-            case ["run", "--rm", "-T", service, *command]:
-                return self._run(service, command, text)
+            case ["run", "--rm", *rest]:
+                # nobody sits at a terminal here, with -T or without
+                match rest[1:] if rest[0] == "-T" else rest:
+                    case ["-v", volume, service, *command]:
+                        return self._run(service, command, text, mounts=[_mount(volume)])
+                    case [service, *command]:
+                        return self._run(service, command, text)
             case ["exec", "-T", service, *command]:
                 done = self.running[service].run(command)
                 return {"out": done.stdout, "err": done.stderr, "code": done.returncode}

@@ -6,15 +6,18 @@ import threading
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from deploy.cluster import namespaces, parts
 from deploy.cluster.front import Front
 from deploy.cluster.machine import Machine
 from deploy.local import nats_server
+from deploy.local.postgres_server import SUPERUSER
 from deploy.local.problem import StackError
 from services.cli.device_accounts import INGEST
 from services.core.runtime import broker_url
 from services.core.store.database.connect import check_standby_url, check_url
+from tests.examples import ROOT, examples_of
 
 
 @pytest.fixture
@@ -63,6 +66,23 @@ def test_nats_reads_the_settings_of_a_cluster(places: parts.Places, tmp_path: Pa
     )
     assert read.returncode == 0, read.stderr
     assert "is valid" in read.stderr
+
+
+def test_the_page_has_what_patroni_is_told_here(places: parts.Places, tmp_path: Path) -> None:
+    (example,) = (
+        each
+        for each in examples_of(ROOT / "deploy/docs/operate/cluster.md")
+        if each.mark == "not run, settings of Patroni"
+    )
+    written = YAML(typ="safe", pure=True).load(example.text)
+    told = parts.patroni_settings(places.storing[0], places.storing, tmp_path)
+    assert set(written) == set(told)
+    assert written["bootstrap"]["dcs"] == told["bootstrap"]["dcs"]
+    # who the superuser is, and that nobody asks for its password, is of these namespaces
+    own = [{"username": SUPERUSER}, {"auth": "trust"}]
+    assert [*written["bootstrap"]["initdb"], *own] == told["bootstrap"]["initdb"]
+    lost = {name: value for name, value in told["postgresql"].items() if "remove_" in name}
+    assert lost.items() <= written["postgresql"].items()
 
 
 def test_a_machine_without_namespaces_is_told_what_to_do(
