@@ -402,10 +402,14 @@ renew() {
       -noout -enddate)); give it the next one: server.sh up --certificate FILE --key FILE"
 }
 
-# Any command of tonne, as who administers; it sees the authority of devices, if there is one.
+# Any command of tonne, as who administers; it sees the authority of devices, if there is one. What
+# computes hours takes the aggregator's login.
 administer() {
   directory=$(setting TONNE_AUTHORITY)
-  compose run --rm ${directory:+-v "$directory:/authority"} admin "$@"
+  case "${1:-}" in
+    verify | recompute) compose run --rm aggregator "$@" ;;
+    *) compose run --rm ${directory:+-v "$directory:/authority"} admin "$@" ;;
+  esac
 }
 
 verb=${1:-}

@@ -129,6 +129,9 @@ def _steps(
                 yield check.sums(connection, source, *asked)
                 yield check.windows(connection, source)
                 progress.advance(of_windows)
+            except psycopg.errors.InsufficientPrivilege:
+                # of the login: no source fares better
+                raise
             except (
                 ArchivedDayError,
                 BusyError,

@@ -289,7 +289,9 @@ def _devices_show_certificates(
     after = {name: running.pid for name, running in server.engine.running.items()}
     assert {name for name in pids if pids[name] != after[name]} == {"caddy"}
     listed = server.run("tonne", "devices", "certificates", "--into", "/authority")
-    assert [line.split()[-1] for line in listed.splitlines() if "works.spare" in line] == ["revoked"]
+    assert [line.split()[-1] for line in listed.splitlines() if "works.spare" in line] == [
+        "revoked"
+    ]
     # and what is left to do is nothing
     assert server.run("renew") == ""
     return renewed

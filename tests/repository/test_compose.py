@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from services.cli import app
-from services.core.runtime.settings import Settings, load, secret_settings
+from services.core.runtime.settings import Settings, load, login_of, secret_settings
 from services.core.store.schema.ddl import LOGINS
 from tests.repository.files import (
     COMPOSE,
@@ -126,6 +127,25 @@ def test_everything_mounted_or_built_from_exists() -> None:
         context = (DEPLOY / service["build"]["context"]).resolve()
         assert context == ROOT
         assert (context / service["build"]["dockerfile"]).is_file()
+
+
+@pytest.mark.parametrize("command", ["verify", "recompute", "users", "quarantine"])
+def test_a_command_of_people_has_the_login_that_it_takes(command: str, tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "owner_database_url").write_text("postgresql://...")
+    (tmp_path / "server.sh").write_bytes((DEPLOY / "server.sh").read_bytes())
+    docker = tmp_path / "docker"
+    docker.write_text('#!/bin/sh\necho "$@"\n')
+    docker.chmod(0o755)
+    done = subprocess.run(
+        ["sh", tmp_path / "server.sh", "tonne", command, "--help"],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    service, *words = done.stdout.partition(" run --rm ")[2].split()
+    assert words == [command, "--help"]
+    url = urlsplit(services()[service]["environment"]["TONNE_DATABASE_URL"])
+    assert url.username == login_of(command)
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,9 @@ def compute(
                 computed |= recomputed.hours(
                     connection, then, source.source_id, of_era, judged_at, minutes
                 )
+        except psycopg.errors.InsufficientPrivilege:
+            # of the login, and of no hour
+            raise
         except Exception as error:
             if connection.closed:
                 raise

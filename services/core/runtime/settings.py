@@ -10,7 +10,7 @@ import ipaddress
 import os
 from pathlib import Path
 from typing import Any, Literal, get_args
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -26,8 +26,11 @@ _NO_SETTINGS = "TONNE_SECRET_"
 _LEAST_RETENTION_DAYS = 40
 _LEAST_PACKING_DAYS = 3
 
-#: Who a process is at the local stack's database; commands of people are ``tonne_admin``.
-_LOCAL_LOGINS = {
+#: The login of people's commands.
+_ADMINISTRATOR = "tonne_admin"
+
+#: The logins of processes, and of the commands that need the rights of one.
+_LOGINS = {
     "migrate": "tonne",
     "ingest": "tonne_ingest",
     "aggregator": "tonne_aggregate",
@@ -536,14 +539,19 @@ class Settings(BaseSettings):
         return self._local_database("admin")
 
     def of_process(self, name: str) -> Settings:
-        """Return these settings with the login that a process has at the local stack's database."""
-        if self.database_url is not None:
-            return self
-        return self.model_copy(update={"database_url": SecretStr(self._local_database(name))})
+        """Return these settings with the login that a process or command has at the database.
+
+        That is the local stack's database where none is set, and one whose URL is of who
+        administers and names the file of its password: :func:`of_another_login`.
+        """
+        if self.database_url is None:
+            url = self._local_database(name)
+        else:
+            url = of_another_login(self.database_url.get_secret_value(), login_of(name))
+        return self.model_copy(update={"database_url": SecretStr(url)})
 
     def _local_database(self, process: str) -> str:
-        login = _LOCAL_LOGINS.get(process, "tonne_admin")
-        return local_database(login, self.db_port, self.local_logins)
+        return local_database(login_of(process), self.db_port, self.local_logins)
 
     @property
     def readings_door(self) -> Path:
@@ -584,6 +592,36 @@ def local_database(login: str, port: int, logins: Path) -> str:
     """URL of the local stack's database for one of its logins, by the login's password file."""
     file = quote(str(logins / login / "pgpass"), safe="")
     return f"postgresql://{login}@127.0.0.1:{port}/tonne?passfile={file}"
+
+
+def login_of(name: str) -> str:
+    """Return the login at the database of a process, or of a command of people."""
+    return _LOGINS.get(name, _ADMINISTRATOR)
+
+
+def of_another_login(url: str, login: str) -> str:
+    """Return the URL of a login whose password lies beside that of who administers.
+
+    As ``tonne migrate --logins`` writes them: ``DIRECTORY/LOGIN/pgpass``. ``url`` itself, if it is
+    of another login, names no such file, or there is no password of ``login`` that can be read.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
+    query = dict(parse_qsl(parts.query))
+    file = Path(query.get("passfile", ""))
+    user, at, place = parts.netloc.rpartition("@")
+    password = file.parent.parent / login / file.name
+    if (
+        (user, file.parent.name) != (_ADMINISTRATOR, _ADMINISTRATOR)
+        or not password.is_file()
+        or not os.access(password, os.R_OK)
+    ):
+        return url
+    query["passfile"] = str(password)
+    changed = urlencode(query, quote_via=quote)
+    return urlunsplit(parts._replace(netloc=f"{login}{at}{place}", query=changed))
 
 
 def secret_settings() -> list[str]:

@@ -201,6 +201,21 @@ def test_hours_that_a_rule_judged_are_judged_again(database_url: str, tonne: Ton
     plant.close()
 
 
+def test_a_login_that_may_compute_nothing_is_refused_and_no_hour_is_blamed(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant = Plant(database_url, ruled.FILE)
+    for number in range(4):
+        plant.store(ruled.hour_of(number, 10.0 + number, 1_000_000))
+    ruled.close_all(plant, ruled.START + 5 * HOUR)
+    plant.close()
+    monkeypatch.setenv("TONNE_DATABASE_URL", as_login(database_url, "tonne_admin"))
+    done = CliRunner().invoke(app, ["verify"])
+    assert done.exit_code == 1
+    assert "another login in TONNE_DATABASE_URL: tonne_aggregate for verify" in done.stderr
+    assert "differ" not in done.stdout
+
+
 @pytest.mark.parametrize("validity", ["part75", "mrr"])
 def test_hours_without_a_value_are_verified_and_computed_again_as_such(
     database_url: str, tonne: Tonne, validity: str

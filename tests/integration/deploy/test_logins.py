@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from deploy.local import postgres_server
+from services.core.runtime.settings import load
 from services.core.store.database.connect import connect
 from services.core.store.schema import logins
 from services.core.store.schema.ddl import LOGINS
@@ -295,6 +296,22 @@ def test_another_user_of_the_machine_runs_nothing_as_the_database(asking: Asking
         pytest.skip("becoming another user takes root")
     assert done.returncode != 0
     assert "password" in done.stderr
+
+
+def test_who_administers_verifies_by_the_login_of_who_computes(
+    asking: AskingPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose password lies beside that of who administers, as the migration writes them."""
+    monkeypatch.setenv("TONNE_DATABASE_URL", asking.url_as("tonne_admin", "tonne"))
+    for command, login in {
+        "verify": "tonne_aggregate",
+        "import": "tonne_ingest",
+        "backup": "tonne_backup",
+        "admin": "tonne_admin",
+    }.items():
+        with psycopg.connect(load().of_process(command).database) as connection:
+            (row,) = connection.execute("SELECT session_user").fetchall()
+        assert row == (login,)
 
 
 def test_who_administers_asks_what_a_migration_would_do(asking: AskingPostgres) -> None:

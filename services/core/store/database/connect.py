@@ -162,11 +162,11 @@ def _leaves_open_which(url: str) -> bool:
     """
     stated = conninfo_to_dict(url)
 
-    def of(name: str, variable: str) -> str:
+    def value(name: str, variable: str) -> str:
         return str(stated.get(name) or os.environ.get(variable, ""))
 
-    hosts = of("host", "PGHOST") + of("hostaddr", "PGHOSTADDR")
-    return "," in hosts and not of("target_session_attrs", "PGTARGETSESSIONATTRS")
+    hosts = value("host", "PGHOST") + value("hostaddr", "PGHOSTADDR")
+    return "," in hosts and not value("target_session_attrs", "PGTARGETSESSIONATTRS")
 
 
 @contextmanager
