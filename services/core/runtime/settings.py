@@ -611,7 +611,7 @@ def of_another_login(url: str, login: str) -> str:
         return url
     query = dict(parse_qsl(parts.query))
     file = Path(query.get("passfile", ""))
-    user, at, place = parts.netloc.rpartition("@")
+    user, _, place = parts.netloc.rpartition("@")
     password = file.parent.parent / login / file.name
     if (
         (user, file.parent.name) != (_ADMINISTRATOR, _ADMINISTRATOR)
@@ -621,7 +621,7 @@ def of_another_login(url: str, login: str) -> str:
         return url
     query["passfile"] = str(password)
     changed = urlencode(query, quote_via=quote)
-    return urlunsplit(parts._replace(netloc=f"{login}{at}{place}", query=changed))
+    return urlunsplit(parts._replace(netloc=f"{login}@{place}", query=changed))
 
 
 def secret_settings() -> list[str]:
