@@ -563,6 +563,23 @@ def test_another_version_of_a_factor_keeps_it_where_it_is(cells: Cells) -> None:
     assert cells.homes() == ["home"]
 
 
+def test_a_factor_that_nobody_used_there_comes_along(cells: Cells) -> None:
+    """A release's factors are in a database once somebody uses them."""
+    cells.add()
+    text = FILE.replace("input: meter.power, factor: f", "input: meter.power, factor: grid-gb")
+    factors = "SELECT f::text FROM factor f WHERE slug = 'grid-gb' ORDER BY id"
+    with closing(Plant(cells.urls["home"], text)) as plant, cells["b"] as b:
+        plant.store(some_readings(random.Random(20), T0, 8))
+        close_all(plant, LATER)
+        expected = plant.rows(factors)
+        assert expected
+        assert b.execute(factors).fetchall() == []
+    cells.move()
+    assert cells.homes() == ["b"]
+    with cells["b"] as b:
+        assert b.execute(factors).fetchall() == expected
+
+
 def test_readings_dropped_there_keep_it_where_it_is(cells: Cells, plant: Plant) -> None:
     del plant
     with cells["b"] as b:

@@ -133,6 +133,7 @@ def _bring(task: Move, verify: Verify) -> Departure:
     old, new = task.old.connection, task.new.connection
     numbers = _numbers(task)
     _refuse_horizon(task)
+    shared_factors.copy_missing(old, new, numbers)
     shared_factors.refuse_other(old, new, numbers, task.new.name)
     begun = departure.begin(old, numbers, task.new.name, by=task.by)
     task.step("departure begun")

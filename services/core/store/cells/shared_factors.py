@@ -1,6 +1,7 @@
 """Factors that every facility can use, and what their hours are: a cell has to have the same.
 
-Totals are computed with them. A facility moves only to where those that it uses say the same.
+Totals are computed with them. A facility moves only to where those that it uses say the same; one
+that the other cell has nothing of, because nobody used it there, is brought along.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from services.core.store.cells.parts import Numbers
 from services.core.store.schema.tables import metadata
 
 _SHARED: Final = {
-    "factor_series": "facility_id IS NULL",
-    "factor": "facility_id IS NULL",
-    "factor_value": "series_id IN (SELECT id FROM factor_series WHERE facility_id IS NULL)",
+    "factor_series": sql.SQL("facility_id IS NULL AND {}"),
+    "factor": sql.SQL("facility_id IS NULL AND {}"),
+    "factor_value": sql.SQL(
+        "series_id IN (SELECT id FROM factor_series WHERE facility_id IS NULL AND {})"
+    ),
 }
 
 #: Of those that a configuration names, whenever that was in force.
@@ -62,14 +65,41 @@ WHERE s.facility_id IS NULL AND s.slug = ANY(%s) GROUP BY s.slug
 """
 
 
+#: Those of some factors of which a cell has anything.
+_PRESENT: Final = """
+SELECT slug FROM factor WHERE facility_id IS NULL AND slug = ANY(%(slugs)s)
+UNION SELECT slug FROM factor_series WHERE facility_id IS NULL AND slug = ANY(%(slugs)s)
+"""
+
+
 def copy_all(old: psycopg.Connection[Any], new: psycopg.Connection[Any]) -> None:
     """Bring all of them into a cell that has none."""
+    _copy(old, new, sql.SQL("true"))
+
+
+def copy_missing(
+    old: psycopg.Connection[Any], new: psycopg.Connection[Any], numbers: Numbers
+) -> None:
+    """Bring those that a facility uses into a cell that has nothing of them.
+
+    Rows have the ids that they have in the old cell: cells number theirs apart.
+    """
+    used = [slug for (slug,) in old.execute(_USED, numbers)]
+    present = {slug for (slug,) in new.execute(_PRESENT, {"slugs": used})}
+    if missing := [slug for slug in used if slug not in present]:
+        with new.transaction():
+            _copy(old, new, sql.SQL("slug = ANY({})").format(missing))
+
+
+def _copy(
+    old: psycopg.Connection[Any], new: psycopg.Connection[Any], chosen: sql.Composable
+) -> None:
     for table, condition in _SHARED.items():
         columns = sql.SQL(", ").join(
             sql.Identifier(c.name) for c in metadata.tables[table].columns if c.computed is None
         )
         out = sql.SQL("COPY (SELECT {} FROM {} WHERE {}) TO STDOUT (FORMAT BINARY)").format(
-            columns, sql.Identifier(table), sql.SQL(condition)
+            columns, sql.Identifier(table), condition.format(chosen)
         )
         target = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
             sql.Identifier(table), columns
