@@ -9,6 +9,7 @@ import { alertParts } from "./alert-parts.js";
 import { addressed, listedFacilities, named, offer } from "./facility-list.js";
 import { readAgain, sayUnread, sayWhy } from "./notice.js";
 import { pastTable } from "./alert-table.js";
+import { markRead, markUnread } from "./unread.js";
 import { t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -43,6 +44,7 @@ async function start() {
     if (one !== null) return location.assign(`/alerts?${new URLSearchParams(id ? { facility: id } : {})}`);
     chosen = id;
     offerCodes();
+    markUnread($("open"));
     startPast();
     refresh();
   });
@@ -84,6 +86,7 @@ async function showOpen() {
       course: sparks.pictures.get(alert.id),
     }));
     draw();
+    markRead($("open"));
     readAgain();
     await readCourses(open);
     if (turn === reading) draw();
@@ -130,6 +133,7 @@ function startPast() {
   $("csv").href = `/v1/alerts.csv?${filters}`;
   filters.set("limit", PAGE);
   $("past-rows").replaceChildren();
+  $("empty").hidden = true;
   readPast(`/v1/alerts?${filters}`);
 }
 

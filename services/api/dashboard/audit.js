@@ -36,6 +36,7 @@ function choice() {
 
 function start() {
   $("rows").replaceChildren();
+  $("empty").hidden = true;
   const chosen = choice();
   $("csv").href = `/v1/audit.csv?${chosen}`;
   chosen.set("limit", PAGE);

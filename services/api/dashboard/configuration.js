@@ -12,6 +12,7 @@ import { beginTrial, forgetOther } from "./message-trial.js";
 import { askFacility, firstText } from "./new-facility.js";
 import { say, sayUnread, sayWhy } from "./notice.js";
 import { Turns } from "./turns.js";
+import { markRead, markUnread } from "./unread.js";
 import { t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -22,6 +23,8 @@ let allowed = [];
 /** The facility that is shown, and the text of it that is in force with its tag. */
 let facility = null;
 let inForce = { text: "", tag: "" };
+/** Whether that text is of the facility that is shown: it has been read, or begun. */
+let isRead = false;
 /** The text that was tried last: only that may be applied without another look. */
 let tried = null;
 /** What replaces the text that is written. */
@@ -63,7 +66,7 @@ async function start() {
   const asked = new URLSearchParams(location.search);
   if (listed.length > 0) await choose(await addressed(listed, asked.get("facility"), listed[0]));
   else offer($("facility"), [], "");
-  if (asked.has("part") && asked.get("facility") === facility?.id && !$("file").hidden) await act($("as-form"), () => goToPart(asked.get("part")));
+  if (asked.has("part") && asked.get("facility") === facility?.id && isRead) await act($("as-form"), () => goToPart(asked.get("part")));
   if (asked.has("new") && !$("new").hidden) makeNew();
 }
 
@@ -93,7 +96,11 @@ async function choose(chosen) {
   remember(formed === null ? {} : { part: "" });
   say("");
   const isOpen = mayConfigure(chosen.id);
-  $("file").hidden = $("message").hidden = !isOpen;
+  $("file").hidden = !isOpen;
+  // a message is tried with the text above
+  $("message").hidden = !isOpen || !chosen.isNew;
+  isRead = chosen.isNew === true;
+  markUnread(...["file", "recipients", "thresholds", "factors", "versions"].map($));
   for (const id of ["versions", "recipients"]) $(id).hidden = !isOpen || chosen.isNew === true;
   for (const id of ["thresholds", "factors"]) $(id).hidden = chosen.isNew === true;
   $("reader").hidden = isOpen;
@@ -122,6 +129,7 @@ async function replace(ask, put) {
 function begin() {
   replacing.begin();
   $("text").readOnly = false;
+  markRead($("file"));
   inForce = { text: "", tag: null };
   $("outcome").replaceChildren();
   editor.write(firstText(facility));
@@ -193,6 +201,9 @@ function showChanged() {
 async function load() {
   await replace(() => text(address()), (read) => {
     inForce = read;
+    isRead = true;
+    markRead($("file"));
+    $("message").hidden = false;
     editor.write(inForce.text);
     $("outcome").replaceChildren();
   });
@@ -213,6 +224,7 @@ const address = () => `/v1/facilities/${encodeURIComponent(facility.id)}`;
 const isChanged = () => editor.text !== inForce.text;
 
 function showButtons() {
+  if (!isRead) return;
   const isWrong = editor.mistakes > 0;
   $("try").disabled = $("apply").disabled = isWrong || !isChanged();
   $("back").disabled = !isChanged() || facility?.isNew === true;

@@ -9,10 +9,11 @@ import { sayWhy } from "./notice.js";
 import { presentWords } from "./present-value.js";
 import { table } from "./tree.js";
 import { Turns } from "./turns.js";
+import { markRead } from "./unread.js";
 import { locale, t } from "./words.js";
 
 /** What live totals do not have. */
-const UNREAD = "–";
+const NOT_LIVE = "–";
 
 const $ = (id) => document.getElementById(id);
 /** What comes late is of a facility that was chosen before. */
@@ -23,6 +24,7 @@ export async function showRecipients(address) {
   const isNewest = ofRecipients.begin();
   const recipients = await get(`${address}/recipients`);
   if (!isNewest()) return;
+  markRead($("recipients"));
   $("recipients-summary").textContent = recipients.length ? "" : t("Nobody is told of alerts; name somebody under notify.");
   if (recipients.length === 0) return $("recipient-rows").replaceChildren();
   const outcomes = new Map();
@@ -73,6 +75,7 @@ export async function showThresholds(facility) {
   const isNewest = ofThresholds.begin();
   const [thresholds, live] = await Promise.all([get("/v1/thresholds", { facility }), get("/v1/live", { facility })]);
   if (!isNewest()) return;
+  markRead($("thresholds"));
   $("thresholds-summary").textContent = thresholds.length ? "" : t("Nothing is watched.");
   $("threshold-rows").replaceChildren(...(thresholds.length ? [table([t("Threshold"), t("Watches"), t("Limit"), t("Now"), t("State"), t("Set in")],
     thresholds.map((threshold) => {
@@ -86,7 +89,7 @@ export async function showThresholds(facility) {
 
 /** Of a part that is known and below the limit nobody can tell whether the whole is. */
 const stateWords = ({ state }, now) =>
-  state === "no-data" && now !== NO_DATA && now !== UNREAD ? t("not known: data are missing") : alertStateWords(state);
+  state === "no-data" && now !== NO_DATA && now !== NOT_LIVE ? t("not known: data are missing") : alertStateWords(state);
 
 /** The limit; of a budget, from which part of it on it warns. */
 function limitWords({ above, below, budget, unit, figure }) {
@@ -98,7 +101,7 @@ function limitWords({ above, below, budget, unit, figure }) {
 
 /** What it watches now; of a budget, what is used of it. */
 function nowWords(threshold, live) {
-  return presentWords(threshold.budget === null ? threshold : { ...threshold, unit: "kg" }, live) ?? UNREAD;
+  return presentWords(threshold.budget === null ? threshold : { ...threshold, unit: "kg" }, live) ?? NOT_LIVE;
 }
 
 /** Each version in force of a factor that the facility states or uses. */
@@ -106,6 +109,7 @@ export async function showFactors(address) {
   const isNewest = ofFactors.begin();
   const factors = await get(`${address}/factors`);
   if (!isNewest()) return;
+  markRead($("factors"));
   $("factors-summary").textContent = factors.length ? t("kg for each unit of activity") : t("None is used.");
   $("factor-rows").replaceChildren(...(factors.length ? [table([t("Factor"), "CO2", "CO2e", t("Valid"), t("Used by"), t("Publication")],
     factors.map(({ factor, unit, co2_kg: co2, co2e_kg: co2e, valid_from: from, valid_to: to, sources, in_file: inFile, citation }) => [

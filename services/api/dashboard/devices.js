@@ -9,6 +9,7 @@ import { readAgain, say, sayUnread, sayWhy } from "./notice.js";
 import { noticeWords, reasonWord } from "./pipeline-words.js";
 import { Turns } from "./turns.js";
 import { beginUnknown, readUnknown } from "./unknown-devices.js";
+import { markRead, markUnread } from "./unread.js";
 import { plural, t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
@@ -33,6 +34,7 @@ async function start() {
   offer($("facility"), [...all, ...named(facilities)], chosen, (id) => {
     chosen = id;
     remember();
+    markUnread(...["devices", "monitors", "gaps", "quarantine"].map($));
     refresh();
     readHealth();
     startQuarantine();
@@ -60,6 +62,7 @@ async function refresh() {
     const all = plural("{n} device", "{n} devices", devices.length);
     $("devices-summary").textContent = silent ? t("{devices}, {silent} offline or never heard of", { devices: all, silent }) : all;
     redraw($("device-rows"), deviceTable(devices));
+    markRead($("devices"));
     readAgain();
     await readUnknown(chosen);
   } catch (error) {
@@ -77,6 +80,8 @@ async function readHealth() {
     if (!isNewest()) return;
     drawMonitors(monitors);
     drawGaps(gaps, new Map(facilities.map((facility) => [facility.id, facility])), GAP_DAYS);
+    markRead($("monitors"));
+    markRead($("gaps"));
   } catch (error) {
     sayUnread(error);
   }
@@ -112,6 +117,7 @@ async function readQuarantine(from) {
     $("older").hidden = next === null;
     if (read.rows.length) $("quarantine-rows").append(quarantineTable(read.rows, replay));
     $("quarantine-summary").textContent = $("quarantine-rows").childElementCount ? t("newest first") : t("nothing waits");
+    markRead($("quarantine"));
   } catch (error) {
     sayUnread(error);
   }

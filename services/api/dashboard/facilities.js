@@ -22,9 +22,12 @@ const address = new URLSearchParams(location.search);
 let figure = chosenFigure(address.get("figure"));
 let order = { by: address.get("by") ?? "name", down: address.get("down") === "1" };
 let search = address.get("search") ?? "";
-let rows = [];
-/** By facility: its devices, the limit of its year, and how its path stands. */
-let beside = { devices: new Map(), limits: new Map(), paths: new Map() };
+/** Null: not read yet. */
+let rows = null;
+/** By facility: its devices, the limit of its year, and how its path stands; null: not read yet. */
+let beside = { devices: null, limits: null, paths: null };
+/** What could not be read beside it. */
+const unread = new Set();
 let heardAt = Date.now();
 let reading = 0;
 
@@ -32,8 +35,8 @@ $("figure").replaceChildren(...Object.entries(FIGURES).map(([name, { name: shown
 $("figure").value = figure;
 $("figure").onchange = () => {
   figure = $("figure").value;
-  rows = [];
-  beside = { ...beside, limits: new Map(), paths: new Map() };
+  rows = null;
+  beside = { ...beside, limits: null, paths: null };
   change();
   readAll();
 };
@@ -64,15 +67,15 @@ function change() {
 
 function draw() {
   const words = search.toLowerCase().split(/\s+/).filter(Boolean);
-  const shown = rows.filter(({ facility, name }) =>
+  const shown = rows && rows.filter(({ facility, name }) =>
     words.every((word) => `${facility} ${name}`.toLowerCase().includes(word)));
   drawHeads($("heads"), order, (by) => {
     order = { by, down: order.by === by ? !order.down : by !== "name" };
     change();
   });
-  drawSum($("sum"), shown, rows.length);
-  drawRows($("rows"), inOrder(shown, order, beside), beside, figure);
-  showMap($("map-card"), shown);
+  drawSum($("sum"), shown, rows?.length);
+  drawRows($("rows"), inOrder(shown ?? [], order, beside), beside, figure);
+  showMap($("map-card"), shown ?? []);
   drawState();
 }
 
@@ -98,6 +101,10 @@ async function readGlance() {
     document.body.dataset.state = "live";
     say(rows.length ? "" : t("There is no facility yet; make one on the page Configuration, or with `tonne apply FILE`."));
     draw();
+    // an API that is back is asked at once for what it could not say
+    const again = [...unread];
+    unread.clear();
+    for (const read of again) read();
   } catch (error) {
     sayUnread(error);
   }
@@ -116,6 +123,7 @@ async function readSlow() {
     };
     draw();
   } catch (error) {
+    unread.add(readSlow);
     sayUnread(error);
   }
 }
@@ -128,6 +136,7 @@ async function readPaths() {
     beside = { ...beside, paths: Map.groupBy(paths, ({ facility }) => facility) };
     draw();
   } catch (error) {
+    unread.add(readPaths);
     sayUnread(error);
   }
 }

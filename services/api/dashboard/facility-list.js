@@ -2,6 +2,7 @@
 
 import { get } from "./api.js";
 import { readAgain, say, sayUnread } from "./notice.js";
+import { expectNothing } from "./unread.js";
 import { t } from "./words.js";
 
 const AGAIN_MS = 3_000;
@@ -28,6 +29,7 @@ export async function listedFacilities() {
 export function waitForNothing() {
   for (const select of document.querySelectorAll("select:disabled")) select.replaceChildren(new Option("–", ""));
   for (const part of document.querySelectorAll("main [aria-busy]")) part.ariaBusy = "false";
+  expectNothing();
 }
 
 /** Offer `[value, name]` pairs in a list, and call `choose` with the value that is chosen. */

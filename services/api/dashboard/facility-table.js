@@ -2,6 +2,7 @@
 
 import { node } from "./dom.js";
 import { NO_DATA, ago, massText, percent, rateText } from "./format.js";
+import { UNREAD } from "./unread.js";
 import { locale, plural, t } from "./words.js";
 
 /** Devices whose status topic says nothing are silent when nothing came for so long. */
@@ -12,12 +13,12 @@ const WHOLE = 0.999;
 
 const alertsOf = (row) => row.alerts_critical * 1_000_000 + row.alerts_warning * 1000 + row.alerts_info;
 const used = (row, { limits }) => {
-  const limit = limits.get(row.facility);
+  const limit = limits?.get(row.facility);
   return limit && row.year_kg !== null ? row.year_kg / whole(limit) : null;
 };
 /** What is left of the year on a facility's paths; of several the one with least left. */
 const leftOf = (row, { paths }) => {
-  const known = (paths.get(row.facility) ?? []).map(({ year_left_kg: kg }) => kg).filter((kg) => kg !== null);
+  const known = (paths?.get(row.facility) ?? []).map(({ year_left_kg: kg }) => kg).filter((kg) => kg !== null);
   return known.length ? Math.min(...known) : null;
 };
 
@@ -120,7 +121,10 @@ function massCell(row, window) {
   return { main: massText(kg), more, className: kg === null ? "unknown" : "" };
 }
 
+const UNREAD_CELL = { main: UNREAD, className: "unknown" };
+
 function budgetCell(row, beside) {
+  if (beside.limits === null) return UNREAD_CELL;
   const limit = beside.limits.get(row.facility);
   if (!limit) return { main: "–", className: "none" };
   const mass = massText(whole(limit));
@@ -132,6 +136,7 @@ function budgetCell(row, beside) {
 }
 
 function pathCell(row, { paths }) {
+  if (paths === null) return UNREAD_CELL;
   const known = paths.get(row.facility) ?? [];
   if (known.length === 0) return { main: "–", className: "none" };
   const lines = known.map(({ scope, year_left_kg: left, allowed_kg: allowed }) => {
@@ -162,7 +167,7 @@ function alertCell({ alerts_critical: critical, alerts_warning: warning, alerts_
 }
 
 function dataCell({ facility, newest_reading: newest }, { devices }) {
-  const all = devices.get(facility) ?? [];
+  const all = devices?.get(facility) ?? [];
   const offline = all.filter(({ online }) => online === false).length;
   const silent = all.filter(({ online, last_seen: seen }) => online !== false && (seen === null || Date.now() - Date.parse(seen) > SILENT_MS)).length;
   const more = [
@@ -174,8 +179,26 @@ function dataCell({ facility, newest_reading: newest }, { devices }) {
     : { main: ago(Date.parse(newest)), more };
 }
 
-/** What the facilities that are shown emit together, and of how many it is known in full. */
+/**
+ * Draw what the facilities that are shown emit together, and of how many it is known in full; `rows`: null before
+ * they were read.
+ */
 export function drawSum(list, rows, all) {
+  const facts = rows === null ? SUMMED.map((name) => [name, UNREAD, ""]) : factsOf(rows, all);
+  if (list.children.length !== facts.length) {
+    list.replaceChildren(...facts.map(([name]) => node("div", { className: "card" },
+      node("dt", { textContent: name }), node("dd"), node("dd", { className: "quiet" }))));
+  }
+  facts.forEach(([, shown, words], index) => {
+    const [, main, quiet] = list.children[index].children;
+    if (main.textContent !== shown) main.textContent = shown;
+    if (quiet.textContent !== words) quiet.textContent = words;
+  });
+}
+
+const SUMMED = [t("Emitting now"), t("Today"), t("This month"), t("This year"), t("Facilities")];
+
+function factsOf(rows, all) {
   const added = (key) => {
     const values = rows.map((row) => row[key]).filter((value) => value !== null);
     return values.length ? values.reduce((sum, value) => sum + value, 0) : null;
@@ -188,22 +211,12 @@ export function drawSum(list, rows, all) {
   };
   const sources = rows.reduce((sum, row) => sum + row.sources, 0);
   const told = rows.reduce((sum, row) => sum + row.sources_known, 0);
-  const facts = [
-    [t("Emitting now"), rateText(added("rate_kg_h")), sourcesKnown(told, sources)],
-    [t("Today"), massText(added("today_kg")), known("today")],
-    [t("This month"), massText(added("month_kg")), known("month")],
-    [t("This year"), massText(added("year_kg")), known("year")],
-    [t("Facilities"), rows.length === all ? `${all}` : t("{n} of {all}", { n: rows.length, all }), standing(rows)],
+  const values = [
+    [rateText(added("rate_kg_h")), sourcesKnown(told, sources)],
+    ...["today", "month", "year"].map((window) => [massText(added(`${window}_kg`)), known(window)]),
+    [rows.length === all ? `${all}` : t("{n} of {all}", { n: rows.length, all }), standing(rows)],
   ];
-  if (list.children.length !== facts.length) {
-    list.replaceChildren(...facts.map(([name]) => node("div", { className: "card" },
-      node("dt", { textContent: name }), node("dd"), node("dd", { className: "quiet" }))));
-  }
-  facts.forEach(([, shown, words], index) => {
-    const [, main, quiet] = list.children[index].children;
-    if (main.textContent !== shown) main.textContent = shown;
-    if (quiet.textContent !== words) quiet.textContent = words;
-  });
+  return values.map((words, i) => [SUMMED[i], ...words]);
 }
 
 function standing(rows) {

@@ -7,6 +7,7 @@ import { node } from "./dom.js";
 import { sayWhy } from "./notice.js";
 import { table } from "./tree.js";
 import { Turns } from "./turns.js";
+import { markRead } from "./unread.js";
 import { plural, t } from "./words.js";
 import { clockWords } from "./zones.js";
 
@@ -26,6 +27,7 @@ async function append(from, shown) {
   const isNewest = listing.begin();
   const { rows, next } = await page(from);
   if (!isNewest()) return;
+  markRead($("versions"));
   if (rows.length) $("version-rows").append(versionTable(rows, shown));
   const isEmpty = $("version-rows").childElementCount === 0;
   $("versions-summary").textContent = isEmpty

@@ -17,6 +17,7 @@ import { GAP, METHODS } from "./methods.js";
 import { say, sayUnread } from "./notice.js";
 import { BARS, COMPARED, PRESETS, moved, resolve, scaled } from "./range.js";
 import { Turns } from "./turns.js";
+import { UNREAD } from "./unread.js";
 import { plural, t } from "./words.js";
 import { instantOf } from "./zones.js";
 
@@ -166,10 +167,27 @@ async function show({ isChosen = false, isAgain = false } = {}) {
     if (turn === reading) draw({ ...drawn, marked });
   } catch (error) {
     if (turn !== reading) return;
+    // what was read of the same choice stands
+    if (!isAgain) forget();
     sayUnread(error, t("The API cannot be reached; choose again to try again."));
   } finally {
     if (turn === reading) $("whole").setAttribute("aria-busy", "false");
   }
+}
+
+/** Of what was chosen nothing could be read, and what stands there is of another choice. */
+function forget() {
+  $("whole-title").textContent = `${facility.name}, ${said.range(range)}`;
+  $("mass").textContent = UNREAD;
+  $("mass").classList.add("unknown");
+  $("unit").textContent = "";
+  $("said").replaceChildren();
+  $("marks-card").hidden = true;
+  setSeen(false);
+}
+
+function setSeen(isSeen) {
+  for (const id of ["chart-title", "legend", "bars-chart", "table-body"]) $(id).classList.toggle("unread", !isSeen);
 }
 
 /** The marks of a range: `now` as a promise, which takes longer than its bars, and those `before` of the same range. */
@@ -201,6 +219,7 @@ function draw({ total, rows, compared, marked, common }) {
   const series = seriesOf(by, rows, total, figure, facility.sources.map(({ id }) => id));
   const whole = wholeOf(total, figure, bars.map(({ end }) => Math.min(end, Date.now())));
   const { value, unit } = mass(whole.kg);
+  setSeen(true);
   $("whole-title").textContent = `${facility.name}, ${said.range(range)}`;
   $("mass").textContent = value ?? NO_DATA;
   $("mass").classList.toggle("unknown", value === null);

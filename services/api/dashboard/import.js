@@ -10,6 +10,7 @@ import { reportWords, showReport, total } from "./import-report.js";
 import { say, sayUnread, sayWhy } from "./notice.js";
 import { beginning, draftOf } from "./table-draft.js";
 import { table } from "./tree.js";
+import { markRead, markUnread } from "./unread.js";
 import { isFault, whyWords } from "./why-words.js";
 import { locale, t } from "./words.js";
 
@@ -61,6 +62,8 @@ async function go(wanted) {
   history.replaceState(null, "", `?${new URLSearchParams({ facility: wanted.id })}`);
   const may = allowed.some(({ rights, facilities: only }) => rights.includes("configure") && (only === null || only.includes(wanted.id)));
   $("file").hidden = $("imports").hidden = !may;
+  listed = [];
+  markUnread($("imports"));
   $("reader").hidden = may;
   choose(null);
   if (!may) return;
@@ -260,6 +263,7 @@ async function list() {
   } catch (error) {
     return sayUnread(error);
   }
+  markRead($("imports"));
   $("imports-summary").textContent = listed.length ? t("newest first") : t("none yet");
   redraw($("import-rows"), ...(listed.length ? [table(
     [t("File"), t("Begun"), t("State"), t("Rows"), t("What to do")],

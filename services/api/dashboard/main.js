@@ -16,6 +16,7 @@ import { rateLimits, totalLimits } from "./limits.js";
 import { drawAges, drawChecks, drawMix, drawSources, rateOf } from "./sources.js";
 import { STATES, silenceWords } from "./state-words.js";
 import { drawTotals } from "./totals.js";
+import { UNREAD } from "./unread.js";
 import { isFault, whyWords } from "./why-words.js";
 import { plural, t } from "./words.js";
 
@@ -24,6 +25,8 @@ const alerts = new Alerts($("alerts-card"), $("alerts"), $("alerts-summary"), ac
 const chart = new Chart($("chart"), $("legend"));
 /** Later than this, the newest data is worth a word. */
 const STALE_MS = 5 * 60_000;
+/** What is drawn of a facility's stream. */
+const STREAMED = ["mix", "alerts-card", "totals", "electricity", "sources", "checks"].map($);
 /** How often limits are read: they change by hand. */
 const LIMITS_MS = 60_000;
 
@@ -102,10 +105,21 @@ function remember() {
   history.replaceState(null, "", `?${new URLSearchParams(shown)}`);
 }
 
-async function choose(chosen) {
-  facility = chosen;
+/** Of a facility whose stream has not come nothing is known; what stands there is of another one. */
+function forget() {
   newest = null;
   lastLive = null;
+  $("rate").textContent = $("newest").textContent = UNREAD;
+  $("rate").classList.add("unknown");
+  for (const id of ["rate-unit", "rate-beside", "rate-share"]) $(id).textContent = "";
+  for (const part of STREAMED) part.classList.add("unread");
+  $("table-body").replaceChildren();
+  say("");
+}
+
+async function choose(chosen) {
+  facility = chosen;
+  forget();
   standing = "";
   lately = [];
   thresholds = [];
@@ -155,6 +169,7 @@ function goOn(error) {
 
 function draw(live) {
   lastLive = live;
+  for (const part of STREAMED) part.classList.remove("unread");
   joinLevels(live);
   const { name } = FIGURES[figure];
   const now = rateOf(live, figure);
@@ -269,8 +284,8 @@ async function drawChart(action) {
 }
 
 function drawAge() {
-  if (newest === null || facility === null) {
-    $("newest").textContent = NO_DATA;
+  if (newest === null) {
+    if (lastLive !== null) $("newest").textContent = NO_DATA;
     return;
   }
   // a minute is new until the next one could have come

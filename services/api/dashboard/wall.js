@@ -12,6 +12,7 @@ import { signIn } from "./sign-in.js";
 import { rateOf } from "./sources.js";
 import { STATES, silenceWords } from "./state-words.js";
 import { limitText } from "./totals.js";
+import { UNREAD } from "./unread.js";
 import { whyWords } from "./why-words.js";
 import { plural, t } from "./words.js";
 
@@ -34,6 +35,7 @@ let facilities = [];
 let listedAt = 0;
 let heardAt = Date.now();
 
+write($("rate"), UNREAD);
 rotate();
 setInterval(drawSilence, 1000);
 
