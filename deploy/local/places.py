@@ -10,6 +10,7 @@ from pathlib import Path
 
 from deploy.local import postgres_server
 from deploy.local.problem import StackError
+from services.core.runtime.credentials import without_credentials
 from services.core.runtime.settings import Settings, SettingsError, load, local_database
 
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -87,6 +88,12 @@ class Places:
     def api_url(self) -> str:
         """The dashboard's address."""
         return f"http://127.0.0.1:{self.settings.api_port}"
+
+    @property
+    def addresses(self) -> str:
+        """Where people and devices reach what runs: what a start ends with."""
+        broker = without_credentials(self.settings.mqtt)
+        return f"{self.api_url} (documentation: {self.api_url}/docs/, devices: {broker})"
 
     def log_of(self, process: str) -> Path:
         """Return the log file of a process."""

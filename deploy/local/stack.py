@@ -57,7 +57,7 @@ def _run(places: Places) -> int:
     running = Supervisor(places)
     running.await_shutdown_under_way()
     if running.alive:
-        _say(f"the local stack runs already: {places.api_url} (make down stops it)")
+        _say(f"the local stack runs already, make down stops it: {places.addresses}")
         return 0
     try:
         with _start_lock(places):
@@ -154,7 +154,7 @@ def _status(places: Places) -> int:
     for name, info in supervisor.states().items():
         print(f"{name:<12} {info['statename']:<10} {info['description']}")
     reason = startup.unready(places)
-    print(f"not ready: {reason}" if reason else f"ready: {places.api_url}")
+    print(f"not ready: {reason}" if reason else f"ready: {places.addresses}")
     return 1 if reason else 0
 
 

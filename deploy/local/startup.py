@@ -76,7 +76,7 @@ def start_all(places: Places, supervisor: Supervisor, say: Say) -> None:
     if supervisor.start("simulator"):
         say("starting the simulator")
     _wait_until_ready(places, supervisor)
-    say(f"ready: {places.api_url}")
+    say(f"ready: {places.addresses}")
 
 
 def _start_servers(places: Places, supervisor: Supervisor, say: Say) -> None:

@@ -61,6 +61,7 @@ def _run(stack: Stack, directory: Path, example: Example) -> None:
             "PATH": f"{programs}:{os.environ['PATH']}",
             "TONNE_DATABASE_URL": stack.database_url,
             "TONNE_MQTT_URL": stack.mqtt_url,
+            "TONNE_API_PORT": stack.url.rpartition(":")[2],
             "LC_ALL": "C.UTF-8",
         },
         input="y\n",  # whoever is asked whether they mean it says yes
