@@ -340,7 +340,7 @@ class Settings(BaseSettings):
     uploads_dir: Path | None = Field(
         None,
         description="where ingest keeps files that people upload until they are taken; `uploads` in"
-        " `TONNE_LOCAL_DIR` if not set",
+        " `TONNE_LOCAL_DIR` if not set, and nowhere where that does not exist",
     )
     upload_bytes: int = Field(
         1 << 30,

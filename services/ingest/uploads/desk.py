@@ -28,6 +28,9 @@ _LOOK_S: Final = 1.0
 _MAX_CUT_OFF: Final = 3
 
 _OTHER: Final = "another ingest has the folder of uploads"
+_NOWHERE: Final = (
+    "there is no folder for files here: set TONNE_UPLOADS_DIR of ingest to one that it can write to"
+)
 _ENDED: Final = "reading it ended without a word; try it once more, or split it"
 _CUT_OFF: Final = f"reading it was cut off {_MAX_CUT_OFF} times; split it, or save it as CSV"
 
@@ -51,6 +54,8 @@ class Desk:
         self._runs = Runs(self._hear)
         self._lock = threading.Lock()
         self._is_open = False
+        #: Why nothing can be done until then.
+        self._why_closed = _OTHER
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._open, name="uploads", daemon=True)
 
@@ -67,11 +72,17 @@ class Desk:
         self._spool.close()
 
     def _open(self) -> None:
+        if self._settings.uploads_dir is None and not self._settings.uploads.parent.is_dir():
+            # without a local stack nobody has said that the working directory may be written to
+            self._why_closed = _NOWHERE
+            _log.info("no uploads: there is no local stack here, and TONNE_UPLOADS_DIR is not set")
+            return
         while not self._closing.is_set():
             try:
                 if self._spool.open():
                     break
             except OSError as error:
+                self._why_closed = _unusable(error)
                 _log.warning("files cannot be uploaded", error=str(error))
                 return
             self._closing.wait(_LOOK_S)
@@ -97,7 +108,7 @@ class Desk:
     def __call__(self, ask: UploadAsk, body: bytes) -> Answer:
         """Answer; what is changed is on disk then."""
         if not self._is_open:
-            return Answer(outcome="unable", detail=_OTHER)
+            return Answer(outcome="unable", detail=self._why_closed)
         try:
             if ask.act == "remove":
                 return self._remove(ask)
@@ -108,9 +119,7 @@ class Desk:
         except UnusableFileError as error:
             return Answer(outcome="unusable", detail=str(error))
         except OSError as error:
-            return Answer(
-                outcome="unable", detail=f"the folder of uploads cannot be used ({error.strerror})"
-            )
+            return Answer(outcome="unable", detail=_unusable(error))
 
     def _done(self, ask: UploadAsk, body: bytes) -> list[Upload]:
         if ask.act == "list":
@@ -215,3 +224,7 @@ class Desk:
         else:
             upload.state = "failed"
             upload.error = _ENDED if note is None else note.error
+
+
+def _unusable(error: OSError) -> str:
+    return f"the folder of uploads cannot be used ({error.strerror})"
