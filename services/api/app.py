@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 
 import psycopg
@@ -295,7 +296,7 @@ def create_app(
         context = contexts[HOME] = replace(context, cells=cells)
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(serving: FastAPI) -> AsyncIterator[None]:
         background = [asyncio.create_task(uses.keep_writing())]
         for of_cell in contexts.values():
             # time is the home cell's
@@ -314,7 +315,7 @@ def create_app(
             asyncio.create_task(of_cell.presence.pulse().watch()) for of_cell in contexts.values()
         ]
         for task in (*background, *pulses):
-            task.add_done_callback(_end_loudly)
+            task.add_done_callback(partial(_end_loudly, serving))
         try:
             yield
         finally:
@@ -343,6 +344,7 @@ def create_app(
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
     app.state.context = context
+    app.state.has_failed = False
     errors.install(app)
     # so a route works out its parameters once a process, with the first request to any app
     app.router.routes.extend(_ROUTES.routes)
@@ -353,7 +355,7 @@ def create_app(
 
 
 def run(settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT; return the exit code."""
+    """Serve until SIGTERM or SIGINT; return the exit code, 1 if it could not go on."""
     logging.configure(process="api", level=settings.log_level, style=settings.log_format)
     if settings.api_auth == "off" and not _is_loopback(settings.api_host):
         return _refuse(
@@ -401,7 +403,7 @@ def run(settings: Settings) -> int:
     with listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(server.serve(sockets=[listener]))
     log.info("stopped")
-    return 0
+    return 1 if app.state.has_failed else 0
 
 
 def _refuse(reason: str) -> int:
@@ -418,8 +420,10 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _end_loudly(task: asyncio.Task[None]) -> None:
+def _end_loudly(app: FastAPI, task: asyncio.Task[None]) -> None:
     """End the process where a background task failed, so that it does not only look alive."""
     if not task.cancelled() and (error := task.exception()) is not None:
         log.critical("background_task_failed", exc_info=error)
+        # who looks after the process starts it again only after a failure
+        app.state.has_failed = True
         signal.raise_signal(signal.SIGTERM)

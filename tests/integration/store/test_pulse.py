@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import pytest
+from structlog.testing import capture_logs
 
 from services.api.presence import Presence
 from services.core.runtime import tasks
@@ -54,8 +55,8 @@ def _mute() -> Iterator[int]:
 
 
 @asynccontextmanager
-async def _felt(url: str, patience: Patience) -> AsyncIterator[_Heard]:
-    heard = _Heard()
+async def _felt(url: str, patience: Patience, heard: _Heard | None = None) -> AsyncIterator[_Heard]:
+    heard = heard or _Heard()
     watching = asyncio.create_task(Pulse(url, heard, patience=patience, process="test").watch())
     try:
         yield heard
@@ -86,6 +87,32 @@ async def test_a_server_that_hangs_alone_is_said_to_hang() -> None:
                 "it says so",
                 explain=lambda: str(heard.said),
             )
+
+
+class _Faulty(_Heard):
+    """Has a fault that nobody thought of, twice."""
+
+    faults = 2
+
+    def hangs(self) -> None:
+        if self.faults:
+            self.faults -= 1
+            raise RuntimeError("a fault of our own")
+        super().hangs()
+
+
+async def test_a_pulse_with_a_fault_of_its_own_goes_on_and_says_so() -> None:
+    """A database that hangs later would be noticed by nobody else."""
+    with _mute() as port, capture_logs() as logged:
+        url = f"postgresql://tonne@127.0.0.1:{port}/postgres"
+        patience = Patience(answers_within_s=0.2, cut_after_s=0.2)
+        async with _felt(url, patience, _Faulty()) as heard:
+            await until_async(
+                lambda: heard.said[:2] == ["hangs", "gives up"],
+                "it is found out all the same",
+                explain=lambda: str(heard.said),
+            )
+    assert [entry["event"] for entry in logged].count("database_pulse_failed") == _Faulty.faults
 
 
 async def test_a_server_that_refuses_has_answered_and_what_is_open_stays_open(

@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol
 import psycopg
 import structlog
 
+from services.core.runtime.backoff import Backoff
 from services.core.store.database import open_connections
 from services.core.store.database.connect import RoleName, connect_async
 from services.core.store.database.process_names import ProcessName
@@ -26,6 +27,8 @@ from services.core.store.database.schema_version import SchemaError
 log = structlog.get_logger()
 
 _EVERY_S: Final = 1.0
+#: A fault of our own is logged as often as this, not with each look.
+_LONGEST_PAUSE_S: Final = 30.0
 #: A process that was busy itself takes a look at what came meanwhile.
 _LOOKS_AGAIN_S: Final = 0.1
 
@@ -101,10 +104,18 @@ class Pulse:
     async def watch(self) -> None:
         """Look until cancelled."""
         _looked_after.add(self._url)
+        backoff = Backoff(shortest_s=_EVERY_S, longest_s=_LONGEST_PAUSE_S)
         try:
             while True:
-                await self._look()
-                await asyncio.sleep(_EVERY_S)
+                pause_s = _EVERY_S
+                try:
+                    await self._look()
+                except Exception:
+                    pause_s = backoff.next_s()
+                    log.exception("database_pulse_failed", again_in_s=round(pause_s, 1))
+                else:
+                    backoff.reset()
+                await asyncio.sleep(pause_s)
         finally:
             _looked_after.discard(self._url)
             await self._let_go()
@@ -185,7 +196,6 @@ async def watch_all(
             if url not in watching and url not in _looked_after:
                 looking = Pulse(url, listener(url), patience=patience, process=process)
                 watching[url] = asyncio.create_task(looking.watch())
-                watching[url].add_done_callback(_end_loudly)
         await asyncio.sleep(every_s)
 
 
@@ -197,8 +207,3 @@ def _refuses(error: BaseException) -> bool:
         # of several servers one may have refused and another hang
         return False
     return error.sqlstate is not None or _REFUSAL.search(str(error)) is not None
-
-
-def _end_loudly(watching: asyncio.Task[None]) -> None:
-    if not watching.cancelled() and (error := watching.exception()) is not None:
-        log.error("database_pulse_ended", exc_info=error)
