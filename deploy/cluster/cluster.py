@@ -53,8 +53,9 @@ class Cluster:
                 parts.etcd(machine, self.storing, log_dir),
                 parts.nats(machine, self.storing, log_dir, accounts, password),
             ]
+        packages = parts.patroni_packages(directory)
         for machine in self.databases:
-            machine.programs.append(parts.patroni(machine, self.storing, log_dir))
+            machine.programs.append(parts.patroni(machine, self.storing, log_dir, packages))
         for machine in self.working:
             machine.programs = [
                 parts.service(machine, word, self.places, log_dir) for word in parts.SERVICES

@@ -109,8 +109,21 @@ def etcd(machine: Machine, members: Sequence[Machine], log_dir: Path) -> Program
     )
 
 
-def patroni(machine: Machine, members: Sequence[Machine], log_dir: Path) -> Program:
-    """Make a database that is primary or standby, as its Patroni has agreed with the other one."""
+def patroni_packages(directory: Path) -> Path:
+    """Copy Patroni to where PostgreSQL's user, who may not enter ours, can read it.
+
+    All machines run this one copy, which no user of theirs may write to.
+    """
+    packages = directory / "patroni"
+    shutil.copytree(namespaces.PATRONI, packages)
+    return packages
+
+
+def patroni(machine: Machine, members: Sequence[Machine], log_dir: Path, packages: Path) -> Program:
+    """Make a database that is primary or standby, as its Patroni has agreed with the other one.
+
+    ``packages``: what :func:`patroni_packages` returned.
+    """
     home = machine.directory / "database"
     machine.directory.chmod(0o755)
     postgres_server.give_to_server_user(home)
@@ -120,8 +133,6 @@ def patroni(machine: Machine, members: Sequence[Machine], log_dir: Path) -> Prog
     watch = home / "patroni_watch.py"
     watch.write_bytes((Path(__file__).parent / "patroni_watch.py").read_bytes())
     watch.chmod(0o644)
-    packages = home / "packages"
-    shutil.copytree(namespaces.PATRONI, packages)
     settings = home / "patroni.yaml"
     settings.write_text(json.dumps(patroni_settings(machine, members, home)))
     settings.chmod(0o644)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import threading
@@ -83,6 +84,26 @@ def test_the_page_has_what_patroni_is_told_here(places: parts.Places, tmp_path: 
     assert [*written["bootstrap"]["initdb"], *own] == told["bootstrap"]["initdb"]
     lost = {name: value for name, value in told["postgresql"].items() if "remove_" in name}
     assert lost.items() <= written["postgresql"].items()
+
+
+def test_all_databases_run_one_copy_of_patroni_that_their_user_cannot_change(
+    places: parts.Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed, scratch = tmp_path / "installed", tmp_path / "scratch"
+    (installed / "patroni").mkdir(parents=True)
+    (installed / "patroni" / "__init__.py").touch()
+    scratch.mkdir()
+    monkeypatch.setattr(namespaces, "PATRONI", installed)
+    packages = parts.patroni_packages(scratch)
+    programs = [
+        parts.patroni(machine, places.storing, tmp_path, packages) for machine in places.databases
+    ]
+    assert {program.environment["PYTHONPATH"] for program in programs} == {str(packages)}
+    assert [file.parent.parent for file in scratch.rglob("__init__.py")] == [packages]
+    for machine in places.databases:
+        assert list(machine.directory.rglob("__init__.py")) == []
+    copied = [packages, *packages.rglob("*")]
+    assert {file.stat().st_uid for file in copied} == {os.geteuid()}
 
 
 def test_a_machine_without_namespaces_is_told_what_to_do(
