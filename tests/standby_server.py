@@ -50,6 +50,18 @@ class StandbyServer(Postgres):
         """Wait until it shows what the primary has written."""
         until(lambda: self.has_replayed(self._primary), "the standby has all of the primary")
 
+    def pause(self) -> None:
+        """Let it show nothing more once this returns: replay ends a moment after it is told."""
+        self.execute("SELECT pg_wal_replay_pause()")
+        until(
+            lambda: one(self.url, "SELECT pg_get_wal_replay_pause_state()") == "paused",
+            "the standby stands still",
+        )
+
+    def resume(self) -> None:
+        """Let it show what comes."""
+        self.execute("SELECT pg_wal_replay_resume()")
+
     @contextmanager
     def without_patience(self) -> Iterator[None]:
         """Let replay wait for nobody who reads, and the primary know of none."""

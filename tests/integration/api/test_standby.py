@@ -145,7 +145,7 @@ async def test_what_is_not_replayed_is_read_at_the_primary(
 ) -> None:
     first = refuse(both)
     assert await newest(client) == first
-    both.standby.execute("SELECT pg_wal_replay_pause()")
+    both.standby.pause()
     try:
         behind = fallbacks("behind")
         written = refuse(both)
@@ -154,7 +154,7 @@ async def test_what_is_not_replayed_is_read_at_the_primary(
         notices = (await client.get("/readyz")).json()["notices"]
         assert [n["code"] for n in notices if n["process"] == "api"] == ["standby-unused"]
     finally:
-        both.standby.execute("SELECT pg_wal_replay_resume()")
+        both.standby.resume()
     await until_used(app)
     at_standby = reads("standby")
     assert await newest(client) == written
@@ -226,7 +226,7 @@ async def test_two_commits_are_shown_in_one_order(both: Pair, client: httpx.Asyn
             await until_async(
                 lambda: one(both.standby_url, shown) != before, "the standby shows the commit"
             )
-            both.standby.execute("SELECT pg_wal_replay_pause()")
+            both.standby.pause()
             with psycopg.connect(both.url, autocommit=True) as other:
                 other.execute("SET synchronous_commit = local")
                 other.execute(seen.format("linz").encode())
@@ -240,7 +240,7 @@ async def test_two_commits_are_shown_in_one_order(both: Pair, client: httpx.Asyn
             assert await answers(client) == here
             assert await answers(single) == here
         finally:
-            both.standby.execute("SELECT pg_wal_replay_resume()")
+            both.standby.resume()
             both.primary.execute("ALTER SYSTEM RESET synchronous_standby_names")
             both.primary.execute("SELECT pg_reload_conf()")
             committing.join(PATIENCE_S)
