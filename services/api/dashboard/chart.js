@@ -12,6 +12,7 @@ import { SMALL } from "./masses.js";
 import { GAP, METHODS, methodOf, notMeasured } from "./methods.js";
 import { drawPlot } from "./plot.js";
 import { OTHERS, colour } from "./sources.js";
+import { setSeen } from "./unread.js";
 import { t } from "./words.js";
 import { wallOf } from "./zones.js";
 
@@ -53,13 +54,9 @@ export class Chart {
     this.readAllAt = 0;
     this.readAt = 0;
     this.shown = null;
-    this.setSeen(false);
+    // what was drawn of another facility is not seen until there is something of this one
+    setSeen([this.element, this.legend], false);
     return this.update();
-  }
-
-  /** What was drawn of another facility is not seen until there is something of this one. */
-  setSeen(isSeen) {
-    for (const part of [this.element, this.legend]) part.classList.toggle("unread", !isSeen);
   }
 
   /** Fetch the newest buckets, now and then all of them, and draw. */
@@ -109,7 +106,7 @@ export class Chart {
     const lacking = times.map((time) => (time + GRACE_MS > now ? [] : this.lacking(time)));
     const drawn = new Set([...this.rows.values()].flatMap((rows) => [...rows.values()].map(methodOf)));
     this.shown = { times, label, series };
-    this.setSeen(true);
+    setSeen([this.element, this.legend], true);
     this.onDrawn();
     this.drawLegend(series, lacking.some((names) => names.length > 0), METHODS.filter((method) => drawn.has(method)));
     const highest = Math.max(0, ...times.map((_, i) => series.reduce((sum, { values }) => sum + (values[i] ?? 0), 0)));

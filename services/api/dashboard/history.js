@@ -17,11 +17,13 @@ import { GAP, METHODS } from "./methods.js";
 import { say, sayUnread } from "./notice.js";
 import { BARS, COMPARED, PRESETS, moved, resolve, scaled } from "./range.js";
 import { Turns } from "./turns.js";
-import { UNREAD } from "./unread.js";
+import { setSeen, UNREAD } from "./unread.js";
 import { plural, t } from "./words.js";
 import { instantOf } from "./zones.js";
 
 const $ = (id) => document.getElementById(id);
+/** What is drawn of what was chosen. */
+const CHARTED = ["chart-title", "legend", "bars-chart", "table-body"].map($);
 /** A range that ends now is read again so often. */
 const REFRESH_MS = 60_000;
 
@@ -183,11 +185,7 @@ function forget() {
   $("unit").textContent = "";
   $("said").replaceChildren();
   $("marks-card").hidden = true;
-  setSeen(false);
-}
-
-function setSeen(isSeen) {
-  for (const id of ["chart-title", "legend", "bars-chart", "table-body"]) $(id).classList.toggle("unread", !isSeen);
+  setSeen(CHARTED, false);
 }
 
 /** The marks of a range: `now` as a promise, which takes longer than its bars, and those `before` of the same range. */
@@ -219,7 +217,7 @@ function draw({ total, rows, compared, marked, common }) {
   const series = seriesOf(by, rows, total, figure, facility.sources.map(({ id }) => id));
   const whole = wholeOf(total, figure, bars.map(({ end }) => Math.min(end, Date.now())));
   const { value, unit } = mass(whole.kg);
-  setSeen(true);
+  setSeen(CHARTED, true);
   $("whole-title").textContent = `${facility.name}, ${said.range(range)}`;
   $("mass").textContent = value ?? NO_DATA;
   $("mass").classList.toggle("unknown", value === null);

@@ -16,7 +16,7 @@ import { rateLimits, totalLimits } from "./limits.js";
 import { drawAges, drawChecks, drawMix, drawSources, rateOf } from "./sources.js";
 import { STATES, silenceWords } from "./state-words.js";
 import { drawTotals } from "./totals.js";
-import { UNREAD } from "./unread.js";
+import { setSeen, UNREAD } from "./unread.js";
 import { isFault, whyWords } from "./why-words.js";
 import { plural, t } from "./words.js";
 
@@ -112,7 +112,7 @@ function forget() {
   $("rate").textContent = $("newest").textContent = UNREAD;
   $("rate").classList.add("unknown");
   for (const id of ["rate-unit", "rate-beside", "rate-share"]) $(id).textContent = "";
-  for (const part of STREAMED) part.classList.add("unread");
+  setSeen(STREAMED, false);
   $("table-body").replaceChildren();
   say("");
 }
@@ -169,7 +169,7 @@ function goOn(error) {
 
 function draw(live) {
   lastLive = live;
-  for (const part of STREAMED) part.classList.remove("unread");
+  setSeen(STREAMED, true);
   joinLevels(live);
   const { name } = FIGURES[figure];
   const now = rateOf(live, figure);

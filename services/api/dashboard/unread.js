@@ -22,6 +22,11 @@ export function expectNothing() {
   }
 }
 
+/** Let elements without a summary be seen, or not while what stands there is of another choice. */
+export function setSeen(elements, isSeen) {
+  for (const element of elements) element.classList.toggle("unread", !isSeen);
+}
+
 /** What stands in a part of the page was read for what is chosen. */
 export function markRead(part) {
   part.removeAttribute("data-unread");

@@ -62,6 +62,16 @@ class KilledError(Exception):
     """The move ended here, as if its process had been killed."""
 
 
+def killed_at(last: str) -> Callable[[str], None]:
+    """What a move does at each step: go on, until its process is killed after the last one."""
+
+    def step(name: str) -> None:
+        if name == last:
+            raise KilledError(name)
+
+    return step
+
+
 class Cells:
     """Home and another cell, b."""
 
@@ -227,28 +237,23 @@ _FILLED = {
 
 def test_killed_at_each_step_it_goes_on(cells: Cells, plant: Plant) -> None:
     before = cells.everything("home")
-    for killed_at in STEPS:
-
-        def step(name: str, killed_at: str = killed_at) -> None:
-            if name == killed_at:
-                raise KilledError(name)
-
-        with pytest.raises(KilledError, match=killed_at):
-            cells.move(step=step)
+    for last in STEPS:
+        with pytest.raises(KilledError, match=last):
+            cells.move(step=killed_at(last))
         lives = cells.homes()
-        if killed_at == "left":
+        if last == "left":
             # between the two commits: all of it waits in the new cell
             assert lives == []
         else:
-            has_left = STEPS.index(killed_at) > STEPS.index("left")
+            has_left = STEPS.index(last) > STEPS.index("left")
             assert lives == (["b"] if has_left else ["home"])
         if lives == ["home"]:
             # it goes on while it moves
-            minute = STEPS.index(killed_at)
+            minute = STEPS.index(last)
             plant.store([Reading("meter.power", LATER.replace(minute=minute), 60.0)])
             plant.tick(LATER.replace(hour=11))
             before = cells.everything("home")
-        if killed_at == STEPS[-1]:
+        if last == STEPS[-1]:
             break
     after = cells.everything("b")
     assert after == before | {"factor": after["factor"]}
@@ -385,12 +390,8 @@ def test_a_cancelled_move_leaves_nothing(cells: Cells, plant: Plant) -> None:
     del plant
     before = cells.everything("home")
 
-    def step(name: str) -> None:
-        if name == "verified":
-            raise KilledError(name)
-
     with pytest.raises(KilledError):
-        cells.move(step=step)
+        cells.move(step=killed_at("verified"))
     assert cells.cancel() > 0
     with cells["home"] as home:
         assert departure.departures(home) == []
@@ -406,12 +407,8 @@ def test_a_move_that_is_cancelled_takes_nothing_of_another(cells: Cells, plant: 
     apply_text(cells.urls["home"], OTHER)
     before = cells.everything("home")
 
-    def step(name: str) -> None:
-        if name == "left":
-            raise KilledError(name)
-
     with pytest.raises(KilledError):
-        cells.move(step=step)
+        cells.move(step=killed_at("left"))
     with pytest.raises(CellError, match="facility works is moving to this cell"):
         cells.move("other")
     # all that there is of works waits in b
@@ -427,11 +424,6 @@ def test_what_left_goes_on_to_the_cell_that_it_left_for(
     cells: Cells, plant: Plant, postgres_cluster: Postgres, migrated_template: str
 ) -> None:
     del plant
-
-    def step(name: str) -> None:
-        if name == "left":
-            raise KilledError(name)
-
     with postgres_cluster.fresh_database(template=migrated_template) as c:
         cells.urls["c"] = c
         with cells["home"] as home, cells["c"] as third:
@@ -441,7 +433,7 @@ def test_what_left_goes_on_to_the_cell_that_it_left_for(
         cells.move(old="c", new="home")
         before = cells.everything("home")
         with pytest.raises(KilledError):
-            cells.move(step=step)
+            cells.move(step=killed_at("left"))
         with pytest.raises(CellError, match="works left for cell b"):
             cells.move(new="c")
         cells.move()
